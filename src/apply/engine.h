@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/refusal.h"
+#include "patch/patch.h"
+
+#include <sys/types.h>
+
+/*
+ * The engine: puts a patch into a running process, takes it out, asks processes what they run.
+ * Every call works on one address space: all processes that share the memory (CLONE_VM) are stopped
+ * together. docs/safety.md holds the numbered claims.
+ *
+ * Positive outcome of apply, revert and verify: ENGINE_REFUSED; the reason is in result->refusal.
+ */
+enum { ENGINE_REFUSED = 1 };
+
+typedef struct EngineOptions {
+        uint64_t deadline_usec; /* for reaching a safe point; default 5 s when 0 */
+        uint64_t retry_usec;    /* first back-off between tries, doubles up to 100 ms; 0: 1 ms */
+        bool no_sharing;        /* do not try to share read-only pages between processes */
+} EngineOptions;
+
+typedef struct EngineResult {
+        RefusalCode refusal;   /* REFUSAL_N when not refused */
+        char subject[128];     /* function, thread, symbol */
+        char detail[320];
+        uint64_t pause_usec;   /* of the last stop: first thread stopped to last resumed */
+        uint64_t pause_total_usec; /* of all tries */
+        uint64_t stage_usec;
+        uint32_t attempts, threads, functions;
+        uint64_t private_bytes, shared_bytes; /* memory that the patch added */
+        uint32_t instances;    /* copies of the image that were patched (dlmopen: several) */
+} EngineResult;
+
+/* Applies all patches to the process, all or nothing. A patch whose image already carries an older
+ * patch of the same base replaces it in one step. */
+int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const EngineOptions *options,
+                 EngineResult *result, Error *e);
+/* Takes out the patch with that digest (NULL: every patch). The old code runs again; variables that
+ * the patch added and read-only code that a thread might still hold an address of stay mapped. */
+int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *options, EngineResult *result, Error *e);
+
+typedef enum PatchState {
+        PATCH_STATE_STAGED = 1, /* in memory, nothing leads to it */
+        PATCH_STATE_SWITCHING,  /* an apply or revert was interrupted */
+        PATCH_STATE_ACTIVE,
+        PATCH_STATE_REVERTED,
+} PatchState;
+
+/* What one process says of itself. */
+typedef struct ProcessPatch {
+        uint8_t digest[32];
+        BuildId old_id, new_id;
+        char name[64];
+        PatchState state;
+        uint64_t image_base;  /* address = image_base + vaddr of the old image */
+        uint64_t shadow_base; /* address = shadow_base + new vaddr */
+        uint32_t sites, sites_intact; /* replaced functions; how many entry jumps read back as written */
+        uint64_t time_sec;    /* when applied, CLOCK_REALTIME */
+} ProcessPatch;
+
+/* Reads the patches of a process from its memory. *out is malloc'ed; the caller frees. 0 with *n ==
+ * 0 when it has none. No thread is stopped. -ESRCH when the process is gone. */
+int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e);

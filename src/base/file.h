@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A file's content in memory, read-only. Files over `limit` bytes are refused (-EFBIG). */
+typedef struct FileBytes {
+        const uint8_t *bytes;
+        size_t size;
+} FileBytes;
+
+/* Maps privately; a file that shrinks while it is mapped is copied instead (packages are replaced
+ * by rename, never truncated, so that does not happen to a well-behaved updater; to be independent
+ * of behaviour the content is always copied into anonymous memory). */
+int file_read(const char *path, size_t limit, FileBytes *out, Error *e);
+int file_read_fd(int fd, const char *name, size_t limit, FileBytes *out, Error *e);
+void file_release(FileBytes *f);
+
+/* Writes all bytes to a new temporary file beside `path`, fsyncs, renames it over `path`. */
+int file_write_atomic(const char *path, const void *bytes, size_t size, Error *e);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "elf/image.h"
+
+/*
+ * The text of one image, decoded once: functions, instructions, and references to addresses.
+ * Everything lies in arrays owned by the code's arena; functions index into them.
+ */
+
+typedef enum RefKind {
+        REF_CALL,     /* call rel32 */
+        REF_JUMP,     /* jmp/jcc that leaves the function (tail call) */
+        REF_PCREL,    /* memory operand or lea with rip base: see `access` of the instruction */
+        REF_ABS32,    /* 32-bit immediate or displacement that looks like an address (not PIE only) */
+        REF_ABS64,    /* movabs whose immediate looks like an address (not PIE only) */
+} RefKind;
+
+typedef struct Ref {
+        uint64_t insn;    /* vaddr of the instruction */
+        uint64_t field;   /* vaddr of the field that holds the address */
+        uint64_t target;  /* vaddr it refers to */
+        uint32_t function;
+        uint8_t kind;     /* RefKind */
+        uint8_t field_size; /* 1, 4 or 8 */
+        uint8_t after;    /* bytes from the field's start to the instruction's end: P-adjustment */
+        bool lea;         /* REF_PCREL: the address itself is taken, memory is not touched here */
+} Ref;
+
+typedef struct Insn {
+        uint32_t offset; /* from Code.text_base */
+        uint8_t length;
+        uint8_t flags;   /* INSN_* */
+        uint16_t pad;
+        uint64_t norm;   /* hash of the bytes with address fields blanked and, for a branch inside the function, the target's place in the function */
+} Insn;
+enum {
+        INSN_REF = 1,      /* has an entry in refs */
+        INSN_INTERNAL = 2, /* direct branch to the same function */
+        INSN_INDIRECT = 4, /* indirect jump */
+        INSN_NOP = 8,      /* nop, int3 padding */
+        INSN_END = 16,     /* no fall-through: ret, jmp, ud2, hlt */
+        INSN_CALL = 32,
+};
+
+typedef struct CodePart {
+        uint64_t addr, size;
+        uint32_t insn, n_insns; /* Code.insns */
+} CodePart;
+
+typedef struct Function {
+        const char *name; /* symbol, or "sub_<hex vaddr>"; never NULL */
+        bool named;       /* name is a symbol's */
+        bool uncovered;   /* no FDE or symbol described it: code found between functions */
+        bool undecoded;   /* holds bytes that do not decode */
+        bool exported, ifunc;
+        bool has_indirect_jump, has_lsda;
+        uint64_t addr, size; /* entry part */
+        CodePart *parts; /* parts[0] is the entry; then .cold and the like, by address */
+        uint32_t n_parts;
+        uint32_t ref, n_refs; /* Code.refs, in order of part, then address */
+        uint64_t norm;   /* hash over all insns' norm without trailing padding */
+        uint32_t n_insns;
+        uint64_t total_size; /* all parts */
+} Function;
+
+typedef struct Code {
+        const Image *image;
+        Arena *arena;
+        uint64_t text_base; /* lowest vaddr of an executable section */
+        Function *functions; /* sorted by addr */
+        uint32_t n_functions;
+        Insn *insns;
+        size_t n_insns;
+        Ref *refs;
+        size_t n_refs;
+        uint64_t *targets; /* all ref targets outside text, sorted, unique */
+        size_t n_targets;
+        uint64_t *entries; /* sorted, unique: targets of direct branches that are not the start of a function part and come from another function, or from inside (for entry-branch) */
+        size_t n_entries;
+} Code;
+
+/* Decodes the whole text with `threads` threads. */
+int code_load(const Image *image, unsigned threads, Code **out, Error *e);
+Code *code_free(Code *code);
+static inline void code_freep(Code **code) {
+        code_free(*code);
+}
+/* The function with a part that holds addr; NULL when none. */
+const Function *code_function_at(const Code *code, uint64_t addr);
+/* First element of targets above `addr`; UINT64_MAX when none. */
+uint64_t code_next_target(const Code *code, uint64_t addr);
