@@ -15,16 +15,19 @@
  */
 enum {
         PATCH_MAX_FILE = 256 << 20,
-        PATCH_MAX_SECTIONS = 1 << 18,
+        PATCH_MAX_SECTIONS = 60000, /* fits ELF's 16-bit section numbers */
         PATCH_MAX_RELOCS = 4 << 20,
         PATCH_MAX_SITES = 1 << 18,
+        PATCH_MAX_RANGES = 1 << 20,
         PATCH_MAX_IMPORTS = 1 << 16,
-        PATCH_MAX_SPAN = 1 << 30,   /* bytes of address space */
+        PATCH_MAX_FINDINGS = 4096,
+        PATCH_MAX_SPAN = 1 << 30, /* bytes of address space */
         PATCH_SITE_BYTES = 16,
 };
 
 typedef struct PatchSection {
-        const char *name; /* ".text.NAME", ".rodata", ".data.rel.ro", ".data", ".bss", ".eh_frame", ".gcc_except_table", ... */
+        const char *name;    /* ".text.NAME", ".rodata", ".data.rel.ro", ".data", ".bss", ".eh_frame",
+                                ".gcc_except_table", ... */
         uint64_t addr, size; /* new vaddr */
         uint64_t flags;      /* SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE */
         uint32_t type;       /* SHT_PROGBITS, SHT_NOBITS */
@@ -56,13 +59,14 @@ typedef struct PatchImport {
 /* One replaced function: where the old code is left for the new. */
 typedef struct PatchSite {
         const char *name;
-        uint64_t old_addr;  /* old vaddr of the function's entry */
-        uint64_t new_addr;  /* new vaddr of its replacement */
-        uint64_t jump_addr; /* old vaddr of the 5-byte jmp rel32: the entry, behind endbr64, or in padding */
+        uint64_t old_addr;   /* old vaddr of the function's entry */
+        uint64_t new_addr;   /* new vaddr of its replacement */
+        uint64_t jump_addr;  /* old vaddr of the 5-byte jmp rel32: the entry, behind endbr64, or in padding */
         uint64_t patch_addr; /* old vaddr of the first byte that is expected and may be written */
         uint8_t expect[PATCH_SITE_BYTES]; /* the old image's bytes from patch_addr */
         uint8_t n_expect;                 /* covers everything that is written */
-        uint8_t short_at; /* != 0xff: offset in the expected bytes of a 2-byte `jmp rel8` at the entry that leads to jump_addr (function too small for 5 bytes) */
+        uint8_t short_at; /* != 0xff: offset in the expected bytes of a 2-byte `jmp rel8` at the entry that
+                             leads to jump_addr (function too small for 5 bytes) */
 } PatchSite;
 
 /* Code of the old image that no thread may be inside of, or return into, at the switch. */
@@ -72,15 +76,15 @@ typedef struct PatchRange {
 } PatchRange;
 
 typedef struct Patch {
-        Arena *arena;
+        Arena *arena; /* owns everything, the patch itself too */
         BuildId old_id, new_id;
-        const char *name;     /* soname, or file name of the image */
-        const char *old_path, *new_path; /* base names or package paths, for people; may be "" */
+        const char *name;                      /* soname, or file name of the image */
+        const char *old_path, *new_path;       /* base names or package paths, for people; may be "" */
         const char *old_version, *new_version; /* package versions where known; "" otherwise */
         bool executable;
         uint64_t old_lo, old_hi; /* vaddr span of the old image, page-aligned */
         uint64_t lo, hi;         /* vaddr span of the shadow, page-aligned */
-        PatchSection *sections; /* sorted by addr, not overlapping */
+        PatchSection *sections;  /* sorted by addr, not overlapping */
         size_t n_sections;
         PatchReloc *relocs; /* sorted by where */
         size_t n_relocs;
@@ -98,7 +102,8 @@ typedef struct Patch {
 
 /* Checks every invariant above; -EBADMSG with the place in e->text. Both write and parse call it. */
 int patch_validate(const Patch *p, Error *e);
-/* Serialises into malloc'ed bytes (caller frees) and sets p->digest. Deterministic: same patch, same bytes. */
+/* Serialises into malloc'ed bytes (caller frees) and sets p->digest. Deterministic: same patch, same bytes.
+ */
 int patch_write(Patch *p, uint8_t **bytes, size_t *size, Error *e);
 /* Hostile input: limited, bounds-checked, validated. Takes `file` over. -EBADMSG for a malformed file. */
 int patch_parse(const char *path, FileBytes *file, Patch **out, Error *e);
@@ -107,4 +112,5 @@ Patch *patch_free(Patch *p);
 static inline void patch_freep(Patch **p) {
         patch_free(*p);
 }
-const PatchSection *patch_section_at(const Patch *p, uint64_t addr); /* the section that holds addr, or NULL */
+const PatchSection *patch_section_at(const Patch *p,
+                                     uint64_t addr); /* the section that holds addr, or NULL */
