@@ -31,8 +31,8 @@ typedef struct Insn {
         uint32_t offset; /* from Code.text_base */
         uint8_t length;
         uint8_t flags;   /* INSN_* */
-        uint16_t pad;
-        uint64_t norm;   /* hash of the bytes with address fields blanked and, for a branch inside the function, the target's place in the function */
+        uint16_t spare;
+        uint64_t norm;   /* hash of the bytes with address fields blanked; short and near forms of a branch are the same */
 } Insn;
 enum {
         INSN_REF = 1,      /* has an entry in refs */
@@ -46,6 +46,8 @@ enum {
 typedef struct CodePart {
         uint64_t addr, size;
         uint32_t insn, n_insns; /* Code.insns */
+        uint32_t function;      /* the function it belongs to */
+        bool entered;           /* its start is called, exported, or has its address taken */
 } CodePart;
 
 typedef struct Function {
@@ -56,10 +58,10 @@ typedef struct Function {
         bool exported, ifunc;
         bool has_indirect_jump, has_lsda;
         uint64_t addr, size; /* entry part */
-        CodePart *parts; /* parts[0] is the entry; then .cold and the like, by address */
+        uint32_t *parts; /* indexes into Code.parts; [0] is the entry, then .cold and the like, by address */
         uint32_t n_parts;
         uint32_t ref, n_refs; /* Code.refs, in order of part, then address */
-        uint64_t norm;   /* hash over all insns' norm without trailing padding */
+        uint64_t norm;   /* hash over all instructions and the places that inner branches lead to, without trailing padding */
         uint32_t n_insns;
         uint64_t total_size; /* all parts */
 } Function;
@@ -68,15 +70,17 @@ typedef struct Code {
         const Image *image;
         Arena *arena;
         uint64_t text_base; /* lowest vaddr of an executable section */
-        Function *functions; /* sorted by addr */
+        Function *functions; /* sorted by addr of their entry part */
         uint32_t n_functions;
+        CodePart *parts; /* sorted by addr */
+        uint32_t n_parts;
         Insn *insns;
         size_t n_insns;
         Ref *refs;
         size_t n_refs;
-        uint64_t *targets; /* all ref targets outside text, sorted, unique */
+        uint64_t *targets; /* what code and relocated data refer to outside of functions; sorted, unique */
         size_t n_targets;
-        uint64_t *entries; /* sorted, unique: targets of direct branches that are not the start of a function part and come from another function, or from inside (for entry-branch) */
+        uint64_t *entries; /* places inside parts, not their start, that other functions call or take the address of; sorted, unique */
         size_t n_entries;
 } Code;
 
@@ -86,7 +90,15 @@ Code *code_free(Code *code);
 static inline void code_freep(Code **code) {
         code_free(*code);
 }
-/* The function with a part that holds addr; NULL when none. */
+/* The part that holds addr, and its function; NULL when none. */
+const CodePart *code_part_at(const Code *code, uint64_t addr);
 const Function *code_function_at(const Code *code, uint64_t addr);
+/* The part that starts exactly there; NULL when none does. */
+const CodePart *code_part_start(const Code *code, uint64_t addr);
+static inline uint64_t insn_addr(const Code *code, const Insn *insn) {
+        return code->text_base + insn->offset;
+}
+/* Target of a direct branch inside the function (INSN_INTERNAL). */
+uint64_t code_branch_target(const Code *code, const Insn *insn);
 /* First element of targets above `addr`; UINT64_MAX when none. */
 uint64_t code_next_target(const Code *code, uint64_t addr);

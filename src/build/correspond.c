@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/passes.h"
+#include "base/macro.h"
+#include "base/vec.h"
+
+#include <elf.h>
+#include <string.h>
+
+/*
+ * Maps new addresses to old ones by what paired instructions refer to, and holds every pair of
+ * functions against that map.
+ *
+ * Each reference of a pair with the same instructions, and each reference of an aligned instruction
+ * of a changed pair, is one vote "new address b is old address a". For variables the map must be one
+ * to one and must rise within a section (links keep the order of objects). A vote that the others
+ * outweigh means that its function now refers to something else: it has changed, however equal its
+ * instructions are. Votes that nothing outweighs are a conflict: neither side is believed.
+ */
+
+typedef struct Vote {
+        uint64_t new, old;
+        uint32_t match; /* index into Diff.matches; NO_FUNCTION for relocated data */
+} Vote;
+
+typedef struct Edge { /* all votes of one (new, old) pair */
+        uint64_t new, old;
+        uint32_t votes;
+        bool loses;
+} Edge;
+
+typedef struct Blame { /* a constant that differs: whoever uses it has changed */
+        uint64_t new, size;
+} Blame;
+
+typedef struct Work {
+        Diff *d;
+        VEC(Vote) votes;  /* variables */
+        VEC(Vote) consts; /* constants with the same content */
+        VEC(Blame) blames;
+        Edge *edges;
+        size_t n_edges;
+        uint32_t *by_old; /* edges sorted by old */
+        bool changed;     /* something became CHANGED or CARRIED in this round */
+} Work;
+
+static void become(Work *w, uint32_t match, MatchKind kind, const char *why) {
+        Match *m = &w->d->matches[match];
+
+        if (m->kind != MATCH_IDENTICAL && !(m->kind == MATCH_CARRIED && kind == MATCH_CHANGED))
+                return;
+        m->kind = kind;
+        m->why = why;
+        w->changed = true;
+}
+
+bool single_string(const uint8_t *b, uint64_t n) {
+        uint64_t i = 0;
+
+        while (i < n && (b[i] >= 0x20 || (b[i] >= '\t' && b[i] <= '\r') || b[i] == 0x1b))
+                i++;
+        if (i == 0 || i == n)
+                return false;
+        for (; i < n; i++)
+                if (b[i])
+                        return false;
+        return true;
+}
+
+static bool all_zero(const uint8_t *b, uint64_t n) {
+        for (uint64_t i = 0; i < n; i++)
+                if (b[i])
+                        return false;
+        return true;
+}
+
+bool constants_same(const Diff *d, uint64_t old, uint64_t new) {
+        uint64_t n_old = const_extent(d->old, old), n_new = const_extent(d->new, new), n = MIN(n_old, n_new);
+        const uint8_t *a = image_bytes(d->old_image, old, n_old), *b = image_bytes(d->new_image, new, n_new);
+
+        if (!a || !b || memcmp(a, b, n) != 0)
+                return false;
+        if (n_old == n_new)
+                return true;
+        /* Something that nothing refers to was put behind, or taken away. Padding, or a neighbour of
+         * a complete string, is none of this constant's. */
+        if (all_zero(a + n, n_old - n) && all_zero(b + n, n_new - n))
+                return true;
+        return single_string(a, n);
+}
+
+static bool tables_same(const Diff *d, const Function *f, const Function *g, uint64_t old, uint64_t new) {
+        unsigned size_old = 0, size_new = 0;
+        uint32_t n_old = jump_table(d->old, f, old, &size_old), n_new = jump_table(d->new, g, new, &size_new);
+
+        if (n_old == 0 || n_new == 0 || size_old != size_new)
+                return false;
+        for (uint32_t i = 0; i < MIN(n_old, n_new); i++) {
+                Place p = place_of(d->old, jump_table_entry(d->old, old, size_old, i));
+                Place q = place_of(d->new, jump_table_entry(d->new, new, size_new, i));
+
+                if (p.part != q.part || p.offset != q.offset)
+                        return false;
+        }
+        return n_old == n_new || MIN(n_old, n_new) >= 4;
+}
+
+static void vote(Work *w, uint64_t old, uint64_t new, uint32_t match) {
+        vec_push(&w->votes, (Vote){ .new = new, .old = old, .match = match });
+}
+
+typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
+
+/* Compares what two references of a pair refer to. Variables vote, and count as the same until the
+ * votes are counted. */
+static RefResult compare_targets(Work *w, const Function *f, const Function *g, uint64_t old, uint64_t new,
+                                 uint32_t match, const char **why) {
+        Diff *d = w->d;
+        Place p = place_of(d->old, old), q = place_of(d->new, new);
+
+        if (p.kind != q.kind) {
+                /* A call through the PLT that is now direct, a variable that is now constant, ... */
+                *why = "refers to another kind of thing";
+                return REF_OTHER;
+        }
+        switch (p.kind) {
+        case PLACE_FUNCTION: {
+                const Match *m = &d->matches[d->old_match[p.index]];
+
+                if (m->new == q.index && p.part == q.part && p.offset == q.offset)
+                        return REF_SAME;
+                *why = arena_printf(d->arena, "refers to %s instead of %s", d->new->functions[q.index].name,
+                                    d->old->functions[p.index].name);
+                return REF_OTHER;
+        }
+        case PLACE_IMPORT:
+                if (p.slot == q.slot && p.offset == q.offset && strcmp(p.name, q.name) == 0 &&
+                    strcmp(p.version, q.version) == 0)
+                        return REF_SAME;
+                *why = arena_printf(d->arena, "refers to %s instead of %s", q.name, p.name);
+                return REF_OTHER;
+        case PLACE_TLS:
+                if (p.type == q.type && p.offset == q.offset && strcmp(p.name, q.name) == 0)
+                        return REF_SAME;
+                *why = "refers to another thread-local variable";
+                return REF_OTHER;
+        case PLACE_POINTER:
+                if (p.slot != q.slot || p.type != q.type) {
+                        *why = "refers to another kind of pointer";
+                        return REF_OTHER;
+                }
+                return compare_targets(w, f, g, p.target, q.target, match, why);
+        case PLACE_CONST:
+                if (strcmp(p.section->name, q.section->name) != 0) {
+                        *why = "a constant moved to another section";
+                        return REF_CONST;
+                }
+                if (tables_same(d, f, g, old, new))
+                        return REF_SAME;
+                if (unrelocated(d->old_image, old, const_extent(d->old, old)) && constants_same(d, old, new)) {
+                        vec_push(&w->consts, (Vote){ .new = new, .old = old, .match = match });
+                        return REF_SAME;
+                }
+                vec_push(&w->blames, (Blame){ new, const_extent(d->new, new) });
+                *why = "a constant that it uses changed";
+                return REF_CONST;
+        case PLACE_RELRO:
+        case PLACE_DATA:
+                vote(w, old, new, match);
+                return REF_SAME;
+        case PLACE_OTHER:
+                if ((p.section == NULL) != (q.section == NULL)) {
+                        *why = "refers to another kind of thing";
+                        return REF_OTHER;
+                }
+                if (p.section && q.section && strcmp(p.section->name, q.section->name) == 0 && p.offset == q.offset)
+                        return REF_SAME;
+                vote(w, old, new, match);
+                return REF_SAME;
+        }
+        return REF_OTHER;
+}
+
+static void compare_pair(Work *w, uint32_t match) {
+        Diff *d = w->d;
+        const Match *m = &d->matches[match];
+        const Function *f = match_old(d, m), *g = match_new(d, m);
+        const char *why = "";
+
+        if (f->n_refs != g->n_refs) {
+                become(w, match, MATCH_CHANGED, "references");
+                return;
+        }
+        for (uint32_t i = 0; i < f->n_refs; i++) {
+                const Ref *a = &d->old->refs[f->ref + i], *b = &d->new->refs[g->ref + i];
+                RefResult r;
+
+                if (a->kind != b->kind || a->field_size != b->field_size) {
+                        become(w, match, MATCH_CHANGED, "references");
+                        continue;
+                }
+                r = compare_targets(w, f, g, a->target, b->target, match, &why);
+                if (r != REF_SAME)
+                        become(w, match, r == REF_CONST ? MATCH_CARRIED : MATCH_CHANGED, why);
+        }
+}
+
+static const Ref *ref_of_insn(const Code *code, const Function *f, uint64_t insn, uint32_t nth) {
+        for (uint32_t i = 0; i < f->n_refs; i++)
+                if (code->refs[f->ref + i].insn == insn) {
+                        if (nth == 0)
+                                return &code->refs[f->ref + i];
+                        nth--;
+                }
+        return NULL;
+}
+
+enum { ALIGNED_RUN = 3 };
+
+/* References of aligned instructions vote when enough neighbours are aligned too. */
+static void vote_aligned(Work *w, uint32_t match) {
+        Diff *d = w->d;
+        const Match *m = &d->matches[match];
+        const Function *f = match_old(d, m), *g = match_new(d, m);
+        const Alignment *al = &d->alignments[match];
+        size_t run = 0, n_blames = w->blames.n;
+        const char *why;
+
+        for (size_t i = 0; i <= al->n; i++) {
+                bool both = i < al->n && al->pairs[i].old != UINT32_MAX && al->pairs[i].new != UINT32_MAX;
+
+                if (both) {
+                        run++;
+                        continue;
+                }
+                if (run >= ALIGNED_RUN || run == al->n)
+                        for (size_t k = i - run; k < i; k++) {
+                                const Insn *x = &d->old->insns[al->pairs[k].old], *y = &d->new->insns[al->pairs[k].new];
+
+                                if (!(x->flags & INSN_REF) || !(y->flags & INSN_REF))
+                                        continue;
+                                for (uint32_t nth = 0; nth < 2; nth++) {
+                                        const Ref *a = ref_of_insn(d->old, f, insn_addr(d->old, x), nth);
+                                        const Ref *b = ref_of_insn(d->new, g, insn_addr(d->new, y), nth);
+
+                                        if (a && b && a->kind == b->kind)
+                                                compare_targets(w, f, g, a->target, b->target, match, &why);
+                                }
+                        }
+                run = 0;
+        }
+        w->blames.n = n_blames; /* here another constant may simply have been chosen */
+}
+
+static int vote_compare(const void *x, const void *y) {
+        const Vote *a = x, *b = y;
+
+        if (a->new != b->new)
+                return a->new < b->new ? -1 : 1;
+        return a->old < b->old ? -1 : a->old > b->old;
+}
+
+static int by_old_compare(const void *x, const void *y, void *edges) {
+        const Edge *a = (const Edge *)edges + *(const uint32_t *)x, *b = (const Edge *)edges + *(const uint32_t *)y;
+
+        if (a->old != b->old)
+                return a->old < b->old ? -1 : 1;
+        return a->new < b->new ? -1 : a->new > b->new;
+}
+
+/* True when the undisputed neighbours on both sides lie at the same distance as this edge. */
+static bool fits_neighbours(const Work *w, size_t i) {
+        const Edge *e = &w->edges[i];
+        const ImageSection *s = image_section_at(w->d->new_image, e->new);
+        int found = 0;
+
+        for (int side = -1; side <= 1; side += 2)
+                for (size_t k = i, steps = 0; steps < 64; steps++) {
+                        const Edge *n;
+
+                        if (side < 0 ? k == 0 : k + 1 >= w->n_edges)
+                                break;
+                        k += (size_t)side;
+                        n = &w->edges[k];
+                        if (n->new == e->new || n->loses || (k > 0 && w->edges[k - 1].new == n->new) ||
+                            (k + 1 < w->n_edges && w->edges[k + 1].new == n->new))
+                                continue;
+                        if (image_section_at(w->d->new_image, n->new) != s)
+                                break;
+                        if (n->new - n->old != e->new - e->old)
+                                return false;
+                        found++;
+                        break;
+                }
+        return found > 0;
+}
+
+/* Of several edges at one end, all but the winner lose; with no clear winner all do. */
+static void contest(Work *w, const uint32_t *group, size_t n) {
+        size_t best = 0, second = 0, fits = 0, fit = 0;
+
+        if (n < 2)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                if (w->edges[group[i]].votes > w->edges[group[best]].votes)
+                        best = i;
+                if (fits_neighbours(w, group[i])) {
+                        fits++;
+                        fit = i;
+                }
+        }
+        for (size_t i = 0; i < n; i++)
+                if (i != best && w->edges[group[i]].votes > second)
+                        second = w->edges[group[i]].votes;
+        bool clear = w->edges[group[best]].votes > second;
+
+        if (fits == 1 && (!clear || fit == best)) {
+                best = fit;
+                clear = true;
+        } else if (fits == 1) {
+                clear = false; /* the majority and the neighbours disagree */
+        }
+        for (size_t i = 0; i < n; i++)
+                if (!clear || i != best)
+                        w->edges[group[i]].loses = true;
+}
+
+/* Edges that go against the order of the others in their section lose. */
+static void contest_order(Work *w) {
+        uint32_t *lis = arena_newa(w->d->arena, uint32_t, w->n_edges + 1);
+        uint32_t *previous = arena_newa(w->d->arena, uint32_t, w->n_edges + 1);
+
+        for (size_t from = 0; from < w->n_edges;) {
+                const ImageSection *s = image_section_at(w->d->new_image, w->edges[from].new);
+                size_t to = from;
+                uint32_t length = 0;
+
+                while (to < w->n_edges && (s ? w->edges[to].new - s->addr < s->size || w->edges[to].new == s->addr
+                                             : image_section_at(w->d->new_image, w->edges[to].new) == NULL))
+                        to++;
+                if (to == from)
+                        to++;
+                for (size_t i = from; i < to; i++) {
+                        uint32_t lo = 0, hi = length;
+
+                        if (w->edges[i].loses)
+                                continue;
+                        while (lo < hi) {
+                                uint32_t mid = lo + (hi - lo) / 2;
+
+                                if (w->edges[lis[mid]].old < w->edges[i].old)
+                                        lo = mid + 1;
+                                else
+                                        hi = mid;
+                        }
+                        previous[i] = lo ? lis[lo - 1] : UINT32_MAX;
+                        lis[lo] = (uint32_t)i;
+                        if (lo == length)
+                                length++;
+                }
+                if (length > 0 && s) {
+                        size_t last = to;
+
+                        for (uint32_t i = lis[length - 1]; i != UINT32_MAX; i = previous[i]) {
+                                for (size_t k = (size_t)i + 1; k < last; k++)
+                                        w->edges[k].loses = true;
+                                last = i;
+                        }
+                        for (size_t k = from; k < last; k++)
+                                w->edges[k].loses = true;
+                }
+                from = to;
+        }
+}
+
+static void count_votes(Work *w) {
+        Diff *d = w->d;
+        VEC(uint32_t) group = { 0 };
+
+        qsort(w->votes.items, w->votes.n, sizeof(Vote), vote_compare);
+        w->edges = arena_newa(d->arena, Edge, w->votes.n + 1);
+        w->by_old = arena_newa(d->arena, uint32_t, w->votes.n + 1);
+        w->n_edges = 0;
+        for (size_t i = 0; i < w->votes.n; i++) {
+                const Vote *v = &w->votes.items[i];
+                Edge *last = w->n_edges ? &w->edges[w->n_edges - 1] : NULL;
+
+                if (last && last->new == v->new && last->old == v->old)
+                        last->votes++;
+                else
+                        w->edges[w->n_edges++] = (Edge){ .new = v->new, .old = v->old, .votes = 1 };
+        }
+        for (size_t i = 0; i < w->n_edges; i++)
+                w->by_old[i] = (uint32_t)i;
+        qsort_r(w->by_old, w->n_edges, sizeof(uint32_t), by_old_compare, w->edges);
+        for (size_t i = 0, k; i < w->n_edges; i = k) {
+                group.n = 0;
+                for (k = i; k < w->n_edges && w->edges[k].new == w->edges[i].new; k++)
+                        vec_push(&group, (uint32_t)k);
+                contest(w, group.items, group.n);
+        }
+        for (size_t i = 0, k; i < w->n_edges; i = k) {
+                uint64_t old = w->edges[w->by_old[i]].old;
+
+                group.n = 0;
+                for (k = i; k < w->n_edges && w->edges[w->by_old[k]].old == old; k++)
+                        if (!w->edges[w->by_old[k]].loses)
+                                vec_push(&group, w->by_old[k]);
+                contest(w, group.items, group.n);
+        }
+        contest_order(w);
+        vec_free(&group);
+}
+
+static const Edge *find_edge(const Work *w, uint64_t new, uint64_t old) {
+        size_t lo = 0, hi = w->n_edges;
+
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+                const Edge *e = &w->edges[mid];
+
+                if (e->new < new || (e->new == new && e->old < old))
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return lo < w->n_edges && w->edges[lo].new == new && w->edges[lo].old == old ? &w->edges[lo] : NULL;
+}
+
+static int blame_compare(const void *x, const void *y) {
+        const Blame *a = x, *b = y;
+
+        return a->new < b->new ? -1 : a->new > b->new;
+}
+
+enum { BLAME_REACH = 4096, BLAME_STEPS = 16 };
+
+/* A constant that differs may be the tail of a larger one that begins at an earlier reference: its
+ * users are blamed as well, back to a place that a complete string separates. */
+static void widen_blames(Work *w) {
+        const Code *code = w->d->new;
+        size_t n = w->blames.n;
+
+        for (size_t i = 0; i < n; i++) {
+                Blame b = w->blames.items[i];
+                const uint8_t *bytes = image_bytes(code->image, b.new, b.size);
+                size_t lo = 0, hi = code->n_targets;
+
+                if (bytes && single_string(bytes, b.size))
+                        continue;
+                while (lo < hi) {
+                        size_t mid = lo + (hi - lo) / 2;
+
+                        if (code->targets[mid] < b.new)
+                                lo = mid + 1;
+                        else
+                                hi = mid;
+                }
+                for (unsigned step = 0; step < BLAME_STEPS && lo > 0; step++) {
+                        uint64_t at = code->targets[--lo], extent = const_extent(code, at);
+                        const uint8_t *content = image_bytes(code->image, at, extent);
+
+                        if (b.new - at > BLAME_REACH || !content || single_string(content, extent) ||
+                            image_section_at(code->image, at) != image_section_at(code->image, b.new))
+                                break;
+                        vec_push(&w->blames, (Blame){ at, extent });
+                }
+        }
+        if (w->blames.n)
+                qsort(w->blames.items, w->blames.n, sizeof(Blame), blame_compare);
+        n = 0;
+        for (size_t i = 0; i < w->blames.n; i++)
+                if (n == 0 || w->blames.items[n - 1].new != w->blames.items[i].new)
+                        w->blames.items[n++] = w->blames.items[i];
+        w->blames.n = n;
+}
+
+static bool blamed(const Work *w, uint64_t new) {
+        Blame key = { .new = new };
+
+        return w->blames.n && bsearch(&key, w->blames.items, w->blames.n, sizeof(Blame), blame_compare);
+}
+
+static void apply_blames(Work *w) {
+        Diff *d = w->d;
+
+        if (w->blames.n == 0)
+                return;
+        for (uint32_t i = 0; i < d->n_matches; i++) {
+                const Match *m = &d->matches[i];
+                const Function *g = match_new(d, m);
+
+                if (m->kind != MATCH_IDENTICAL)
+                        continue;
+                for (uint32_t k = 0; k < g->n_refs; k++)
+                        if (d->new->refs[g->ref + k].kind != REF_CALL && d->new->refs[g->ref + k].lea &&
+                            blamed(w, d->new->refs[g->ref + k].target))
+                                become(w, i, MATCH_CARRIED, "a constant beside one that it uses changed");
+        }
+}
+
+/* Relocated data: each slot of an object that the map holds votes for what it points to. */
+static void vote_data(Work *w) {
+        Diff *d = w->d;
+        size_t n = w->n_edges;
+
+        for (size_t i = 0; i < n; i++) {
+                const Edge *e = &w->edges[i];
+                uint64_t size;
+                size_t a, b;
+
+                if (e->loses || !image_section_at(d->new_image, e->new) || !image_section_at(d->old_image, e->old))
+                        continue;
+                size = MIN(const_extent(d->old, e->old), const_extent(d->new, e->new));
+                a = image_reloc_from(d->old_image, e->old);
+                b = image_reloc_from(d->new_image, e->new);
+                for (; a < d->old_image->n_relocs && d->old_image->relocs[a].addr < e->old + size; a++) {
+                        const ImageReloc *r = &d->old_image->relocs[a], *s;
+                        Place p, q;
+
+                        while (b < d->new_image->n_relocs &&
+                               d->new_image->relocs[b].addr - e->new < r->addr - e->old)
+                                b++;
+                        if (b >= d->new_image->n_relocs)
+                                break;
+                        s = &d->new_image->relocs[b];
+                        if (s->addr - e->new != r->addr - e->old || r->type != R_X86_64_RELATIVE || s->type != r->type)
+                                continue;
+                        p = place_of(d->old, (uint64_t)r->addend);
+                        q = place_of(d->new, (uint64_t)s->addend);
+                        if ((p.kind == PLACE_DATA || p.kind == PLACE_RELRO) && p.kind == q.kind &&
+                            !find_edge(w, (uint64_t)s->addend, (uint64_t)r->addend))
+                                vote(w, (uint64_t)r->addend, (uint64_t)s->addend, NO_FUNCTION);
+                }
+        }
+}
+
+/* Variables with a name in both images. */
+static void vote_symbols(Work *w) {
+        Diff *d = w->d;
+        const Image *o = d->old_image, *n = d->new_image;
+
+        for (int table = 0; table < 2; table++) {
+                const ImageSymbol *a = table ? o->syms : o->dynsyms, *b = table ? n->syms : n->dynsyms;
+                size_t n_a = table ? o->n_syms : o->n_dynsyms, n_b = table ? n->n_syms : n->n_dynsyms;
+
+                for (size_t i = 0, from = 0; i < n_a; i++) {
+                        size_t found = 0, at = 0;
+
+                        if (!a[i].defined || a[i].type != STT_OBJECT || a[i].size == 0)
+                                continue;
+                        /* Same order in both tables is the rule: look onwards, then from the start. */
+                        for (size_t step = 0; step < n_b; step++) {
+                                size_t k = (from + step) % n_b;
+
+                                if (b[k].defined && b[k].type == STT_OBJECT && b[k].size == a[i].size &&
+                                    strcmp(b[k].name, a[i].name) == 0) {
+                                        found++;
+                                        at = k;
+                                        break;
+                                }
+                        }
+                        if (!found)
+                                continue;
+                        from = at + 1;
+                        Place p = place_of(d->old, a[i].addr), q = place_of(d->new, b[at].addr);
+
+                        if ((p.kind == PLACE_DATA || p.kind == PLACE_RELRO) && p.kind == q.kind)
+                                vote(w, a[i].addr, b[at].addr, NO_FUNCTION);
+                }
+        }
+}
+
+static void publish_map(Work *w) {
+        Diff *d = w->d;
+        size_t n = 0, kept = 0;
+
+        d->map = arena_newa(d->arena, MapEntry, w->n_edges + w->consts.n + 1);
+        for (size_t i = 0; i < w->n_edges; i++) {
+                const Edge *e = &w->edges[i];
+                MapEntry *last = n ? &d->map[n - 1] : NULL;
+                MapEntry x = { e->new, e->old, e->votes, e->loses ? MAP_CONFLICT : MAP_TESTIFIED };
+
+                if (last && last->new == e->new) {
+                        if (last->state == MAP_CONFLICT && !e->loses)
+                                *last = x;
+                        continue;
+                }
+                d->map[n++] = x;
+        }
+        /* Constants: the old one serves where it has the same content; which one does not matter. */
+        if (w->consts.n)
+                qsort(w->consts.items, w->consts.n, sizeof(Vote), vote_compare);
+        for (size_t i = 0; i < w->consts.n; i++)
+                if (!blamed(w, w->consts.items[i].new) &&
+                    (kept == 0 || w->consts.items[kept - 1].new != w->consts.items[i].new))
+                        w->consts.items[kept++] = w->consts.items[i];
+        for (size_t i = 0; i < kept; i++)
+                d->map[n++] = (MapEntry){ w->consts.items[i].new, w->consts.items[i].old, 1, MAP_TESTIFIED };
+        d->n_map = n;
+        qsort(d->map, n, sizeof(MapEntry), vote_compare); /* both begin with new, old */
+}
+
+const MapEntry *diff_map(const Diff *d, uint64_t new_addr) {
+        size_t lo = 0, hi = d->n_map;
+
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (d->map[mid].new < new_addr)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return lo < d->n_map && d->map[lo].new == new_addr ? &d->map[lo] : NULL;
+}
+
+void correspond(Diff *d) {
+        Work w = { .d = d };
+
+        /* Rounds: a pair that turns out to have changed no longer counts as two equal functions. */
+        for (unsigned round = 0; round < 8; round++) {
+                w.votes.n = w.consts.n = 0;
+                w.changed = false;
+                for (uint32_t i = 0; i < d->n_matches; i++) {
+                        if (d->matches[i].kind == MATCH_IDENTICAL || d->matches[i].kind == MATCH_CARRIED)
+                                compare_pair(&w, i);
+                        if (d->matches[i].kind == MATCH_CHANGED) {
+                                align_match(d, i);
+                                vote_aligned(&w, i);
+                        }
+                }
+                vote_symbols(&w);
+                for (unsigned k = 0; k < 4; k++) {
+                        size_t n = w.votes.n;
+
+                        count_votes(&w);
+                        vote_data(&w);
+                        if (w.votes.n == n)
+                                break;
+                }
+                for (size_t i = 0; i < w.votes.n; i++) {
+                        const Vote *v = &w.votes.items[i];
+                        const Edge *e;
+
+                        if (v->match == NO_FUNCTION)
+                                continue;
+                        e = find_edge(&w, v->new, v->old);
+                        if (e && e->loses)
+                                become(&w, v->match, MATCH_CHANGED, "refers to another variable");
+                }
+                widen_blames(&w);
+                apply_blames(&w);
+                if (!w.changed)
+                        break;
+        }
+        publish_map(&w);
+        vec_free(&w.votes);
+        vec_free(&w.consts);
+        vec_free(&w.blames);
+        for (size_t i = 0; i < d->n_matches; i++)
+                switch (d->matches[i].kind) {
+                case MATCH_IDENTICAL: d->n_identical++; break;
+                case MATCH_CHANGED: d->n_changed++; break;
+                case MATCH_CARRIED: d->n_carried++; break;
+                case MATCH_ADDED: d->n_added++; break;
+                case MATCH_REMOVED: d->n_removed++; break;
+                }
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/diff.h"
+#include "base/macro.h"
+#include "build/judge.h"
+#include "build/passes.h"
+#include "dwarf/types.h"
+#include "elf/debug.h"
+
+#include <pthread.h>
+#include <time.h>
+
+static uint64_t now_usec(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+typedef struct LoadJob {
+        const Image *image;
+        unsigned threads;
+        Code *code;
+        Error error;
+        int result;
+} LoadJob;
+
+static void *load_job(void *argument) {
+        LoadJob *job = argument;
+
+        job->result = code_load(job->image, job->threads, &job->code, &job->error);
+        return NULL;
+}
+
+/* Both sides at once. */
+static int load_codes(const Image *old, const Image *new, unsigned threads, Code **a, Code **b, Error *e) {
+        LoadJob jobs[2] = { { .image = old, .threads = (threads + 1) / 2 }, { .image = new, .threads = (threads + 1) / 2 } };
+        bool parallel = threads > 1;
+        pthread_t id;
+
+        if (parallel && pthread_create(&id, NULL, load_job, &jobs[1]) != 0)
+                parallel = false;
+        load_job(&jobs[0]);
+        if (parallel)
+                pthread_join(id, NULL);
+        else
+                load_job(&jobs[1]);
+        for (int i = 0; i < 2; i++)
+                if (jobs[i].result < 0) {
+                        code_free(jobs[0].code);
+                        code_free(jobs[1].code);
+                        return error_set(e, jobs[i].result, "%s", jobs[i].error.text);
+                }
+        *a = jobs[0].code;
+        *b = jobs[1].code;
+        return 0;
+}
+
+/* The layout verdict: by debug information when both sides have it, else by the code itself. */
+static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
+        _cleanup_(freep) char *old_debug = NULL, *new_debug = NULL;
+        Verdict *v = &d->verdict;
+        bool complete = false;
+        int r, s;
+
+        if (d->n_changed == 0 && d->n_added == 0) {
+                v->grade = GRADE_CONSISTENT;
+                v->evidence = "no function has changed";
+                return 0;
+        }
+        if (!options->no_debug) {
+                r = debug_find(d->old_image, options->debug_old, "", &old_debug, e);
+                if (r < 0)
+                        return r;
+                s = debug_find(d->new_image, options->debug_new, "", &new_debug, e);
+                if (s < 0)
+                        return s;
+                if (r == 0 && s == 0) {
+                        size_t before = v->n;
+
+                        r = dwarf_compare_types(old_debug, new_debug, v, &complete, e);
+                        if (r < 0)
+                                return r;
+                        if (complete) {
+                                v->grade = v->n == before ? GRADE_PROVED : GRADE_UNPROVED;
+                                v->evidence = v->n == before ? "debug information of both builds: every type is the same"
+                                                             : "debug information of both builds: types differ";
+                                return 0;
+                        }
+                }
+        }
+        r = judge_layout(d, v, &v->grade, e);
+        if (r < 0)
+                return r;
+        v->evidence = v->grade == GRADE_CONSISTENT
+                              ? "no debug information; the new code touches old objects only as the old code did"
+                              : "no debug information, and the code does not show that the layout is unchanged";
+        return 0;
+}
+
+int diff_run(const Image *old, const Image *new, const DiffOptions *options, Diff **out, Error *e) {
+        static const DiffOptions defaults = { 0 };
+        _cleanup_(diff_freep) Diff *d = NULL;
+        uint64_t start = now_usec();
+        unsigned threads;
+        Arena *arena;
+        int r;
+
+        if (!options)
+                options = &defaults;
+        threads = options->threads ? options->threads : (unsigned)MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
+        arena = arena_new();
+        d = arena_new0(arena, Diff);
+        d->arena = arena;
+        d->old_image = old;
+        d->new_image = new;
+        verdict_init(&d->verdict, arena);
+        r = load_codes(old, new, threads, &d->old, &d->new, e);
+        if (r < 0)
+                return r;
+        match_functions(d);
+        correspond(d);
+        judge_hazards(d);
+        r = judge_grade(d, options, e);
+        if (r < 0)
+                return r;
+        d->usec = now_usec() - start;
+        *out = TAKE_PTR(d);
+        return 0;
+}
+
+Diff *diff_free(Diff *d) {
+        if (d) {
+                code_free(d->old);
+                code_free(d->new);
+                arena_free(d->arena);
+        }
+        return NULL;
+}

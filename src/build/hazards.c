@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/passes.h"
+#include "base/macro.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The hazards of whole images (docs/verdict.md): everything but data layouts. */
+
+static const char *data_name(const Diff *d, uint64_t new) {
+        const Image *image = d->new_image;
+        const ImageSection *s = image_section_at(image, new);
+
+        for (int table = 0; table < 2; table++) {
+                const ImageSymbol *y = table ? image->syms : image->dynsyms;
+                size_t n = table ? image->n_syms : image->n_dynsyms;
+
+                for (size_t i = 0; i < n; i++)
+                        if (y[i].defined && y[i].type == STT_OBJECT && new >= y[i].addr && new - y[i].addr < MAX(y[i].size, 1u))
+                                return y[i].name;
+        }
+        return arena_printf(d->arena, "%s+0x%llx", s ? s->name : "?", (unsigned long long)(new - (s ? s->addr : 0)));
+}
+
+static void judge_pair(Diff *d) {
+        const Image *o = d->old_image, *n = d->new_image;
+        Verdict *v = &d->verdict;
+
+        if (o->type != n->type || o->executable != n->executable || o->dynamic != n->dynamic)
+                verdict_add(v, REFUSAL_CODE_PAIR, n->path, "the way of linking differs");
+        if (o->soname && n->soname && strcmp(o->soname, n->soname) != 0)
+                verdict_add(v, REFUSAL_CODE_PAIR, n->soname, "the soname was %s", o->soname);
+}
+
+static const ImageSymbol *find_export(const Image *image, const ImageSymbol *like) {
+        for (size_t i = 1; i < image->n_dynsyms; i++) {
+                const ImageSymbol *s = &image->dynsyms[i];
+
+                if (s->defined && strcmp(s->name, like->name) == 0 && strcmp(s->version, like->version) == 0)
+                        return s;
+        }
+        return NULL;
+}
+
+static uint8_t export_kind(uint8_t type) {
+        return type == STT_NOTYPE ? STT_FUNC : type;
+}
+
+static void judge_exports(Diff *d) {
+        const Image *o = d->old_image, *n = d->new_image;
+        size_t hint = 1;
+
+        for (size_t i = 1; i < o->n_dynsyms; i++) {
+                const ImageSymbol *s = &o->dynsyms[i], *t = NULL;
+
+                if (!s->defined || s->bind == STB_LOCAL || s->type == STT_SECTION || s->type == STT_FILE)
+                        continue;
+                if (hint < n->n_dynsyms && strcmp(n->dynsyms[hint].name, s->name) == 0 &&
+                    n->dynsyms[hint].defined && strcmp(n->dynsyms[hint].version, s->version) == 0)
+                        t = &n->dynsyms[hint];
+                else
+                        t = find_export(n, s);
+                if (t)
+                        hint = (size_t)(t - n->dynsyms) + 1;
+                if (!t)
+                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "version %s", s->version[0] ? s->version : "(none)");
+                else if (export_kind(s->type) != export_kind(t->type))
+                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "it is another kind of symbol now");
+                else if ((s->type == STT_OBJECT || s->type == STT_TLS) && s->size != t->size)
+                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "its size was %llu and is %llu",
+                                    (unsigned long long)s->size, (unsigned long long)t->size);
+        }
+}
+
+static void judge_needed(Diff *d) {
+        const Image *o = d->old_image, *n = d->new_image;
+
+        for (size_t i = 0; i < n->n_needed; i++) {
+                size_t k = 0;
+
+                while (k < o->n_needed && strcmp(o->needed[k], n->needed[i]) != 0)
+                        k++;
+                if (k == o->n_needed)
+                        verdict_add(&d->verdict, REFUSAL_CODE_IMPORT_NEW, n->needed[i], "a library that the old image does not need");
+        }
+}
+
+static void judge_tls(Diff *d) {
+        const Image *o = d->old_image, *n = d->new_image;
+        const uint8_t *a, *b;
+
+        if (o->has_tls != n->has_tls || o->tls_size != n->tls_size || o->tls_file_size != n->tls_file_size ||
+            o->tls_align != n->tls_align) {
+                verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, "TLS", "the block has %llu bytes instead of %llu",
+                            (unsigned long long)n->tls_size, (unsigned long long)o->tls_size);
+                return;
+        }
+        if (!o->has_tls || o->tls_file_size == 0)
+                return;
+        a = image_bytes(o, o->tls_addr, o->tls_file_size);
+        b = image_bytes(n, n->tls_addr, n->tls_file_size);
+        if (!a || !b || memcmp(a, b, o->tls_file_size) != 0) {
+                if (unrelocated(o, o->tls_addr, o->tls_file_size))
+                        verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, "TLS", "initial values differ");
+        }
+        for (int table = 0; table < 2; table++) {
+                const ImageSymbol *s = table ? o->syms : o->dynsyms, *t = table ? n->syms : n->dynsyms;
+                size_t n_s = table ? o->n_syms : o->n_dynsyms, n_t = table ? n->n_syms : n->n_dynsyms;
+
+                for (size_t i = 0; i < n_s; i++)
+                        for (size_t k = 0; s[i].type == STT_TLS && s[i].defined && k < n_t; k++)
+                                if (t[k].type == STT_TLS && t[k].defined && strcmp(s[i].name, t[k].name) == 0 &&
+                                    s[i].addr - (table ? 0 : 0) != t[k].addr)
+                                        verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, s[i].name, "moved inside the block");
+        }
+}
+
+static void judge_list(Diff *d, const char *what, uint64_t old, uint64_t old_size, uint64_t new, uint64_t new_size) {
+        if (old_size != new_size) {
+                verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "%llu functions instead of %llu",
+                            (unsigned long long)new_size / 8, (unsigned long long)old_size / 8);
+                return;
+        }
+        for (uint64_t i = 0; i + 8 <= old_size; i += 8) {
+                const ImageReloc *r = image_reloc_at(d->old_image, old + i), *s = image_reloc_at(d->new_image, new + i);
+                uint64_t a = 0, b = 0;
+                const uint8_t *p, *q;
+
+                if ((r == NULL) != (s == NULL) || (r && !relocs_same(d, r, s))) {
+                        verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "entry %llu differs", (unsigned long long)i / 8);
+                        continue;
+                }
+                if (r)
+                        a = (uint64_t)r->addend;
+                else if ((p = image_bytes(d->old_image, old + i, 8)) && (q = image_bytes(d->new_image, new + i, 8))) {
+                        const Function *f, *g;
+
+                        memcpy(&a, p, 8);
+                        memcpy(&b, q, 8);
+                        f = code_function_at(d->old, a);
+                        g = code_function_at(d->new, b);
+                        if (f && g && d->matches[d->old_match[f - d->old->functions]].new != (uint32_t)(g - d->new->functions))
+                                verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "entry %llu differs",
+                                            (unsigned long long)i / 8);
+                }
+                const Function *f = code_function_at(d->old, a);
+
+                if (f && d->matches[d->old_match[f - d->old->functions]].kind == MATCH_CHANGED)
+                        verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, f->name, "a %s function has changed", what);
+        }
+}
+
+static void judge_functions(Diff *d) {
+        for (size_t i = 0; i < d->n_matches; i++) {
+                const Match *m = &d->matches[i];
+                const Function *f = match_old(d, m), *g = match_new(d, m);
+
+                if (f && f->ifunc && (m->kind != MATCH_IDENTICAL || (g && !g->ifunc)))
+                        verdict_add(&d->verdict, REFUSAL_CODE_IFUNC_CHANGED, f->name, "%s", m->why);
+                if (m->kind == MATCH_IDENTICAL || m->kind == MATCH_REMOVED)
+                        continue;
+                if ((f && f->uncovered) || (g && g->uncovered && m->kind != MATCH_ADDED))
+                        verdict_add(&d->verdict, REFUSAL_CODE_ASM_CHANGED, f ? f->name : g->name, "%s", m->why);
+                if ((f && f->undecoded) || (g && g->undecoded && m->kind != MATCH_ADDED))
+                        verdict_add(&d->verdict, REFUSAL_CODE_CODE_UNDECODED, g ? g->name : f->name, "%s", m->why);
+        }
+}
+
+/* Few equal functions: nothing that the map says can be trusted. */
+static void judge_share(Diff *d) {
+        size_t pairs = d->n_identical + d->n_changed + d->n_carried;
+
+        if (pairs >= 12 && d->n_identical * 2 < pairs)
+                verdict_add(&d->verdict, REFUSAL_CODE_ALL_CHANGED, d->new_image->path, "%zu of %zu functions are the same",
+                            d->n_identical, pairs);
+}
+
+static bool words_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what) {
+        const uint8_t *a = image_bytes(d->old_image, old, size), *b = image_bytes(d->new_image, new, size);
+        size_t i = image_reloc_from(d->old_image, old), k = image_reloc_from(d->new_image, new);
+        uint64_t at = 0;
+
+        if (!a || !b) {
+                *what = "moved between initialised and zero data";
+                return a == b;
+        }
+        while (at < size) {
+                const ImageReloc *r = i < d->old_image->n_relocs && d->old_image->relocs[i].addr < old + size
+                                              ? &d->old_image->relocs[i] : NULL;
+                const ImageReloc *s = k < d->new_image->n_relocs && d->new_image->relocs[k].addr < new + size
+                                              ? &d->new_image->relocs[k] : NULL;
+                uint64_t next = r ? r->addr - old : size;
+
+                if ((r == NULL) != (s == NULL) || (r && r->addr - old != s->addr - new)) {
+                        *what = "a word is a pointer in one build only";
+                        return false;
+                }
+                if (memcmp(a + at, b + at, next - at) != 0) {
+                        *what = "its bytes differ";
+                        return false;
+                }
+                if (!r)
+                        break;
+                if (!relocs_same(d, r, s)) {
+                        *what = arena_printf(d->arena, "the pointer at offset %llu differs", (unsigned long long)next);
+                        return false;
+                }
+                at = MIN(next + 8, size);
+                i++, k++;
+        }
+        return true;
+}
+
+static void judge_data(Diff *d) {
+        const MapEntry *last = NULL;
+        const ImageSection *last_section = NULL;
+
+        for (size_t i = 0; i < d->n_map; i++) {
+                const MapEntry *e = &d->map[i];
+                Place q = place_of(d->new, e->new);
+                const ImageSection *s;
+                const char *what = "";
+                uint64_t n_old, n_new, size;
+
+                if (e->state != MAP_TESTIFIED || (q.kind != PLACE_DATA && q.kind != PLACE_RELRO))
+                        continue;
+                s = image_section_at(d->old_image, e->old);
+                if (!s || strcmp(s->name, q.section->name) != 0) {
+                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new), "it moved from %s to %s",
+                                    s ? s->name : "nowhere", q.section->name);
+                        continue;
+                }
+                n_old = const_extent(d->old, e->old);
+                n_new = const_extent(d->new, e->new);
+                size = MIN(n_old, n_new);
+                if (q.section->type != SHT_NOBITS && size && !words_same(d, e->old, e->new, size, &what))
+                        verdict_add(&d->verdict, q.kind == PLACE_RELRO ? REFUSAL_CODE_DATA_CONST : REFUSAL_CODE_DATA_INITIAL,
+                                    data_name(d, e->new), "%s", what);
+                if (last && last_section == q.section && e->old > last->old) {
+                        uint64_t gap_old = e->old - last->old, gap_new = e->new - last->new, shift = last->new - last->old;
+                        bool explained = gap_new <= gap_old;
+                        unsigned width;
+
+                        for (uint64_t at = code_next_target(d->new, last->new); !explained && at < e->new;
+                             at = code_next_target(d->new, at))
+                                if (at - last->new >= gap_old || (accessed_only(d->new, last->new, &width) && at - last->new >= width))
+                                        explained = true;
+                        if (!explained && accessed_only(d->new, last->new, &width))
+                                explained = true;
+                        /* Padding before something aligned to 32 changes when what is before it moves. */
+                        if (!explained && e->new % 32 == 0 && e->old % 32 == 0 && gap_new - gap_old < 32 && shift % 32 != 0)
+                                explained = true;
+                        if (!explained)
+                                verdict_add(&d->verdict, q.kind == PLACE_RELRO ? REFUSAL_CODE_DATA_CONST : REFUSAL_CODE_DATA_RESIZED,
+                                            data_name(d, last->new), "%llu bytes up to the next variable instead of %llu",
+                                            (unsigned long long)gap_new, (unsigned long long)gap_old);
+                }
+                last = e;
+                last_section = q.section;
+        }
+        /* With names on both sides sizes are exact. */
+        for (size_t i = 0; i < d->old_image->n_syms; i++) {
+                const ImageSymbol *s = &d->old_image->syms[i], *found = NULL;
+                size_t same = 0;
+
+                if (s->type != STT_OBJECT || !s->defined || s->size == 0)
+                        continue;
+                for (size_t k = 0; k < d->new_image->n_syms; k++) {
+                        const ImageSymbol *t = &d->new_image->syms[k];
+
+                        if (t->type == STT_OBJECT && t->defined && strcmp(s->name, t->name) == 0) {
+                                same++;
+                                found = t;
+                        }
+                }
+                const ImageSection *sec = image_section_at(d->old_image, s->addr);
+
+                if (same == 1 && found->size != s->size && sec && (sec->flags & SHF_WRITE))
+                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, s->name, "%llu bytes instead of %llu",
+                                    (unsigned long long)found->size, (unsigned long long)s->size);
+        }
+}
+
+/* The function that the entry point hands to __libc_start_main: it is on the stack for good. */
+static void judge_main(Diff *d) {
+        const Function *start;
+
+        if (!d->old_image->executable || !d->old_image->entry)
+                return;
+        start = code_function_at(d->old, d->old_image->entry);
+        if (!start)
+                return;
+        for (uint32_t i = 0; i < start->n_refs; i++) {
+                const Ref *r = &d->old->refs[start->ref + i];
+                const Function *f;
+                const Match *m;
+
+                if (!r->lea)
+                        continue;
+                f = code_function_at(d->old, r->target);
+                if (!f || f->addr != r->target)
+                        continue;
+                m = &d->matches[d->old_match[f - d->old->functions]];
+                if (m->kind == MATCH_CHANGED || m->kind == MATCH_CARRIED)
+                        verdict_add(&d->verdict, REFUSAL_CODE_MAIN_CHANGED, f->name, "%s", m->why);
+                return; /* main is the first address that _start takes; older ones also pass init and fini */
+        }
+}
+
+void judge_hazards(Diff *d) {
+        const Image *o = d->old_image, *n = d->new_image;
+
+        judge_pair(d);
+        judge_exports(d);
+        judge_needed(d);
+        judge_tls(d);
+        judge_list(d, "constructor", o->init_array, o->init_array_size, n->init_array, n->init_array_size);
+        judge_list(d, "constructor", o->preinit_array, o->preinit_array_size, n->preinit_array, n->preinit_array_size);
+        judge_list(d, "destructor", o->fini_array, o->fini_array_size, n->fini_array, n->fini_array_size);
+        judge_functions(d);
+        judge_share(d);
+        judge_data(d);
+        judge_main(d);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/passes.h"
+#include "base/macro.h"
+
+#include <Zydis/Zydis.h>
+#include <elf.h>
+#include <string.h>
+
+/* Finds the old place of new data, from the map, from symbols, or from undisputed neighbours. */
+
+/* The nearest testified entry in the section at or below (side < 0) or above (side > 0) `addr`. */
+const MapEntry *map_neighbour(const Diff *d, uint64_t addr, int side) {
+        const ImageSection *s = image_section_at(d->new_image, addr);
+        size_t lo = 0, hi = d->n_map;
+
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (d->map[mid].new <= addr)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        if (!s)
+                return NULL;
+        if (side > 0) {
+                for (; lo < d->n_map && d->map[lo].new < s->addr + s->size; lo++)
+                        if (d->map[lo].state == MAP_TESTIFIED)
+                                return &d->map[lo];
+                return NULL;
+        }
+        while (lo-- > 0 && d->map[lo].new >= s->addr)
+                if (d->map[lo].state == MAP_TESTIFIED)
+                        return &d->map[lo];
+        return NULL;
+}
+
+static const ImageSymbol *object_at(const Image *image, uint64_t addr) {
+        for (int table = 0; table < 2; table++) {
+                const ImageSymbol *s = table ? image->syms : image->dynsyms;
+                size_t n = table ? image->n_syms : image->n_dynsyms;
+
+                for (size_t i = 0; i < n; i++)
+                        if (s[i].defined && s[i].type == STT_OBJECT && addr >= s[i].addr && addr - s[i].addr < s[i].size)
+                                return &s[i];
+        }
+        return NULL;
+}
+
+static const ImageSymbol *object_named(const Image *image, const char *name, uint64_t size) {
+        const ImageSymbol *found = NULL;
+
+        for (int table = 0; table < 2; table++) {
+                const ImageSymbol *s = table ? image->syms : image->dynsyms;
+                size_t n = table ? image->n_syms : image->n_dynsyms;
+
+                for (size_t i = 0; i < n; i++)
+                        if (s[i].defined && s[i].type == STT_OBJECT && strcmp(s[i].name, name) == 0) {
+                                if (found && found->addr != s[i].addr)
+                                        return NULL; /* several of that name */
+                                found = &s[i];
+                        }
+        }
+        return found && found->size == size ? found : NULL;
+}
+
+bool is_target(const Code *code, uint64_t addr) {
+        size_t lo = 0, hi = code->n_targets;
+
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (code->targets[mid] < addr)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return lo < code->n_targets && code->targets[lo] == addr;
+}
+
+MapState locate_data(const Diff *d, uint64_t new, uint64_t *old) {
+        const MapEntry *e = diff_map(d, new), *below, *above;
+        const ImageSymbol *s, *t;
+
+        if (e && e->state == MAP_TESTIFIED) {
+                *old = e->old;
+                return MAP_TESTIFIED;
+        }
+        s = object_at(d->new_image, new);
+        t = s ? object_named(d->old_image, s->name, s->size) : NULL;
+        if (t) {
+                *old = t->addr + (new - s->addr);
+                return MAP_TESTIFIED;
+        }
+        if (e)
+                return MAP_CONFLICT;
+        /* Between two undisputed neighbours at the same distance, where old code, too, refers to the
+         * very place that this distance gives. */
+        below = map_neighbour(d, new, -1);
+        above = map_neighbour(d, new, 1);
+        if (below && above && below->new - below->old == above->new - above->old) {
+                uint64_t candidate = new - (below->new - below->old);
+
+                if (is_target(d->old, candidate)) {
+                        *old = candidate;
+                        return MAP_TESTIFIED;
+                }
+        }
+        return MAP_NONE;
+}
+
+unsigned access_width(const Code *code, uint64_t insn) {
+        ZydisDecoder decoder;
+        ZydisDecodedInstruction in;
+        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+        const uint8_t *b = NULL;
+        size_t n = 15;
+
+        while (n > 0 && !(b = image_bytes(code->image, insn, n)))
+                n--;
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        if (!b || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, b, n, &in, operands)))
+                return 0;
+        for (unsigned i = 0; i < in.operand_count; i++)
+                if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM &&
+                    operands[i].mem.base == ZYDIS_REGISTER_RIP)
+                        return operands[i].size / 8;
+        return 0;
+}
+
+bool accessed_only(const Code *code, uint64_t addr, unsigned *width) {
+        *width = 0;
+        for (size_t i = 0; i < code->n_refs; i++) {
+                const Ref *r = &code->refs[i];
+                unsigned w;
+
+                if (r->target != addr)
+                        continue;
+                if (r->kind != REF_PCREL || r->lea || (w = access_width(code, r->insn)) == 0)
+                        return false;
+                *width = MAX(*width, w);
+        }
+        for (size_t i = 0; i < code->image->n_relocs; i++)
+                if (code->image->relocs[i].type == R_X86_64_RELATIVE && (uint64_t)code->image->relocs[i].addend == addr)
+                        return false;
+        return *width > 0;
+}
+
+bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to) {
+        const ImageSection *s = image_section_at(d->new_image, new), *t;
+        const MapEntry *below, *above;
+        uint64_t old_from, old_to, start, end;
+        const ImageSymbol *o;
+        unsigned width = 0;
+
+        if (!s)
+                return false;
+        o = object_at(d->new_image, new);
+        if (o && o->size) {
+                /* It has a name: then the old image, if it has names at all, must not know it. */
+                if (d->old_image->n_syms == 0 || object_named(d->old_image, o->name, o->size))
+                        return false;
+                for (size_t i = 0; i < d->old_image->n_syms; i++)
+                        if (strcmp(d->old_image->syms[i].name, o->name) == 0)
+                                return false;
+                *from = o->addr;
+                *to = o->addr + o->size;
+                return true;
+        }
+        t = image_section(d->old_image, s->name);
+        below = map_neighbour(d, new, -1);
+        above = map_neighbour(d, new, 1);
+        start = below ? below->new : s->addr;
+        end = above ? above->new : s->addr + s->size;
+        old_from = below ? below->old : t ? t->addr : 0;
+        old_to = above ? above->old : t ? t->addr + t->size : 0;
+        if (old_to < old_from || end - start <= old_to - old_from)
+                return false; /* no room was made for it */
+        if (below) {
+                /* What lies below must be a plain scalar that ends before: else it may have grown. */
+                if (!accessed_only(d->new, below->new, &width) || below->new + width > new)
+                        return false;
+                start = below->new + width;
+        }
+        /* Nothing in the old gap may be a counterpart. */
+        for (uint64_t at = code_next_target(d->old, old_from); at < old_to; at = code_next_target(d->old, at))
+                return false;
+        if (!below && is_target(d->old, old_from) && old_to > old_from)
+                return false;
+        *from = start;
+        *to = end;
+        return true;
+}
+
+bool relocs_same(const Diff *d, const ImageReloc *old, const ImageReloc *new) {
+        const Image *o = d->old_image, *n = d->new_image;
+        Place p, q;
+        uint64_t at;
+
+        if (old->type != new->type || (old->symbol == 0) != (new->symbol == 0))
+                return false;
+        if (old->symbol)
+                return old->addend == new->addend &&
+                       strcmp(o->dynsyms[old->symbol].name, n->dynsyms[new->symbol].name) == 0 &&
+                       strcmp(o->dynsyms[old->symbol].version, n->dynsyms[new->symbol].version) == 0;
+        if (old->type != R_X86_64_RELATIVE && old->type != R_X86_64_IRELATIVE)
+                return old->addend == new->addend;
+        p = place_of(d->old, (uint64_t)old->addend);
+        q = place_of(d->new, (uint64_t)new->addend);
+        if (p.kind != q.kind)
+                return false;
+        switch (p.kind) {
+        case PLACE_FUNCTION:
+                return d->matches[d->old_match[p.index]].new == q.index && p.part == q.part && p.offset == q.offset;
+        case PLACE_CONST:
+                return constants_same(d, (uint64_t)old->addend, (uint64_t)new->addend);
+        case PLACE_RELRO:
+        case PLACE_DATA:
+                return locate_data(d, (uint64_t)new->addend, &at) == MAP_TESTIFIED && at == (uint64_t)old->addend;
+        case PLACE_IMPORT:
+        case PLACE_TLS:
+                return strcmp(p.name, q.name) == 0;
+        case PLACE_POINTER:
+        case PLACE_OTHER:
+                return p.section && q.section && strcmp(p.section->name, q.section->name) == 0 && p.offset == q.offset;
+        }
+        return false;
+}

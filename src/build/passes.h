@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "build/diff.h"
+
+/* The passes of a diff, in order. Internal to src/build. */
+
+/* Pairs functions; fills old_match, new_match and matches (kind IDENTICAL where the normalised
+ * content is the same, CHANGED where not, ADDED, REMOVED). */
+void match_functions(Diff *d);
+
+/* Compares references and constants of the pairs, builds the map; pairs whose references or
+ * constants differ become CHANGED or CARRIED. Needs alignments only for CHANGED pairs, which it
+ * makes as it finds them. */
+void correspond(Diff *d);
+
+/* Aligns the instructions of one changed pair. */
+void align_match(Diff *d, uint32_t match);
+
+/* The hazards of whole images: exports, imports, TLS, constructors, data, IFUNCs, assembly. */
+void judge_hazards(Diff *d);
+
+/* What a reference refers to, in terms that can be compared between two builds. */
+typedef enum PlaceKind {
+        PLACE_FUNCTION, /* function `index`, `offset` bytes into part `part` */
+        PLACE_IMPORT,   /* PLT entry or GOT slot of a symbol: `name`, `version`; `offset`: addend */
+        PLACE_POINTER,  /* GOT slot that holds the address `target` of this image */
+        PLACE_TLS,      /* GOT slots of TLS: `type` relocation, `name` or offset */
+        PLACE_CONST,    /* read-only data without relocations */
+        PLACE_RELRO,    /* data that is read-only after relocation */
+        PLACE_DATA,     /* writable data, .bss */
+        PLACE_OTHER,    /* headers, linker-made symbols, outside of every section */
+} PlaceKind;
+
+typedef struct Place {
+        PlaceKind kind;
+        bool slot; /* IMPORT: the GOT slot itself, not the PLT entry */
+        uint32_t index, part, type;
+        uint64_t offset, target;
+        const char *name, *version;
+        const ImageSection *section;
+} Place;
+
+Place place_of(const Code *code, uint64_t addr);
+
+/* Length of the constant at `addr`: up to the next place that anything refers to. */
+uint64_t const_extent(const Code *code, uint64_t addr);
+
+/* A jump table: 4-byte offsets from its own start (or 8-byte addresses in a non-PIE) that all land
+ * in `function`. Returns the number of entries, 0 when it is none. */
+uint32_t jump_table(const Code *code, const Function *function, uint64_t addr, unsigned *entry_size);
+/* Target of entry `i`. */
+uint64_t jump_table_entry(const Code *code, uint64_t addr, unsigned entry_size, uint32_t i);
+
+/* True when nothing of the image's relocations lies in [addr, addr + size). */
+bool unrelocated(const Image *image, uint64_t addr, uint64_t size);
+
+/* The old place of a variable or table of the new image: from the map, from symbols, or from
+ * neighbours on both sides together with an old reference to that very place. */
+MapState locate_data(const Diff *d, uint64_t new, uint64_t *old);
+/* The nearest testified entry of the section: the last at or below `addr` (side -1), the first above (side 1). */
+const MapEntry *map_neighbour(const Diff *d, uint64_t addr, int side);
+/* True when something refers to exactly that address. */
+bool is_target(const Code *code, uint64_t addr);
+/* True when every reference to `addr` in new code is a plain memory access (its address is never
+ * taken); *width is then the widest. Decodes the instructions anew. */
+bool accessed_only(const Code *code, uint64_t addr, unsigned *width);
+/* A writable variable that only the new image has: true, and the range [*from, *to) of new
+ * addresses to carry, when nothing in the old image can be its counterpart. */
+bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to);
+/* Whether the constants at the two addresses are the same, as far as the next thing that anything
+ * refers to. */
+bool constants_same(const Diff *d, uint64_t old, uint64_t new);
+/* One C string, and nothing but zeros behind it. */
+bool single_string(const uint8_t *b, uint64_t n);
+/* Whether two relocated words mean the same under the map. */
+bool relocs_same(const Diff *d, const ImageReloc *old, const ImageReloc *new);
+
+/* Decodes one instruction with operands for its width; 0 when it is no memory access. */
+unsigned access_width(const Code *code, uint64_t insn);
+
+static inline const Function *match_old(const Diff *d, const Match *m) {
+        return m->old == NO_FUNCTION ? NULL : &d->old->functions[m->old];
+}
+static inline const Function *match_new(const Diff *d, const Match *m) {
+        return m->new == NO_FUNCTION ? NULL : &d->new->functions[m->new];
+}
