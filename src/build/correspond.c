@@ -66,6 +66,20 @@ bool single_string(const uint8_t *b, uint64_t n) {
         return true;
 }
 
+/* Printable strings with one NUL between them, as a linker's string section holds them. */
+static bool strings_only(const uint8_t *b, uint64_t n) {
+        bool text = false;
+
+        for (uint64_t i = 0; i < n; i++) {
+                if (b[i] == 0 && !text)
+                        return false;
+                text = b[i] != 0;
+                if (text && b[i] < 0x20 && (b[i] < '\t' || b[i] > '\r') && b[i] != 0x1b)
+                        return false;
+        }
+        return n > 0 && !text;
+}
+
 static bool all_zero(const uint8_t *b, uint64_t n) {
         for (uint64_t i = 0; i < n; i++)
                 if (b[i])
@@ -85,7 +99,7 @@ bool constants_same(const Diff *d, uint64_t old, uint64_t new) {
          * a complete string, is none of this constant's. */
         if (all_zero(a + n, n_old - n) && all_zero(b + n, n_new - n))
                 return true;
-        return single_string(a, n);
+        return single_string(a, n) || strings_only(a, n);
 }
 
 static bool tables_same(const Diff *d, const Function *f, const Function *g, uint64_t old, uint64_t new) {
@@ -110,6 +124,33 @@ static void vote(Work *w, uint64_t old, uint64_t new, uint32_t match) {
 
 typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
 
+/* A removed and an added function turn out to be one: something that corresponds refers to both. */
+static void join(Work *w, uint32_t old, uint32_t new) {
+        Diff *d = w->d;
+        uint32_t a = d->old_match[old], b = d->new_match[new], last;
+
+        if (d->matches[a].kind != MATCH_REMOVED || d->matches[b].kind != MATCH_ADDED)
+                return;
+        d->matches[a].new = new;
+        d->matches[a].kind = d->old->functions[old].norm == d->new->functions[new].norm ? MATCH_IDENTICAL : MATCH_CHANGED;
+        d->matches[a].basis = BASIS_CALLER;
+        d->matches[a].why = "instructions";
+        d->new_match[new] = a;
+        /* Added matches are the last ones; the last takes the place that is free now. */
+        last = (uint32_t)--d->n_matches;
+        if (b != last) {
+                d->matches[b] = d->matches[last];
+                d->new_match[d->matches[b].new] = b;
+        }
+        w->changed = true;
+}
+
+static void join_places(Work *w, const Place *p, const Place *q) {
+        if (p->kind == PLACE_FUNCTION && q->kind == PLACE_FUNCTION && p->part == 0 && p->offset == 0 && q->part == 0 &&
+            q->offset == 0)
+                join(w, p->index, q->index);
+}
+
 /* Compares what two references of a pair refer to. Variables vote, and count as the same until the
  * votes are counted. */
 static RefResult compare_targets(Work *w, const Function *f, const Function *g, uint64_t old, uint64_t new,
@@ -124,8 +165,10 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
         }
         switch (p.kind) {
         case PLACE_FUNCTION: {
-                const Match *m = &d->matches[d->old_match[p.index]];
+                const Match *m;
 
+                join_places(w, &p, &q);
+                m = &d->matches[d->old_match[p.index]];
                 if (m->new == q.index && p.part == q.part && p.offset == q.offset)
                         return REF_SAME;
                 *why = arena_printf(d->arena, "refers to %s instead of %s", d->new->functions[q.index].name,
@@ -527,6 +570,7 @@ static void vote_data(Work *w) {
                                 continue;
                         p = place_of(d->old, (uint64_t)r->addend);
                         q = place_of(d->new, (uint64_t)s->addend);
+                        join_places(w, &p, &q);
                         if ((p.kind == PLACE_DATA || p.kind == PLACE_RELRO) && p.kind == q.kind &&
                             !find_edge(w, (uint64_t)s->addend, (uint64_t)r->addend))
                                 vote(w, (uint64_t)r->addend, (uint64_t)s->addend, NO_FUNCTION);

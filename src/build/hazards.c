@@ -63,7 +63,9 @@ static void judge_exports(Diff *d) {
                         t = find_export(n, s);
                 if (t)
                         hint = (size_t)(t - n->dynsyms) + 1;
-                if (!t)
+                if (!t && o->executable)
+                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_LEFT, s->name, "version %s", s->version[0] ? s->version : "(none)");
+                else if (!t)
                         verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "version %s", s->version[0] ? s->version : "(none)");
                 else if (export_kind(s->type) != export_kind(t->type))
                         verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "it is another kind of symbol now");
@@ -212,6 +214,32 @@ static bool words_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size,
         return true;
 }
 
+/* A version or a date: text that differs in digits and what stands between them, and holds two or
+ * more separators. */
+static bool version_text(const Diff *d, const MapEntry *e) {
+        uint64_t n = MIN(const_extent(d->old, e->old), const_extent(d->new, e->new)), at = 0, end_a, end_b;
+        const uint8_t *a = image_bytes(d->old_image, e->old, n), *b = image_bytes(d->new_image, e->new, n);
+        unsigned separators = 0;
+
+        if (!a || !b || !unrelocated(d->old_image, e->old, n) || !single_string(a, n) || !single_string(b, n))
+                return false;
+        end_a = strnlen((const char *)a, n);
+        end_b = strnlen((const char *)b, n);
+        for (uint64_t i = 0; i < end_a; i++)
+                separators += strchr("./-:+~", a[i]) != NULL;
+        while (at < end_a && at < end_b && a[at] == b[at])
+                at++;
+        while (end_a > at && end_b > at && a[end_a - 1] == b[end_b - 1])
+                end_a--, end_b--;
+        for (uint64_t i = at; i < end_a; i++)
+                if (!strchr("0123456789./-:+~ ", a[i]))
+                        return false;
+        for (uint64_t i = at; i < end_b; i++)
+                if (!strchr("0123456789./-:+~ ", b[i]))
+                        return false;
+        return separators >= 2;
+}
+
 static void judge_data(Diff *d) {
         const MapEntry *last = NULL;
         const ImageSection *last_section = NULL;
@@ -234,7 +262,10 @@ static void judge_data(Diff *d) {
                 n_old = const_extent(d->old, e->old);
                 n_new = const_extent(d->new, e->new);
                 size = MIN(n_old, n_new);
-                if (q.section->type != SHT_NOBITS && size && !words_same(d, e->old, e->new, size, &what))
+                if (q.section->type != SHT_NOBITS && version_text(d, e) && !words_same(d, e->old, e->new, size, &what))
+                        verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, data_name(d, e->new), "%s",
+                                    "a version or date in a variable");
+                else if (q.section->type != SHT_NOBITS && size && !words_same(d, e->old, e->new, size, &what))
                         verdict_add(&d->verdict, q.kind == PLACE_RELRO ? REFUSAL_CODE_DATA_CONST : REFUSAL_CODE_DATA_INITIAL,
                                     data_name(d, e->new), "%s", what);
                 if (last && last_section == q.section && e->old > last->old) {
@@ -282,7 +313,9 @@ static void judge_data(Diff *d) {
         }
 }
 
-/* The function that the entry point hands to __libc_start_main: it is on the stack for good. */
+/* The function that the entry point hands to __libc_start_main: it is on the stack for good. When
+ * only a constant that it uses changed, it stays as it is: it is the old main that goes on running
+ * in any case, with the text that it has. */
 static void judge_main(Diff *d) {
         const Function *start;
 
@@ -294,7 +327,7 @@ static void judge_main(Diff *d) {
         for (uint32_t i = 0; i < start->n_refs; i++) {
                 const Ref *r = &d->old->refs[start->ref + i];
                 const Function *f;
-                const Match *m;
+                Match *m;
 
                 if (!r->lea)
                         continue;
@@ -302,8 +335,14 @@ static void judge_main(Diff *d) {
                 if (!f || f->addr != r->target)
                         continue;
                 m = &d->matches[d->old_match[f - d->old->functions]];
-                if (m->kind == MATCH_CHANGED || m->kind == MATCH_CARRIED)
+                if (m->kind == MATCH_CHANGED)
                         verdict_add(&d->verdict, REFUSAL_CODE_MAIN_CHANGED, f->name, "%s", m->why);
+                if (m->kind == MATCH_CARRIED) {
+                        verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, f->name, "%s", m->why);
+                        m->kind = MATCH_IDENTICAL;
+                        d->n_carried--;
+                        d->n_identical++;
+                }
                 return; /* main is the first address that _start takes; older ones also pass init and fini */
         }
 }
