@@ -30,26 +30,35 @@ unsigned content_base_class(uint64_t encoding) {
         }
 }
 
-/* Another unit's type that is referred to directly: the referring unit is one that has the type. */
-static void note_use(Side *side, const Dwarf_Die *from, const Dwarf_Die *to) {
-        Dwarf_Die user_die, used_die, f = *from, t = *to;
+static bool unit_of(Side *side, Dwarf_CU *cu, uint32_t *unit) {
+        Dwarf_Die die;
+
+        return dwarf_cu_die(cu, &die, NULL, NULL, NULL, NULL, NULL, NULL) &&
+               pointer_map_get(&side->unit_of, die.addr, unit);
+}
+
+/* Follows a reference. Into another unit (a type unit, a part that dwz made): the unit that refers
+ * to it is one that has the type. */
+static bool follow(Side *side, const Dwarf_Attribute *reference, Dwarf_Die *out) {
         uint32_t user, used;
 
-        if (from->cu == to->cu)
-                return;
-        if (dwarf_diecu(&f, &user_die, NULL, NULL) && dwarf_diecu(&t, &used_die, NULL, NULL) &&
-            pointer_map_get(&side->unit_of, user_die.addr, &user) &&
-            pointer_map_get(&side->unit_of, used_die.addr, &used))
+        if (!die_follow(reference, out)) {
+                side_incomplete(side, "%s: a type refers to debug information that is not there", side->path);
+                return false;
+        }
+        if (out->cu != reference->cu && unit_of(side, reference->cu, &user) && unit_of(side, out->cu, &used) &&
+            (!side->edges.n || side->edges.items[side->edges.n - 1].user != user ||
+             side->edges.items[side->edges.n - 1].used != used))
                 vec_push(&side->edges, (UnitEdge){ user, used });
+        return true;
 }
 
 /* A declaration that says where its definition is (a type unit's signature). */
 static void resolve(Side *side, Dwarf_Die *die, DieFacts *f) {
         Dwarf_Die target;
 
-        if (!(f->has & HAS_SIGNATURE) || !die_follow(&f->signature, &target) || target.addr == die->addr)
+        if (!(f->has & HAS_SIGNATURE) || !follow(side, &f->signature, &target) || target.addr == die->addr)
                 return;
-        note_use(side, die, &target);
         *die = target;
         die_facts(die, f);
 }
@@ -96,12 +105,10 @@ Stripped content_strip(Side *side, const Dwarf_Die *type) {
                         s.tag = 0;
                         return s;
                 }
-                if (!die_follow(&f.type, &next)) {
-                        side_incomplete(side, "%s: a type refers to debug information that is not there", side->path);
+                if (!follow(side, &f.type, &next)) {
                         s.tag = 0;
                         return s;
                 }
-                note_use(side, &s.die, &next);
                 s.die = next;
         }
         side_incomplete(side, "%s: types refer to one another without an end", side->path);
@@ -114,10 +121,8 @@ Stripped content_strip_attribute(Side *side, const DieFacts *f) {
 
         if (!(f->has & HAS_TYPE))
                 return (Stripped){ .tag = 0 };
-        if (!die_follow(&f->type, &target)) {
-                side_incomplete(side, "%s: a type refers to debug information that is not there", side->path);
+        if (!follow(side, &f->type, &target))
                 return (Stripped){ .tag = 0 };
-        }
         return content_strip(side, &target);
 }
 
@@ -283,15 +288,11 @@ static uint64_t member_bit_at(const DieFacts *f, uint64_t type_size, uint64_t *p
         return byte * 8;
 }
 
-static void add_member(Side *side, Dwarf_Die *child, const DieFacts *f, MemberKind kind, Members *out) {
+static void add_member(Side *side, const DieFacts *f, MemberKind kind, Members *out) {
         Member m = { .kind = kind, .name = f->name ? f->name : "" };
         uint64_t type_size = 0;
 
-        m.has_type = f->has & HAS_TYPE && die_follow(&f->type, &m.type);
-        if (f->has & HAS_TYPE && !m.has_type)
-                side_incomplete(side, "%s: a type refers to debug information that is not there", side->path);
-        if (m.has_type)
-                note_use(side, child, &m.type);
+        m.has_type = f->has & HAS_TYPE && follow(side, &f->type, &m.type);
         if (m.has_type && f->has & HAS_BIT_OFFSET && !(f->has & HAS_BYTE_SIZE))
                 type_size = content_size(side, &m.type, 0);
         m.bit_at = member_bit_at(f, type_size, &m.place);
@@ -310,11 +311,11 @@ static void member(Side *side, Dwarf_Die *child, MemberKind kind, Members *out, 
         case DW_TAG_member:
                 die_facts(child, &f);
                 if (!f.declaration && !(f.external && !(f.has & HAS_MEMBER_LOCATION)))
-                        add_member(side, child, &f, kind, out);
+                        add_member(side, &f, kind, out);
                 return;
         case DW_TAG_inheritance:
                 die_facts(child, &f);
-                add_member(side, child, &f, MEMBER_BASE, out);
+                add_member(side, &f, MEMBER_BASE, out);
                 return;
         case DW_TAG_subprogram:
                 die_facts(child, &f);
@@ -523,12 +524,11 @@ void content_variable(Side *side, Variable *v) {
         DieFacts f;
 
         die_facts(&v->die, &f);
-        v->has_type = f.has & HAS_TYPE && die_follow(&f.type, &type);
+        v->has_type = f.has & HAS_TYPE && follow(side, &f.type, &type);
         if (!v->has_type) {
                 side_incomplete(side, "%s: variable %s has no type", side->path, v->name->text);
                 return;
         }
-        note_use(side, &v->die, &type);
         v->constant = is_constant(side, &type);
         v->content = content_of(side, &type, 0);
         v->size = content_size(side, &type, 0);

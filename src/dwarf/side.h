@@ -78,8 +78,11 @@ typedef struct AnonymousEnum {
 typedef struct Variable {
         const Name *name;
         const Name *unit;
-        Dwarf_Die die; /* the one that has the type */
-        bool has_type, tls, has_address, constant;
+        const Name *scope;
+        const char *text;
+        Dwarf_Die die;      /* the one that has the type; the type itself once it has a content */
+        Dwarf_Die declared; /* in its class or namespace, if has_declared */
+        bool external, has_declared, has_type, tls, has_address, constant;
         Hash content;
         uint64_t addr, size;
 } Variable;

@@ -97,10 +97,11 @@ static void walk_type(Side *side, Dwarf_Die *die, DieFacts *f, const Scope *scop
         TypeEntry *t;
         bool aggregate = f->tag != DW_TAG_typedef && f->tag != DW_TAG_template_alias && f->tag != DW_TAG_enumeration_type;
 
-        if (f->name)
-                name = side_name(side, scope->name, name_kind(f->tag), f->name);
-        else if (f->has & HAS_SPECIFICATION)
+        /* What completes a declaration belongs where that is, even when it repeats the bare name. */
+        if (f->has & HAS_SPECIFICATION)
                 name = declared_name(side, &f->specification);
+        if (!name && f->name)
+                name = side_name(side, scope->name, name_kind(f->tag), f->name);
         t = side_type(side, die);
         t->name = name;
         t->unit = scope->unit;
@@ -141,50 +142,52 @@ static void walk_function(Side *side, Dwarf_Die *die, DieFacts *f, const Scope *
 static void walk_variable(Side *side, Dwarf_Die *die, DieFacts *f, const Scope *scope) {
         const Name *unit = side->units.items[scope->unit].name;
         Dwarf_Die typed = *die;
-        Variable v = { .unit = unit };
-        const Name *name = NULL, *top;
+        Variable v = { .unit = unit, .scope = scope->name };
+        const Dwarf_Attribute *declared;
 
         if (!(f->has & HAS_LOCATION)) {
                 /* A declaration that a definition elsewhere may refer to for its name. */
-                if (f->name && !scope->function) {
-                        name = side_name(side, scope->name, NAME_VARIABLE, f->name);
-                        side_type(side, die)->name = name;
-                }
+                if (f->name && !scope->function)
+                        side_type(side, die)->name = side_name(side, scope->name, NAME_VARIABLE, f->name);
                 return;
         }
-        if (!die_static_address(&f->location, &v.addr, &v.tls)) {
-                /* A local on a stack or in registers, or a static that was split into pieces. */
-                if (scope->function)
-                        return;
-        } else {
-                v.has_address = true;
-        }
-        if (f->has & HAS_SPECIFICATION)
-                name = declared_name(side, &f->specification);
-        else if (f->has & HAS_ORIGIN)
-                name = declared_name(side, &f->origin);
+        /* Otherwise: a local on a stack or in registers, or a static that was split into pieces. */
+        v.has_address = die_static_address(&f->location, &v.addr, &v.tls);
+        if (!v.has_address && scope->function)
+                return;
+        declared = f->has & HAS_SPECIFICATION ? &f->specification : f->has & HAS_ORIGIN ? &f->origin : NULL;
+        v.has_declared = declared && die_follow(declared, &v.declared);
         inherit(f, &typed);
         if (!f->name || f->artificial)
                 return;
-        if (!name)
-                name = side_name(side, scope->name, NAME_VARIABLE, f->name);
-        for (top = name; top->parent;)
-                top = top->parent;
-        /* Statics of different files are different variables. */
-        if (!f->external && unit && top->kind != NAME_UNIT) {
-                const Name *chain[SIDE_MAX_DEPTH + 8], *at;
-                size_t n = 0;
-
-                for (at = name; at && n < sizeof(chain) / sizeof(chain[0]); at = at->parent)
-                        chain[n++] = at;
-                name = unit;
-                while (n-- > 0)
-                        name = side_name(side, name, chain[n]->kind, chain[n]->text);
-        }
-        v.name = name;
+        v.text = f->name;
+        v.external = f->external;
         v.die = typed;
         v.has_type = f->has & HAS_TYPE;
         vec_push(&side->variables, v);
+}
+
+/* After the walk, since a definition may come before the declaration that qualifies it. */
+static void name_variable(Side *side, Variable *v) {
+        const Name *name = NULL, *top, *at, *chain[SIDE_MAX_DEPTH + 8];
+        size_t n = 0;
+        uint32_t i;
+
+        if (v->has_declared && pointer_map_get(&side->type_of, v->declared.addr, &i))
+                name = side->types.items[i].name;
+        if (!name)
+                name = side_name(side, v->scope, NAME_VARIABLE, v->text);
+        for (top = name; top->parent;)
+                top = top->parent;
+        /* Statics of different files are different variables. */
+        if (!v->external && v->unit && top->kind != NAME_UNIT) {
+                for (at = name; at && n < sizeof(chain) / sizeof(chain[0]); at = at->parent)
+                        chain[n++] = at;
+                name = v->unit;
+                while (n-- > 0)
+                        name = side_name(side, name, chain[n]->kind, chain[n]->text);
+        }
+        v->name = name;
 }
 
 static void walk_import(Side *side, DieFacts *f, const Scope *scope) {
@@ -372,6 +375,8 @@ void side_walk(Side *side) {
                         side_incomplete(side, "%s: debug information is split off into .dwo files", side->path);
                 walk_unit(side, &die);
         }
+        for (size_t i = 0; i < side->variables.n; i++)
+                name_variable(side, &side->variables.items[i]);
         if (r < 0)
                 side_incomplete(side, "%s: debug information is damaged: %s", side->path, dwarf_errmsg(-1));
         else if (!any)
