@@ -124,31 +124,10 @@ static void vote(Work *w, uint64_t old, uint64_t new, uint32_t match) {
 
 typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
 
-/* A removed and an added function turn out to be one: something that corresponds refers to both. */
-static void join(Work *w, uint32_t old, uint32_t new) {
-        Diff *d = w->d;
-        uint32_t a = d->old_match[old], b = d->new_match[new], last;
-
-        if (d->matches[a].kind != MATCH_REMOVED || d->matches[b].kind != MATCH_ADDED)
-                return;
-        d->matches[a].new = new;
-        d->matches[a].kind = d->old->functions[old].norm == d->new->functions[new].norm ? MATCH_IDENTICAL : MATCH_CHANGED;
-        d->matches[a].basis = BASIS_CALLER;
-        d->matches[a].why = "instructions";
-        d->new_match[new] = a;
-        /* Added matches are the last ones; the last takes the place that is free now. */
-        last = (uint32_t)--d->n_matches;
-        if (b != last) {
-                d->matches[b] = d->matches[last];
-                d->new_match[d->matches[b].new] = b;
-        }
-        w->changed = true;
-}
-
 static void join_places(Work *w, const Place *p, const Place *q) {
         if (p->kind == PLACE_FUNCTION && q->kind == PLACE_FUNCTION && p->part == 0 && p->offset == 0 && q->part == 0 &&
-            q->offset == 0)
-                join(w, p->index, q->index);
+            q->offset == 0 && match_join(w->d, p->index, q->index, BASIS_CALLER))
+                w->changed = true;
 }
 
 /* Compares what two references of a pair refer to. Variables vote, and count as the same until the
@@ -244,6 +223,24 @@ static void compare_pair(Work *w, uint32_t match) {
                 r = compare_targets(w, f, g, a->target, b->target, match, &why);
                 if (r != REF_SAME)
                         become(w, match, r == REF_CONST ? MATCH_CARRIED : MATCH_CHANGED, why);
+        }
+}
+
+bool pointees_same(const Diff *d, uint64_t old, uint64_t new) {
+        const uint8_t *a, *b;
+        uint64_t n = 0;
+
+        if (constants_same(d, old, new))
+                return true;
+        for (;; n++) {
+                a = image_bytes(d->old_image, old - 1, n + 2);
+                b = image_bytes(d->new_image, new - 1, n + 2);
+                if (!a || !b || a[0] || b[0] || a[n + 1] != b[n + 1])
+                        return false;
+                if (a[n + 1] == 0)
+                        return n > 0;
+                if (a[n + 1] < 0x20 && (a[n + 1] < '\t' || a[n + 1] > '\r'))
+                        return false;
         }
 }
 
@@ -694,6 +691,10 @@ void correspond(Diff *d) {
                 }
                 widen_blames(&w);
                 apply_blames(&w);
+                if (round == 0) {
+                        match_alike(d);
+                        continue;
+                }
                 if (!w.changed)
                         break;
         }

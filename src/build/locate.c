@@ -213,7 +213,7 @@ bool relocs_same(const Diff *d, const ImageReloc *old, const ImageReloc *new) {
         case PLACE_FUNCTION:
                 return d->matches[d->old_match[p.index]].new == q.index && p.part == q.part && p.offset == q.offset;
         case PLACE_CONST:
-                return constants_same(d, (uint64_t)old->addend, (uint64_t)new->addend);
+                return pointees_same(d, (uint64_t)old->addend, (uint64_t)new->addend);
         case PLACE_RELRO:
         case PLACE_DATA:
                 return locate_data(d, (uint64_t)new->addend, &at) == MAP_TESTIFIED && at == (uint64_t)old->addend;

@@ -340,15 +340,19 @@ static void match_gaps(Matcher *m, bool like) {
         }
 }
 
+static void matcher_init(Matcher *m, Diff *d) {
+        *m = (Matcher){ .d = d, .old = d->old, .new = d->new };
+        m->to_new = arena_newa(d->arena, uint32_t, m->old->n_functions + 1);
+        m->to_old = arena_newa(d->arena, uint32_t, m->new->n_functions + 1);
+        m->basis = arena_newa(d->arena, MatchBasis, m->old->n_functions + 1);
+        memset(m->to_new, 0xff, (m->old->n_functions + 1) * sizeof(uint32_t));
+        memset(m->to_old, 0xff, (m->new->n_functions + 1) * sizeof(uint32_t));
+}
+
 void match_functions(Diff *d) {
-        Matcher m = { .d = d, .old = d->old, .new = d->new };
+        Matcher m;
 
-        m.to_new = arena_newa(d->arena, uint32_t, m.old->n_functions + 1);
-        m.to_old = arena_newa(d->arena, uint32_t, m.new->n_functions + 1);
-        m.basis = arena_newa(d->arena, MatchBasis, m.old->n_functions + 1);
-        memset(m.to_new, 0xff, (m.old->n_functions + 1) * sizeof(uint32_t));
-        memset(m.to_old, 0xff, (m.new->n_functions + 1) * sizeof(uint32_t));
-
+        matcher_init(&m, d);
         match_keys(&m, true);
         match_keys(&m, false);
         follow(&m);
@@ -359,33 +363,64 @@ void match_functions(Diff *d) {
         /* What is unique once the duplicates around it are gone. */
         match_keys(&m, false);
         follow(&m);
-        match_gaps(&m, true);
-        follow(&m);
         vec_free(&m.queue);
 
         d->matches = arena_newa(d->arena, Match, (size_t)m.old->n_functions + m.new->n_functions + 1);
+        d->alignments = arena_newa(d->arena, Alignment, (size_t)m.old->n_functions + m.new->n_functions + 1);
         d->old_match = arena_newa(d->arena, uint32_t, m.old->n_functions + 1);
         d->new_match = arena_newa(d->arena, uint32_t, m.new->n_functions + 1);
         for (uint32_t i = 0; i < m.old->n_functions; i++) {
-                Match *x = &d->matches[d->n_matches];
-
-                *x = (Match){ .old = i, .new = m.to_new[i], .basis = m.basis[i], .why = "" };
-                if (x->new == NO_FUNCTION)
-                        x->kind = MATCH_REMOVED;
-                else if (m.old->functions[i].norm != m.new->functions[x->new].norm) {
-                        x->kind = MATCH_CHANGED;
-                        x->why = "instructions";
-                } else {
-                        x->kind = MATCH_IDENTICAL;
-                }
-                if (x->new != NO_FUNCTION)
-                        d->new_match[x->new] = (uint32_t)d->n_matches;
-                d->old_match[i] = (uint32_t)d->n_matches++;
+                d->old_match[i] = (uint32_t)d->n_matches;
+                d->matches[d->n_matches++] = (Match){ .old = i, .new = NO_FUNCTION, .kind = MATCH_REMOVED, .why = "" };
         }
-        for (uint32_t i = 0; i < m.new->n_functions; i++)
-                if (m.to_old[i] == NO_FUNCTION) {
-                        d->matches[d->n_matches] = (Match){ .old = NO_FUNCTION, .new = i, .kind = MATCH_ADDED, .why = "" };
-                        d->new_match[i] = (uint32_t)d->n_matches++;
+        for (uint32_t i = 0; i < m.new->n_functions; i++) {
+                d->new_match[i] = (uint32_t)d->n_matches;
+                d->matches[d->n_matches++] = (Match){ .old = NO_FUNCTION, .new = i, .kind = MATCH_ADDED, .why = "" };
+        }
+        for (uint32_t i = 0; i < m.old->n_functions; i++)
+                if (m.to_new[i] != NO_FUNCTION)
+                        match_join(d, i, m.to_new[i], m.basis[i]);
+}
+
+void match_alike(Diff *d) {
+        Matcher m;
+
+        matcher_init(&m, d);
+        for (uint32_t i = 0; i < m.old->n_functions; i++) {
+                const Match *x = &d->matches[d->old_match[i]];
+
+                if (x->new != NO_FUNCTION) {
+                        m.to_new[i] = x->new;
+                        m.to_old[x->new] = i;
                 }
-        d->alignments = arena_newa(d->arena, Alignment, d->n_matches + 1);
+        }
+        match_gaps(&m, true);
+        follow(&m);
+        vec_free(&m.queue);
+        for (uint32_t i = 0; i < m.old->n_functions; i++)
+                if (m.to_new[i] != NO_FUNCTION)
+                        match_join(d, i, m.to_new[i], m.basis[i]);
+}
+
+bool match_join(Diff *d, uint32_t old, uint32_t new, MatchBasis basis) {
+        uint32_t a = d->old_match[old], b = d->new_match[new], last;
+
+        if (d->matches[a].kind != MATCH_REMOVED || d->matches[b].kind != MATCH_ADDED)
+                return false;
+        d->matches[a].new = new;
+        d->matches[a].basis = basis;
+        if (d->old->functions[old].norm == d->new->functions[new].norm) {
+                d->matches[a].kind = MATCH_IDENTICAL;
+        } else {
+                d->matches[a].kind = MATCH_CHANGED;
+                d->matches[a].why = "instructions";
+        }
+        d->new_match[new] = a;
+        /* Added matches are the last ones; the last takes the place that is free now. */
+        last = (uint32_t)--d->n_matches;
+        if (b != last) {
+                d->matches[b] = d->matches[last];
+                d->new_match[d->matches[b].new] = b;
+        }
+        return true;
 }

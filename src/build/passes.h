@@ -8,6 +8,10 @@
 /* Pairs functions; fills old_match, new_match and matches (kind IDENTICAL where the normalised
  * content is the same, CHANGED where not, ADDED, REMOVED). */
 void match_functions(Diff *d);
+/* Pairs what is left by position and likeness: the last resort, after tables and aligned calls. */
+void match_alike(Diff *d);
+/* A removed and an added function turn out to be one. False when they are no such two. */
+bool match_join(Diff *d, uint32_t old, uint32_t new, MatchBasis basis);
 
 /* Compares references and constants of the pairs, builds the map; pairs whose references or
  * constants differ become CHANGED or CARRIED. Needs alignments only for CHANGED pairs, which it
@@ -73,6 +77,8 @@ bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to);
 bool constants_same(const Diff *d, uint64_t old, uint64_t new);
 /* One C string, and nothing but zeros behind it. */
 bool single_string(const uint8_t *b, uint64_t n);
+/* Whether two pointers in data lead to the same constant: as constants_same, or to equal C strings. */
+bool pointees_same(const Diff *d, uint64_t old, uint64_t new);
 /* Whether two relocated words mean the same under the map. */
 bool relocs_same(const Diff *d, const ImageReloc *old, const ImageReloc *new);
 
