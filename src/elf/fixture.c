@@ -23,7 +23,9 @@ int fixture_with_lsda(void);
 int fixture_plain(int x);
 int fixture_selected(void);
 
-static int started;
+static volatile int started; /* no compiler may work out what the constructor does, or leave malloc out */
+static void *volatile seen;
+static int (*volatile print)(const char *) = puts; /* may throw, for all that is known of it */
 static __attribute__((constructor)) void start(void) {
         started = 1;
 }
@@ -35,7 +37,8 @@ static void release(void **p) {
 int fixture_with_lsda(void) {
         __attribute__((cleanup(release))) void *p = malloc(16);
 
-        puts("cleanup");
+        seen = p;
+        print("cleanup");
         return p != NULL;
 }
 
