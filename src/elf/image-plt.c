@@ -27,16 +27,24 @@ static bool decode_stub(const uint8_t *bytes, size_t size, uint64_t addr, uint64
         return true;
 }
 
-static void read_section(Plts *to, const Image *image, const ImageSection *s, uint64_t stride) {
-        for (uint64_t at = 0; at + 6 <= s->size; at += stride) {
-                uint64_t size = MIN(stride, s->size - at), slot;
-                const ImageReloc *reloc;
+/* The entry at `at` of the section, when a slot with a relocation is what it jumps through. The slot of the
+ * header of a lazy .plt has none: the loader fills it by itself. */
+static const ImageReloc *read_entry(const Image *image, const ImageSection *s, uint64_t at, uint64_t *slot) {
+        if (at >= s->size || !decode_stub(s->bytes + at, s->size - at, s->addr + at, slot))
+                return NULL;
+        return image_reloc_at(image, *slot);
+}
 
-                if (!decode_stub(s->bytes + at, size, s->addr + at, &slot))
-                        continue;
-                reloc = image_reloc_at(image, slot);
+/* Entries are 8 or 16 bytes, and the section's entry size does not always say which. */
+static void read_section(Plts *to, const Image *image, const ImageSection *s) {
+        for (uint64_t at = 0, size; at < s->size; at += size) {
+                uint64_t slot, next;
+                const ImageReloc *reloc = read_entry(image, s, at, &slot);
+
+                size = 8;
                 if (!reloc)
-                        continue; /* the header of a lazy .plt: the loader fills its slot itself */
+                        continue;
+                size = read_entry(image, s, at + 8, &next) ? 8 : MIN(UINT64_C(16), s->size - at);
                 vec_push(to, (ImagePlt){ .addr = s->addr + at, .size = size, .got = slot, .symbol = reloc->symbol });
         }
 }
@@ -59,7 +67,7 @@ int image_parse_plt(ImageParse *p) {
                 for (size_t k = 0; k < ELEMENTSOF(names); k++)
                         is_plt = is_plt || strcmp(s->name, names[k]) == 0;
                 if (is_plt && s->bytes && (s->flags & SHF_EXECINSTR) && (s->flags & SHF_ALLOC))
-                        read_section(&plts, image, s, p->headers[i].sh_entsize == 8 ? 8 : 16);
+                        read_section(&plts, image, s);
         }
         if (plts.n)
                 qsort(plts.items, plts.n, sizeof(plts.items[0]), plt_order);

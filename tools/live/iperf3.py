@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+from common import Live, need
+
+
+class Iperf3(Live):
+    name = "iperf3"
+    source = "iperf3"
+    packages = ("iperf3", "libiperf0")
+    workers = 1
+
+    def start(self):
+        self.spawn([self.path("usr/bin/iperf3"), "-s", "-B", "127.0.0.1", "-p", self.port])
+
+    def request(self):
+        out = json.loads(self.run([self.path("usr/bin/iperf3"), "-c", "127.0.0.1", "-p", self.port, "-n", "1M", "-J"]))
+        need("error" not in out and out["end"]["sum_sent"]["bytes"] >= 1 << 20, "too little was sent")
