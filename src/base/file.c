@@ -52,6 +52,21 @@ int file_read(const char *path, size_t limit, FileBytes *out, Error *e) {
         return file_read_fd(fd, path, limit, out, e);
 }
 
+int file_dup(const void *bytes, size_t size, FileBytes *out, Error *e) {
+        uint8_t *p;
+
+        if (size == 0) {
+                *out = (FileBytes){ 0 };
+                return 0;
+        }
+        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+                return error_errno(e, -errno, "memory for %zu bytes", size);
+        memcpy(p, bytes, size);
+        *out = (FileBytes){ .bytes = p, .size = size };
+        return 0;
+}
+
 void file_release(FileBytes *f) {
         if (f->bytes)
                 munmap((void *)f->bytes, f->size);

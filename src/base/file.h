@@ -17,6 +17,8 @@ typedef struct FileBytes {
  * of behaviour the content is always copied into anonymous memory). */
 int file_read(const char *path, size_t limit, FileBytes *out, Error *e);
 int file_read_fd(int fd, const char *name, size_t limit, FileBytes *out, Error *e);
+/* A copy of bytes that are in memory already. */
+int file_dup(const void *bytes, size_t size, FileBytes *out, Error *e);
 void file_release(FileBytes *f);
 
 /* Writes all bytes to a new temporary file beside `path`, fsyncs, renames it over `path`. */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+#include "base/refusal.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* Exit codes, the same for every command; converge alone has EXIT_PATCHED. */
+enum {
+        EXIT_DONE = 0, /* done, hotpatchable, or all current */
+        EXIT_ERROR = 1,
+        EXIT_USAGE = 2,
+        EXIT_REFUSED = 3, /* refused, or a restart is needed, or damage was found */
+        EXIT_PATCHED = 4, /* converge: everything that was outdated is patched now */
+};
+
+typedef struct Command {
+        const char *name;
+        const char *arguments; /* of the synopsis */
+        const char *summary;   /* one line */
+        const char *help;      /* the options, as --help prints them */
+        int (*run)(const struct Command *self, int argc, char **argv);
+} Command;
+
+extern const Command command_diff, command_build, command_show, command_apply, command_revert, command_verify,
+        command_status, command_converge, command_explain;
+
+/* Options that several commands have. */
+typedef struct PidList {
+        pid_t *items; /* sorted, unique */
+        size_t n;
+} PidList;
+
+typedef struct Options {
+        bool json, all, dry_run, no_debug;
+        PidList pids;
+        bool accepted[REFUSAL_N];
+        unsigned long long deadline_usec; /* 0: the engine's default */
+        const char *output, *root, *debug_old, *debug_new;
+} Options;
+
+/* Which of them a command takes. */
+enum {
+        TAKES_JSON = 1,
+        TAKES_PIDS = 2,
+        TAKES_ALL = 4,
+        TAKES_DEADLINE = 8,
+        TAKES_ACCEPT = 16,
+        TAKES_DEBUG = 32,
+        TAKES_OUTPUT = 64,
+        TAKES_CONVERGE = 128, /* --dry-run, --root */
+};
+
+/*
+ * Reads the options; argv[optind] is the first operand afterwards. Negative: go on. Otherwise the
+ * exit code to end with (after --help, --explain or a mistake, which was reported).
+ */
+int options_read(Options *o, const Command *command, unsigned takes, int argc, char **argv);
+void options_free(Options *o);
+bool options_has_pid(const Options *o, pid_t pid);
+
+/* Reports a mistake on the command line; returns EXIT_USAGE. */
+int usage_error(const Command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void command_help(const Command *command, FILE *to);
+/* Prints "staunch: TEXT"; returns EXIT_ERROR. */
+int report_error(const Error *e);
+/* Prints the long text of a code; EXIT_USAGE when there is no such code. */
+int explain_code(const char *code);
+/* Every code of `kinds` (bits 1 << RefusalKind) with its title. */
+void explain_list(FILE *to, unsigned kinds);

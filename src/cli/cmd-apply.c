@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
+#include "cli/targets.h"
+#include "cli/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Is this very patch active in the process? */
+static bool is_active(const ProcessPatch *have, size_t n, const Patch *p) {
+        for (size_t i = 0; i < n; i++)
+                if (have[i].state == PATCH_STATE_ACTIVE &&
+                    memcmp(have[i].digest, p->digest, sizeof(p->digest)) == 0)
+                        return true;
+        return false;
+}
+
+/* Chooses the patches for one process. --all: those whose old image it maps. Negative: the process
+ * cannot be looked at. */
+static int choose(const Process *p, bool all, Patch *const *patches, size_t n, const Patch **chosen,
+                  size_t *n_chosen, size_t *n_active, Error *e) {
+        _cleanup_(freep) ProcessPatch *have = NULL;
+        size_t n_have = 0;
+        int r;
+
+        *n_chosen = *n_active = 0;
+        r = engine_status(p->pid, &have, &n_have, e);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                if (is_active(have, n_have, patches[i])) {
+                        (*n_active)++;
+                        continue;
+                }
+                if (all) {
+                        r = targets_maps(p->pid, &patches[i]->old_id, e);
+                        if (r < 0)
+                                return r;
+                        if (r == 0)
+                                continue;
+                }
+                chosen[(*n_chosen)++] = patches[i];
+        }
+        return 0;
+}
+
+static bool is_unreachable(int r) {
+        return r == -ESRCH || r == -EACCES || r == -EPERM;
+}
+
+/* Returns how many processes could not be looked at for want of privileges (--all). */
+static size_t apply_to(const ProcessList *targets, const Options *o, Patch *const *patches, size_t n,
+                       const Patch **chosen, ActionList *actions) {
+        EngineOptions options = { .deadline_usec = o->deadline_usec };
+        size_t hidden = 0;
+
+        for (size_t i = 0; i < targets->n; i++) {
+                const Process *p = &targets->items[i];
+                size_t n_chosen = 0, n_active = 0;
+                Error e = { 0 };
+                Action *a;
+                int r;
+
+                progress("%d %s (%zu of %zu)", p->pid, p->comm, i + 1, targets->n);
+                r = targets_exists(p) ? choose(p, o->all, patches, n, chosen, &n_chosen, &n_active, &e)
+                                      : error_set(&e, -ESRCH, "there is no process %d", p->pid);
+                if (r < 0 && o->all && is_unreachable(r)) {
+                        hidden += r != -ESRCH;
+                        continue;
+                }
+                if (r >= 0 && !n_chosen && !n_active)
+                        continue;
+                a = actions_add(actions, p);
+                if (r < 0) {
+                        a->error = e;
+                        action_finish(a, r, DONE_PATCHED);
+                } else if (!n_chosen) {
+                        a->done = DONE_CURRENT;
+                } else {
+                        r = engine_apply(p->pid, chosen, n_chosen, &options, &a->result, &a->error);
+                        action_finish(a, r, DONE_PATCHED);
+                }
+        }
+        return hidden;
+}
+
+static int apply(const Options *o, Patch *const *patches, size_t n, const Patch **chosen) {
+        ProcessList targets = { 0 };
+        ActionList actions = { 0 };
+        Error e = { 0 };
+        size_t hidden;
+        int code;
+
+        if (targets_read(o, &targets, &e) < 0)
+                return report_error(&e);
+        hidden = apply_to(&targets, o, patches, n, chosen, &actions);
+        code = actions_print(&actions, o->json);
+        if (!actions.n && !o->json)
+                puts("No process maps an image that these patches are for.");
+        if (hidden) {
+                fprintf(stderr, "staunch: %zu processes of other users could not be looked at; run as root\n",
+                        hidden);
+                code = EXIT_ERROR;
+        }
+        actions_free(&actions);
+        process_list_free(&targets);
+        return code;
+}
+
+static int run(const Command *self, int argc, char **argv) {
+        _cleanup_(options_free) Options o;
+        int code = options_read(&o, self, TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE, argc, argv);
+        size_t n = 0, files;
+        Patch **patches;
+        const Patch **chosen;
+
+        if (code >= 0)
+                return code;
+        files = (size_t)(argc - optind);
+        if (!files)
+                return usage_error(self, "a patch file is needed");
+        patches = calloc(files, sizeof(*patches));
+        chosen = calloc(files, sizeof(*chosen));
+        for (code = patches && chosen ? EXIT_DONE : EXIT_ERROR; code == EXIT_DONE && n < files; n++) {
+                Error e = { 0 };
+
+                if (patch_open(argv[optind + (int)n], &patches[n], &e) < 0)
+                        code = report_error(&e);
+                for (size_t k = 0; code == EXIT_DONE && k < n; k++)
+                        if (build_id_equal(&patches[k]->old_id, &patches[n]->old_id))
+                                code = usage_error(self, "%s and %s amend the same image; give one of them",
+                                                   argv[optind + (int)k], argv[optind + (int)n]);
+        }
+        if (code == EXIT_DONE)
+                code = apply(&o, patches, n, chosen);
+        for (size_t i = 0; patches && i < files; i++)
+                patch_free(patches[i]);
+        free(patches);
+        free(chosen);
+        return code;
+}
+
+const Command command_apply = {
+        .name = "apply",
+        .arguments = "FILE... (--pid PID... | --all)",
+        .summary = "Puts patches into running processes",
+        .help = "Several patches are one update: a process gets all that are for images it maps, or none.\n\n"
+                "      --pid PID           this process (repeatable, or PID,PID,...)\n"
+                "      --all               every process that maps an image that a patch is for\n"
+                "      --deadline SECONDS  how long to try to find a moment at which no thread is inside a "
+                "replaced\n"
+                "                          function (default 5)\n"
+                "      --json              print JSON\n"
+                "      --explain CODE      say what a code means\n"
+                "  -h, --help              this text\n\n"
+                "Exit code: 0 done, 3 a process refused, 1 error, 2 usage.\n",
+        .run = run,
+};

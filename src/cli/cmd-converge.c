@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
+#include "cli/converge.h"
+#include "cli/json.h"
+#include "cli/report.h"
+
+#include <string.h>
+
+static const char *outcome_name(ImageOutcome o) {
+        static const char *const names[] = { "patched", "hotpatch", "restart", "current", "error" };
+
+        return names[o];
+}
+
+static json_t *image_json(const ConvergedImage *image) {
+        json_t *j = json_object(), *findings = image->verdict ? json_findings(image->verdict) : json_array();
+
+        if (image->refusal < REFUSAL_N)
+                json_array_append_new(findings, json_finding(image->refusal, image->subject, image->detail));
+        json_object_set_new(j, "path", json_text(image->image->path));
+        json_object_set_new(j, "old_build_id", json_build_id(&image->image->old_id));
+        json_object_set_new(j, "new_build_id", json_build_id(&image->image->new_id));
+        json_object_set_new(j, "outcome", json_text(outcome_name(image->outcome)));
+        json_object_set_new(j, "functions", json_integer((json_int_t)image->functions));
+        json_object_set_new(j, "pause_usec", json_integer((json_int_t)image->pause_usec));
+        json_object_set_new(j, "findings", findings);
+        json_object_set_new(j, "error",
+                            image->outcome == IMAGE_ERROR ? json_text(image->error) : json_null());
+        return j;
+}
+
+static json_t *process_json(const ConvergedProcess *p) {
+        json_t *images = json_array(), *j = json_object();
+
+        for (size_t i = 0; i < p->of->n; i++)
+                json_array_append_new(images, image_json(&p->images[i]));
+        json_object_set_new(j, "pid", json_integer(p->of->process.pid));
+        json_object_set_new(j, "comm", json_text(p->of->process.comm));
+        json_object_set_new(j, "unit", json_text(p->of->process.unit));
+        json_object_set_new(j, "images", images);
+        if (p->applied) {
+                json_object_set_new(j, "threads", json_integer(p->result.threads));
+                json_object_set_new(j, "attempts", json_integer(p->result.attempts));
+                json_object_set_new(j, "stage_usec", json_integer((json_int_t)p->result.stage_usec));
+                json_object_set_new(j, "pause_total_usec",
+                                    json_integer((json_int_t)p->result.pause_total_usec));
+                json_object_set_new(j, "private_bytes", json_integer((json_int_t)p->result.private_bytes));
+                json_object_set_new(j, "shared_bytes", json_integer((json_int_t)p->result.shared_bytes));
+        }
+        return j;
+}
+
+static json_t *pair_json(const Converged *c, size_t i) {
+        const Comparison *with = &c->pairs[i].comparison;
+        json_t *j = json_object();
+
+        json_object_set_new(j, "path", json_text(c->outdated.pairs[i].path));
+        json_object_set_new(j, "old_build_id", json_build_id(&c->outdated.pairs[i].old_id));
+        json_object_set_new(j, "new_build_id", json_build_id(&c->outdated.pairs[i].new_id));
+        json_object_set_new(j, "verdict",
+                            c->pairs[i].error.code ? json_text("error")
+                                                   : json_text(outcome_text(with->outcome)));
+        json_object_set_new(j, "functions", report_functions(with));
+        json_object_set_new(j, "digest", with->patch ? json_digest(with->patch->digest) : json_null());
+        json_object_set_new(j, "usec", json_integer((json_int_t)with->usec));
+        json_object_set_new(j, "peak_kib", json_integer((json_int_t)with->peak_kib));
+        return j;
+}
+
+static int print_json(const Converged *c, const Options *o) {
+        json_t *j = json_object(), *processes = json_array(), *pairs = json_array();
+
+        for (size_t i = 0; i < c->outdated.n_processes; i++)
+                if (!c->processes[i].gone)
+                        json_array_append_new(processes, process_json(&c->processes[i]));
+        for (size_t i = 0; i < c->outdated.n_pairs; i++)
+                json_array_append_new(pairs, pair_json(c, i));
+        json_object_set_new(j, "dry_run", json_boolean(o->dry_run));
+        json_object_set_new(j, "processes", processes);
+        json_object_set_new(j, "pairs", pairs);
+        json_object_set_new(j, "summary",
+                            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "processes",
+                                      (json_int_t)c->outdated.looked_at, "patched", (json_int_t)c->patched,
+                                      "restart", (json_int_t)c->restart, "errors", (json_int_t)c->errors,
+                                      "current", (json_int_t)c->current, "hotpatchable",
+                                      (json_int_t)c->would));
+        return json_print(j);
+}
+
+static const char *image_reason(const ConvergedImage *image, Arena *a) {
+        const Refusal *r = refusal_get(image->refusal);
+
+        if (r)
+                return arena_printf(a, "%s: %s%s%s%s", r->code, *image->subject ? image->subject : r->title,
+                                    *image->detail ? " (" : "", image->detail, *image->detail ? ")" : "");
+        if (image->outcome == IMAGE_ERROR)
+                return image->error;
+        return image->outcome == IMAGE_RESTART && image->verdict ? report_reason(image->verdict, a) : "";
+}
+
+static void print_rows(Table *t, const ConvergedProcess *p, Arena *a) {
+        for (size_t i = 0; i < p->of->n; i++) {
+                const ConvergedImage *image = &p->images[i];
+                Colour colour = image->outcome <= IMAGE_WOULD_PATCH ? COLOUR_GOOD
+                                : image->outcome == IMAGE_CURRENT   ? COLOUR_NONE
+                                                                    : COLOUR_BAD;
+
+                table_cell(t, COLOUR_NONE, "%d", p->of->process.pid);
+                table_cell(t, COLOUR_NONE, "%s", p->of->process.comm);
+                table_cell(t, COLOUR_NONE, "%s", p->of->process.unit[0] ? p->of->process.unit : "-");
+                table_cell(t, COLOUR_NONE, "%s", image->image->path);
+                table_cell(t, colour, "%s", outcome_name(image->outcome));
+                table_cell(t, COLOUR_NONE, image->functions ? "%zu" : "-", image->functions);
+                table_cell(t, COLOUR_NONE, "%s",
+                           image->pause_usec ? text_duration(a, image->pause_usec) : "-");
+                table_cell(t, COLOUR_NONE, "%s", image_reason(image, a));
+        }
+}
+
+/* The units (or, without one, the processes) that need a restart, each once. */
+static void print_restarts(const Converged *c, Arena *a) {
+        const char **units = arena_newa(a, const char *, c->outdated.n_processes);
+        size_t n = 0;
+
+        for (size_t i = 0; i < c->outdated.n_processes; i++) {
+                const ConvergedProcess *p = &c->processes[i];
+                const char *unit = p->of->process.unit;
+                bool restart = false, told = false;
+
+                for (size_t k = 0; !p->gone && k < p->of->n; k++)
+                        restart |= p->images[k].outcome == IMAGE_RESTART;
+                if (!restart)
+                        continue;
+                if (!*unit)
+                        unit = arena_printf(a, "process %d (%s)", p->of->process.pid, p->of->process.comm);
+                for (size_t k = 0; k < n; k++)
+                        told |= strcmp(units[k], unit) == 0;
+                if (!told)
+                        units[n++] = unit;
+        }
+        if (n)
+                printf("\nTo be restarted:\n");
+        for (size_t i = 0; i < n; i++)
+                printf("  %s\n", text_safe(a, units[i]));
+}
+
+static void print_text(const Converged *c) {
+        static const char *const titles[] = { "PID",     "PROCESS",   "UNIT",  "IMAGE",
+                                              "VERDICT", "FUNCTIONS", "PAUSE", "REASON" };
+        _cleanup_(arena_freep) Arena *a = arena_new();
+        Table t;
+
+        table_init(&t, a, ELEMENTSOF(titles));
+        for (size_t i = 0; i < ELEMENTSOF(titles); i++) {
+                t.right[i] = i == 0 || i == 5 || i == 6;
+                table_cell(&t, COLOUR_BOLD, "%s", titles[i]);
+        }
+        for (size_t i = 0; i < c->outdated.n_processes; i++)
+                if (!c->processes[i].gone)
+                        print_rows(&t, &c->processes[i], a);
+        if (t.n > ELEMENTSOF(titles)) {
+                table_print(&t, stdout);
+                print_restarts(c, a);
+                putchar('\n');
+        }
+        printf("%zu processes looked at: ", c->outdated.looked_at);
+        if (c->patched + c->would + c->restart + c->errors == 0)
+                printf("all current%s", c->current ? " (some by patches that they carry)" : "");
+        else
+                printf("%zu %s, %zu to be restarted, %zu errors", c->patched + c->would,
+                       c->would ? "hotpatchable" : "patched", c->restart, c->errors);
+        puts(".");
+        if (c->restart)
+                puts("'staunch explain CODE' says more about a reason.");
+}
+
+static int run(const Command *self, int argc, char **argv) {
+        _cleanup_(options_free) Options o;
+        Converged c = { 0 };
+        Error e = { 0 };
+        int code = options_read(&o, self,
+                                TAKES_JSON | TAKES_PIDS | TAKES_DEADLINE | TAKES_ACCEPT | TAKES_CONVERGE,
+                                argc, argv);
+
+        if (code >= 0)
+                return code;
+        if (argc != optind)
+                return usage_error(self, "takes no file: it finds what is outdated by itself");
+        if (converge_run(&o, &c, &e) < 0)
+                return report_error(&e);
+        code = c.errors              ? EXIT_ERROR
+               : c.restart           ? EXIT_REFUSED
+               : c.patched + c.would ? EXIT_PATCHED
+                                     : EXIT_DONE;
+        if (!o.json)
+                print_text(&c);
+        else if (print_json(&c, &o) != EXIT_DONE)
+                code = EXIT_ERROR;
+        if (c.outdated.hidden) {
+                fprintf(stderr, "staunch: %zu processes of other users could not be looked at; run as root\n",
+                        c.outdated.hidden);
+                code = EXIT_ERROR;
+        }
+        converge_free(&c);
+        return code;
+}
+
+const Command command_converge = {
+        .name = "converge",
+        .arguments = "[OPTION]...",
+        .summary = "Moves every process that runs a replaced program or library to the new one",
+        .help = "Run it after a package upgrade.\n\n"
+                "      --dry-run           judge only; change no process\n"
+                "      --accept CODE       patch although this reason speaks against it (repeatable)\n"
+                "      --pid PID           this process only (repeatable, or PID,PID,...)\n"
+                "      --root DIR          only images whose path lies below DIR\n"
+                "      --deadline SECONDS  how long to try to find a moment at which no thread is inside a "
+                "replaced\n"
+                "                          function, for each process (default 5)\n"
+                "      --no-debug          do not look for debug information\n"
+                "      --json              print JSON\n"
+                "      --explain CODE      say what a code means\n"
+                "  -h, --help              this text\n\n"
+                "Exit code: 0 all current, 4 everything outdated is patched now (--dry-run: can be), 3 some "
+                "need a\n"
+                "restart, 1 error, 2 usage.\n",
+        .run = run,
+};

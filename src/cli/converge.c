@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/converge.h"
+#include "base/macro.h"
+#include "cli/targets.h"
+#include "cli/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *base_name(const char *path) {
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+static int compare(const OutdatedPair *pair, const Options *o, Comparison *out, Error *e) {
+        CompareOptions options = {
+                .diff = { .no_debug = o->no_debug },
+                .accepted = o->accepted,
+                .old_path = pair->path,
+                .new_path = pair->path,
+        };
+        FileBytes old = { 0 }, new = { 0 };
+        int r = file_read_fd(pair->old_fd, pair->path, IMAGE_MAX_SIZE, &old, e);
+
+        if (r < 0)
+                return r;
+        r = file_read_fd(pair->new_fd, pair->path, IMAGE_MAX_SIZE, &new, e);
+        if (r < 0) {
+                file_release(&old);
+                return r;
+        }
+        return compare_files(pair->path, &old, pair->path, &new, &options, out, e);
+}
+
+static void compare_pairs(Converged *c, const Options *o) {
+        for (size_t i = 0; i < c->outdated.n_pairs; i++) {
+                OutdatedPair *pair = &c->outdated.pairs[i];
+                ConvergedPair *to = &c->pairs[i];
+
+                progress("comparing %s (%zu of %zu)", base_name(pair->path), i + 1, c->outdated.n_pairs);
+                if (compare(pair, o, &to->comparison, &to->error) < 0 && !to->error.code)
+                        to->error.code = -EIO;
+                closep(&pair->old_fd);
+                closep(&pair->new_fd);
+                pair->old_fd = pair->new_fd = -1;
+        }
+}
+
+static const Patch *patch_of(const Converged *c, const ConvergedImage *image) {
+        return image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
+}
+
+/* What can be said of an image without touching the process. */
+static void judge_image(const Converged *c, ConvergedImage *image) {
+        const OutdatedImage *from = image->image;
+        const ConvergedPair *pair;
+
+        image->refusal = REFUSAL_N;
+        image->subject = image->detail = image->error = "";
+        if (from->pair == SIZE_MAX) {
+                image->outcome = IMAGE_RESTART;
+                image->refusal = from->code;
+                image->subject = base_name(from->path);
+                image->detail = from->detail;
+                return;
+        }
+        pair = &c->pairs[from->pair];
+        if (pair->error.code) {
+                image->outcome = IMAGE_ERROR;
+                image->error = pair->error.text;
+                return;
+        }
+        image->verdict = &pair->comparison.verdict;
+        switch (pair->comparison.outcome) {
+        case OUTCOME_HOTPATCH:
+                image->outcome = IMAGE_WOULD_PATCH;
+                image->functions = pair->comparison.patch->n_sites;
+                break;
+        case OUTCOME_UNCHANGED: /* another build of the same code */
+                image->outcome = IMAGE_CURRENT;
+                break;
+        default:
+                image->outcome = IMAGE_RESTART;
+        }
+}
+
+/* Marks the images whose pair is active already. Negative: the process cannot be asked. */
+static int mark_current(ConvergedProcess *p, Error *e) {
+        _cleanup_(freep) ProcessPatch *have = NULL;
+        size_t n = 0;
+        int r = engine_status(p->of->process.pid, &have, &n, e);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < p->of->n; i++)
+                for (size_t k = 0; k < n; k++)
+                        if (have[k].state == PATCH_STATE_ACTIVE && have[k].sites == have[k].sites_intact &&
+                            build_id_equal(&have[k].old_id, &p->images[i].image->old_id) &&
+                            build_id_equal(&have[k].new_id, &p->images[i].image->new_id)) {
+                                p->images[i].outcome = IMAGE_CURRENT;
+                                p->images[i].functions = have[k].sites;
+                        }
+        return 0;
+}
+
+static void set_error(Converged *c, ConvergedProcess *p, const bool *chosen, const Error *e) {
+        for (size_t i = 0; i < p->of->n; i++)
+                if (chosen[i]) {
+                        p->images[i].outcome = IMAGE_ERROR;
+                        p->images[i].error =
+                                arena_strdup(c->outdated.arena, e->text[0] ? e->text : strerror(-e->code));
+                }
+}
+
+/* Applies the patches of the chosen images, all or nothing, and notes the outcome. Returns true when it is
+ * worth trying some of them alone. */
+static bool apply_chosen(Converged *c, ConvergedProcess *p, const bool *chosen, const Options *o) {
+        EngineOptions options = { .deadline_usec = o->deadline_usec };
+        _cleanup_(freep) const Patch **patches = calloc(p->of->n, sizeof(*patches));
+        EngineResult result = { .refusal = REFUSAL_N };
+        Error e = { 0 };
+        size_t n = 0;
+        int r;
+
+        if (!patches)
+                return false;
+        for (size_t i = 0; i < p->of->n; i++)
+                if (chosen[i])
+                        patches[n++] = patch_of(c, &p->images[i]);
+        r = engine_apply(p->of->process.pid, patches, n, &options, &result, &e);
+        if (r == -ESRCH || (r == ENGINE_REFUSED && result.refusal == REFUSAL_CODE_PROCESS_GONE)) {
+                p->gone = true;
+                return false;
+        }
+        p->applied = true;
+        p->result = result;
+        if (r < 0) {
+                e.code = r;
+                set_error(c, p, chosen, &e);
+                return false;
+        }
+        for (size_t i = 0; i < p->of->n; i++) {
+                if (!chosen[i])
+                        continue;
+                p->images[i].pause_usec = result.pause_usec;
+                if (r == 0) {
+                        p->images[i].outcome = IMAGE_PATCHED;
+                        continue;
+                }
+                p->images[i].outcome =
+                        result.refusal == REFUSAL_CODE_PROCESS_PERMISSION ? IMAGE_ERROR : IMAGE_RESTART;
+                p->images[i].refusal = result.refusal;
+                p->images[i].subject = arena_strdup(c->outdated.arena, result.subject);
+                p->images[i].detail = arena_strdup(c->outdated.arena, result.detail);
+        }
+        return r == ENGINE_REFUSED && n > 1;
+}
+
+static bool needs(const Comparison *a, const Comparison *b) {
+        for (size_t i = 0; b->soname && i < a->n_needed; i++)
+                if (strcmp(a->needed[i], b->soname) == 0)
+                        return true;
+        return false;
+}
+
+/* Extends `group` (which holds one chosen image) by all that depend on one in it, or the reverse. */
+static void close_group(const Converged *c, const ConvergedProcess *p, const bool *chosen, bool *group) {
+        bool grew;
+
+        do {
+                grew = false;
+                for (size_t i = 0; i < p->of->n; i++)
+                        for (size_t k = 0; group[i] && k < p->of->n; k++) {
+                                const Comparison *a = &c->pairs[p->of->images[i].pair].comparison;
+                                const Comparison *b;
+
+                                if (!chosen[k] || group[k])
+                                        continue;
+                                b = &c->pairs[p->of->images[k].pair].comparison;
+                                if (needs(a, b) || needs(b, a))
+                                        group[k] = grew = true;
+                        }
+        } while (grew);
+}
+
+/* Images that depend on each other are switched together; one that stands alone is not held back by another.
+ */
+static void apply_groups(Converged *c, ConvergedProcess *p, const bool *chosen, const Options *o) {
+        _cleanup_(freep) bool *done = calloc(p->of->n, sizeof(*done)),
+                              *group = calloc(p->of->n, sizeof(*group));
+
+        for (size_t i = 0; done && group && !p->gone && i < p->of->n; i++) {
+                size_t in_group = 0, all = 0;
+
+                if (!chosen[i] || done[i])
+                        continue;
+                memset(group, 0, p->of->n * sizeof(*group));
+                group[i] = true;
+                close_group(c, p, chosen, group);
+                for (size_t k = 0; k < p->of->n; k++) {
+                        in_group += group[k];
+                        all += chosen[k];
+                        done[k] |= group[k];
+                }
+                if (in_group < all)
+                        apply_chosen(c, p, group, o);
+        }
+}
+
+static void apply_process(Converged *c, ConvergedProcess *p, const Options *o) {
+        _cleanup_(freep) bool *chosen = calloc(p->of->n, sizeof(*chosen));
+        Error e = { 0 };
+        size_t n = 0;
+        int r;
+
+        if (!chosen)
+                return;
+        r = mark_current(p, &e);
+        if (r == -ESRCH) {
+                p->gone = true;
+                return;
+        }
+        for (size_t i = 0; i < p->of->n; i++)
+                n += chosen[i] = p->images[i].outcome == IMAGE_WOULD_PATCH;
+        if (r < 0)
+                set_error(c, p, chosen, &e);
+        else if (n && !o->dry_run && apply_chosen(c, p, chosen, o))
+                apply_groups(c, p, chosen, o);
+}
+
+/* A process counts as what is worst in it. */
+static void count(Converged *c, const ConvergedProcess *p) {
+        size_t n[IMAGE_ERROR + 1] = { 0 };
+
+        if (p->gone)
+                return;
+        for (size_t i = 0; i < p->of->n; i++)
+                n[p->images[i].outcome]++;
+        if (n[IMAGE_ERROR])
+                c->errors++;
+        else if (n[IMAGE_RESTART])
+                c->restart++;
+        else if (n[IMAGE_PATCHED])
+                c->patched++;
+        else if (n[IMAGE_WOULD_PATCH])
+                c->would++;
+        else
+                c->current++;
+}
+
+int converge_run(const Options *o, Converged *out, Error *e) {
+        Converged c = { 0 };
+        int r = outdated_find(o, &c.outdated, e);
+
+        if (r < 0)
+                return r;
+        c.pairs = arena_newa(c.outdated.arena, ConvergedPair, c.outdated.n_pairs);
+        c.processes = arena_newa(c.outdated.arena, ConvergedProcess, c.outdated.n_processes);
+        compare_pairs(&c, o);
+        for (size_t i = 0; i < c.outdated.n_processes; i++) {
+                ConvergedProcess *p = &c.processes[i];
+
+                p->of = &c.outdated.processes[i];
+                p->images = arena_newa(c.outdated.arena, ConvergedImage, p->of->n);
+                progress("%d %s (%zu of %zu)", p->of->process.pid, p->of->process.comm, i + 1,
+                         c.outdated.n_processes);
+                for (size_t k = 0; k < p->of->n; k++) {
+                        p->images[k].image = &p->of->images[k];
+                        judge_image(&c, &p->images[k]);
+                }
+                apply_process(&c, p, o);
+                count(&c, p);
+        }
+        progress_clear();
+        *out = c;
+        return 0;
+}
+
+void converge_free(Converged *c) {
+        for (size_t i = 0; i < c->outdated.n_pairs; i++)
+                comparison_free(&c->pairs[i].comparison);
+        outdated_free(&c->outdated);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/engine.h"
+#include "cli/compare.h"
+#include "cli/outdated.h"
+
+/* Moves what is outdated to the new builds: each distinct pair is compared once, then applied. */
+
+typedef enum ImageOutcome {
+        IMAGE_PATCHED,
+        IMAGE_WOULD_PATCH,
+        IMAGE_RESTART,
+        IMAGE_CURRENT,
+        IMAGE_ERROR
+} ImageOutcome;
+
+typedef struct ConvergedImage {
+        const OutdatedImage *image;
+        ImageOutcome outcome;
+        size_t functions;
+        uint64_t pause_usec;
+        const Verdict *verdict; /* of the pair, when that is why it needs a restart, or advice; may be NULL */
+        RefusalCode refusal;    /* of the process; REFUSAL_N: none */
+        const char *subject, *detail, *error;
+} ConvergedImage;
+
+typedef struct ConvergedProcess {
+        const OutdatedProcess *of;
+        ConvergedImage *images; /* of->n */
+        bool gone;              /* it ended meanwhile */
+        bool applied;           /* result is that of an engine call */
+        EngineResult result;
+} ConvergedProcess;
+
+typedef struct ConvergedPair {
+        Comparison comparison;
+        Error error; /* code != 0: the pair could not be compared */
+} ConvergedPair;
+
+typedef struct Converged {
+        Outdated outdated;
+        ConvergedPair *pairs;                            /* outdated.n_pairs */
+        ConvergedProcess *processes;                     /* outdated.n_processes */
+        size_t patched, restart, errors, current, would; /* processes */
+} Converged;
+
+int converge_run(const Options *o, Converged *out, Error *e);
+void converge_free(Converged *c);

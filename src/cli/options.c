@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
+#include "cli/cli.h"
+#include "cli/text.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum {
+        OPTION_JSON = 256,
+        OPTION_ALL,
+        OPTION_PID,
+        OPTION_DEADLINE,
+        OPTION_ACCEPT,
+        OPTION_DEBUG_OLD,
+        OPTION_DEBUG_NEW,
+        OPTION_NO_DEBUG,
+        OPTION_DRY_RUN,
+        OPTION_ROOT,
+        OPTION_EXPLAIN
+};
+
+static const struct {
+        unsigned takes; /* 0: every command */
+        struct option option;
+} known[] = {
+        { 0, { "help", no_argument, NULL, 'h' } },
+        { 0, { "explain", required_argument, NULL, OPTION_EXPLAIN } },
+        { TAKES_JSON, { "json", no_argument, NULL, OPTION_JSON } },
+        { TAKES_PIDS, { "pid", required_argument, NULL, OPTION_PID } },
+        { TAKES_ALL, { "all", no_argument, NULL, OPTION_ALL } },
+        { TAKES_DEADLINE, { "deadline", required_argument, NULL, OPTION_DEADLINE } },
+        { TAKES_ACCEPT, { "accept", required_argument, NULL, OPTION_ACCEPT } },
+        { TAKES_DEBUG, { "debug-old", required_argument, NULL, OPTION_DEBUG_OLD } },
+        { TAKES_DEBUG, { "debug-new", required_argument, NULL, OPTION_DEBUG_NEW } },
+        { TAKES_DEBUG | TAKES_CONVERGE, { "no-debug", no_argument, NULL, OPTION_NO_DEBUG } },
+        { TAKES_OUTPUT, { "output", required_argument, NULL, 'o' } },
+        { TAKES_CONVERGE, { "dry-run", no_argument, NULL, OPTION_DRY_RUN } },
+        { TAKES_CONVERGE, { "root", required_argument, NULL, OPTION_ROOT } },
+};
+
+int usage_error(const Command *command, const char *format, ...) {
+        va_list ap;
+
+        fprintf(stderr, "staunch %s: ", command->name);
+        va_start(ap, format);
+        vfprintf(stderr, format, ap);
+        va_end(ap);
+        fprintf(stderr, "\nTry 'staunch %s --help'.\n", command->name);
+        return EXIT_USAGE;
+}
+
+int report_error(const Error *e) {
+        progress_clear();
+        fputs("staunch: ", stderr);
+        text_put(stderr, e->text[0] ? e->text : strerror(e->code < 0 ? -e->code : EIO));
+        fputc('\n', stderr);
+        return EXIT_ERROR;
+}
+
+static int add_pid(PidList *l, pid_t pid) {
+        size_t at = 0;
+
+        while (at < l->n && l->items[at] < pid)
+                at++;
+        if (at < l->n && l->items[at] == pid)
+                return 0;
+        pid_t *items = reallocarray(l->items, l->n + 1, sizeof(*items));
+        if (!items)
+                return -ENOMEM;
+        memmove(items + at + 1, items + at, (l->n - at) * sizeof(*items));
+        items[at] = pid;
+        l->items = items;
+        l->n++;
+        return 0;
+}
+
+/* "12" or "12,13". */
+static bool read_pids(PidList *l, const char *text) {
+        for (;;) {
+                char *end;
+                long v;
+
+                errno = 0;
+                v = strtol(text, &end, 10);
+                if (end == text || *text < '0' || *text > '9' || errno || v <= 0 || v > INT_MAX ||
+                    (*end && *end != ','))
+                        return false;
+                if (add_pid(l, (pid_t)v) < 0)
+                        return false;
+                if (!*end)
+                        return true;
+                text = end + 1;
+        }
+}
+
+static bool read_seconds(const char *text, unsigned long long *usec) {
+        char *end;
+        double v;
+
+        errno = 0;
+        v = strtod(text, &end);
+        if (end == text || *end || errno || !(v > 0 && v <= 86400))
+                return false;
+        *usec = (unsigned long long)(v * 1e6);
+        return *usec > 0;
+}
+
+static int read_accept(Options *o, const Command *command, const char *text) {
+        RefusalCode code = refusal_find(text);
+
+        if (code == REFUSAL_N)
+                return usage_error(command,
+                                   "--accept: there is no refusal code '%s'. 'staunch explain' lists them.",
+                                   text);
+        if (refusal_get(code)->kind != REFUSAL_UPDATE)
+                return usage_error(
+                        command, "--accept: '%s' is not a reason to refuse an update; it cannot be accepted.",
+                        text);
+        o->accepted[code] = true;
+        return -1;
+}
+
+static int read_one(Options *o, const Command *command, int option, const char *value) {
+        switch (option) {
+        case 'h':
+                command_help(command, stdout);
+                return EXIT_DONE;
+        case 'o':
+                o->output = value;
+                return -1;
+        case OPTION_EXPLAIN:
+                return explain_code(value);
+        case OPTION_JSON:
+                o->json = true;
+                return -1;
+        case OPTION_ALL:
+                o->all = true;
+                return -1;
+        case OPTION_PID:
+                if (!read_pids(&o->pids, value))
+                        return usage_error(command, "--pid: '%s' is not a process id", value);
+                return -1;
+        case OPTION_DEADLINE:
+                if (!read_seconds(value, &o->deadline_usec))
+                        return usage_error(
+                                command, "--deadline: '%s' is not a number of seconds (up to 86400)", value);
+                return -1;
+        case OPTION_ACCEPT:
+                return read_accept(o, command, value);
+        case OPTION_DEBUG_OLD:
+                o->debug_old = value;
+                return -1;
+        case OPTION_DEBUG_NEW:
+                o->debug_new = value;
+                return -1;
+        case OPTION_NO_DEBUG:
+                o->no_debug = true;
+                return -1;
+        case OPTION_DRY_RUN:
+                o->dry_run = true;
+                return -1;
+        case OPTION_ROOT:
+                if (value[0] != '/')
+                        return usage_error(command, "--root: '%s' is not an absolute path", value);
+                o->root = value;
+                return -1;
+        default: /* getopt_long has said what is wrong */
+                fprintf(stderr, "Try 'staunch %s --help'.\n", command->name);
+                return EXIT_USAGE;
+        }
+}
+
+int options_read(Options *o, const Command *command, unsigned takes, int argc, char **argv) {
+        struct option table[ELEMENTSOF(known) + 1] = { 0 };
+        char program[64];
+        size_t n = 0;
+        int option;
+
+        *o = (Options){ 0 };
+        for (size_t i = 0; i < ELEMENTSOF(known); i++)
+                if (!known[i].takes || (known[i].takes & takes))
+                        table[n++] = known[i].option;
+        snprintf(program, sizeof(program), "staunch %s", command->name);
+        argv[0] = program;
+        while ((option = getopt_long(argc, argv, takes & TAKES_OUTPUT ? "ho:" : "h", table, NULL)) != -1) {
+                int code = read_one(o, command, option, optarg);
+
+                if (code >= 0)
+                        return code;
+        }
+        if (o->all && o->pids.n)
+                return usage_error(command, "--pid and --all exclude each other");
+        if ((takes & TAKES_ALL) && !o->all && !o->pids.n)
+                return usage_error(command, "which processes? --pid PID... or --all");
+        if (o->no_debug && (o->debug_old || o->debug_new))
+                return usage_error(command, "--no-debug and --debug-old or --debug-new exclude each other");
+        return -1;
+}
+
+void options_free(Options *o) {
+        free(o->pids.items);
+        o->pids = (PidList){ 0 };
+}
+
+bool options_has_pid(const Options *o, pid_t pid) {
+        for (size_t i = 0; i < o->pids.n; i++)
+                if (o->pids.items[i] == pid)
+                        return true;
+        return false;
+}

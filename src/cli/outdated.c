@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/outdated.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "cli/targets.h"
+#include "cli/text.h"
+#include "proc/maps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+/* Where the paths of a process's mappings start: its root, as this process sees it. */
+typedef struct Root {
+        int fd;              /* O_PATH */
+        char path[PATH_MAX]; /* "" for "/" */
+} Root;
+
+static void root_close(Root *r) {
+        closep(&r->fd);
+}
+
+static int root_open(pid_t pid, Root *r) {
+        char name[64];
+        ssize_t n;
+
+        snprintf(name, sizeof(name), "/proc/%d/root", pid);
+        r->fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (r->fd < 0)
+                return -errno;
+        n = readlink(name, r->path, sizeof(r->path) - 1);
+        if (n < 0)
+                return -errno;
+        r->path[n] = 0;
+        if (n == 1)
+                r->path[0] = 0;
+        return 0;
+}
+
+/* Opens a path below the root; symbolic links do not lead out of it. */
+static int root_open_file(const Root *r, const char *path) {
+        struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+                                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+        size_t n = strlen(r->path);
+        int fd;
+
+        /* In a chroot the kernel shows paths from our root; in a container from the container's. */
+        if (n && strncmp(path, r->path, n) == 0 && path[n] == '/')
+                path += n;
+        fd = (int)syscall(SYS_openat2, r->fd, path, &how, sizeof(how));
+        return fd < 0 ? -errno : fd;
+}
+
+/* dpkg unpacks to NAME.dpkg-new and keeps the old file as NAME.dpkg-tmp for a moment; a process that
+ * mapped it then goes on showing that name. */
+static const char *final_path(Arena *a, const char *path) {
+        static const char *const endings[] = { ".dpkg-new", ".dpkg-tmp" };
+        size_t n = strlen(path);
+
+        for (size_t i = 0; i < ELEMENTSOF(endings); i++) {
+                size_t k = strlen(endings[i]);
+
+                if (n > k && strcmp(path + n - k, endings[i]) == 0)
+                        return arena_printf(a, "%.*s", (int)(n - k), path);
+        }
+        return path;
+}
+
+/* Mapped code that no package update replaces. */
+static bool is_file(const Mapping *m) {
+        static const char *const others[] = { "/memfd:", "/dev/", "/SYSV", "/anon_hugepage", "/[aio]" };
+
+        if (!(m->prot & MAP_X) || !m->inode || m->path[0] != '/')
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                if (strncmp(m->path, others[i], strlen(others[i])) == 0)
+                        return false;
+        return true;
+}
+
+static bool is_below(const char *path, const char *folder) {
+        size_t n = strlen(folder);
+
+        while (n && folder[n - 1] == '/')
+                n--;
+        return strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]);
+}
+
+/* Files that programs make, map and delete themselves (of a JIT, a bundle that unpacks itself) do not
+ * come back; nobody waits for an update of them. */
+static bool is_temporary(const char *path) {
+        return is_below(path, "/tmp") || is_below(path, "/var/tmp") || is_below(path, "/run");
+}
+
+/* A library whose file name holds its version is found again by its soname in the same folder. */
+static int open_by_soname(const Root *root, const char *path, int old_fd) {
+        _cleanup_(image_freep) Image *old = NULL;
+        _cleanup_(freep) char *beside = NULL;
+        const char *slash = strrchr(path, '/');
+
+        if (image_open_fd(old_fd, path, &old, NULL) != 0 || !old->soname || strchr(old->soname, '/'))
+                return -ENOENT;
+        if (asprintf(&beside, "%.*s/%s", (int)(slash - path), path, old->soname) < 0)
+                return -ENOMEM;
+        return root_open_file(root, beside);
+}
+
+static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *path) {
+        if (p->n == p->room) {
+                size_t room = p->room ? p->room * 2 : 4;
+                OutdatedImage *images = arena_newa(o->arena, OutdatedImage, room);
+
+                if (p->n)
+                        memcpy(images, p->images, p->n * sizeof(*images));
+                p->images = images;
+                p->room = room;
+        }
+        p->images[p->n] = (OutdatedImage){
+                .path = arena_strdup(o->arena, path), .pair = SIZE_MAX, .code = REFUSAL_N, .detail = ""
+        };
+        return &p->images[p->n++];
+}
+
+/* The index of the pair, which takes the descriptors over when it is new. */
+static size_t add_pair(Outdated *o, const OutdatedImage *image, int *old_fd, int *new_fd) {
+        for (size_t i = 0; i < o->n_pairs; i++)
+                if (build_id_equal(&o->pairs[i].old_id, &image->old_id) &&
+                    build_id_equal(&o->pairs[i].new_id, &image->new_id))
+                        return i;
+        if (o->n_pairs == o->pairs_room) {
+                o->pairs_room = o->pairs_room ? o->pairs_room * 2 : 16;
+                o->pairs = vec_grow(o->pairs, o->pairs_room, sizeof(*o->pairs));
+        }
+        o->pairs[o->n_pairs] = (OutdatedPair){
+                .old_id = image->old_id,
+                .new_id = image->new_id,
+                .path = image->path,
+                .old_fd = TAKE_FD(*old_fd),
+                .new_fd = TAKE_FD(*new_fd),
+        };
+        return o->n_pairs++;
+}
+
+static bool same_file(const Mapping *m, int fd) {
+        struct stat st;
+
+        return !m->deleted && fstat(fd, &st) == 0 && st.st_ino == m->inode &&
+               st.st_dev == makedev(m->dev_major, m->dev_minor);
+}
+
+/* One mapped file: adds it to `p` when it is outdated. Negative: the process cannot be looked at. */
+static int look_at_file(Outdated *o, OutdatedProcess *p, const Root *root, const Mapping *m) {
+        const char *path = final_path(o->arena, m->path);
+        _cleanup_(closep) int new_fd = root_open_file(root, path), old_fd = -1;
+        BuildId old_id = { 0 }, new_id = { 0 };
+        OutdatedImage *image;
+        int r;
+
+        if (new_fd >= 0 && same_file(m, new_fd))
+                return 0;
+        old_fd = mapping_open(p->process.pid, m);
+        if (old_fd == -EACCES || old_fd == -EPERM)
+                return old_fd;
+        if (old_fd < 0 && process_read(p->process.pid, &p->process, NULL) == -ESRCH)
+                return -ESRCH;
+        if (old_fd < 0) {
+                image = add_image(o, p, path);
+                image->code = REFUSAL_CODE_OLD_UNREADABLE;
+                image->detail = arena_strdup(o->arena, strerror(-old_fd));
+                return 0;
+        }
+        r = image_build_id_fd(old_fd, path, &old_id, NULL);
+        if (r)
+                return 0; /* not an image: nothing that a loader mapped */
+        if (new_fd < 0)
+                new_fd = open_by_soname(root, path, old_fd);
+        if (new_fd < 0) {
+                if (is_temporary(path))
+                        return 0;
+                image = add_image(o, p, path);
+                image->old_id = old_id;
+                image->code = REFUSAL_CODE_NEW_MISSING;
+                return 0;
+        }
+        r = image_build_id_fd(new_fd, path, &new_id, NULL);
+        if (r == 0 && build_id_equal(&old_id, &new_id))
+                return 0;
+        image = add_image(o, p, path);
+        image->old_id = old_id;
+        image->new_id = new_id;
+        if (r < 0 || r == IMAGE_NOT_ELF) {
+                image->code = REFUSAL_CODE_NEW_MISSING;
+                image->detail = "what is at its path is not an ELF image";
+        } else if (!old_id.n || !new_id.n) {
+                image->code = REFUSAL_CODE_NO_BUILD_ID;
+        } else {
+                image->pair = add_pair(o, image, &old_fd, &new_fd);
+        }
+        return 0;
+}
+
+static bool seen_before(const Maps *maps, size_t i) {
+        const Mapping *m = &maps->items[i];
+
+        for (size_t k = i; k-- > 0;) {
+                const Mapping *other = &maps->items[k];
+
+                if (is_file(other) && other->inode == m->inode && other->dev_major == m->dev_major &&
+                    other->dev_minor == m->dev_minor && strcmp(other->path, m->path) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int look_at_process(Outdated *o, const Options *options, OutdatedProcess *p, Error *e) {
+        _cleanup_(root_close) Root root = { .fd = -1 };
+        _cleanup_(maps_free) Maps maps = { 0 };
+        int r = maps_read(p->process.pid, &maps, e);
+
+        if (r < 0 || !maps.n)
+                return r;
+        r = root_open(p->process.pid, &root);
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : r;
+        for (size_t i = 0; r >= 0 && i < maps.n; i++) {
+                const Mapping *m = &maps.items[i];
+
+                if (!is_file(m) || (options->root && !is_below(m->path, options->root)) ||
+                    seen_before(&maps, i))
+                        continue;
+                r = look_at_file(o, p, &root, m);
+        }
+        return r;
+}
+
+/* Every pair keeps two files open. */
+static void raise_file_limit(void) {
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+                l.rlim_cur = l.rlim_max;
+                setrlimit(RLIMIT_NOFILE, &l);
+        }
+}
+
+static void keep_process(Outdated *o, const OutdatedProcess *p) {
+        if (o->n_processes == o->processes_room) {
+                o->processes_room = o->processes_room ? o->processes_room * 2 : 64;
+                o->processes = vec_grow(o->processes, o->processes_room, sizeof(*o->processes));
+        }
+        o->processes[o->n_processes++] = *p;
+}
+
+int outdated_find(const Options *options, Outdated *out, Error *e) {
+        Outdated o = { .arena = arena_new() };
+        ProcessList targets = { 0 };
+        int r;
+
+        raise_file_limit();
+        r = targets_read(options, &targets, e);
+        if (r < 0) {
+                outdated_free(&o);
+                return r;
+        }
+        for (size_t i = 0; i < targets.n; i++) {
+                OutdatedProcess p = { .process = targets.items[i] };
+
+                progress("looking at process %d %s (%zu of %zu)", p.process.pid, p.process.comm, i + 1,
+                         targets.n);
+                r = targets_exists(&p.process)
+                            ? look_at_process(&o, options, &p, e)
+                            : error_set(e, -ESRCH, "there is no process %d", p.process.pid);
+                if (r < 0 && options->pids.n)
+                        break; /* what was asked for by name cannot be told */
+                if (r == -EACCES || r == -EPERM)
+                        o.hidden++;
+                if (r < 0)
+                        continue; /* it ended meanwhile */
+                o.looked_at++;
+                if (p.n)
+                        keep_process(&o, &p);
+        }
+        process_list_free(&targets);
+        progress_clear();
+        if (r < 0 && options->pids.n) {
+                outdated_free(&o);
+                if (e && !e->text[0])
+                        error_errno(e, r, "the process");
+                return r;
+        }
+        *out = o;
+        return 0;
+}
+
+void outdated_free(Outdated *o) {
+        for (size_t i = 0; i < o->n_pairs; i++) {
+                closep(&o->pairs[i].old_fd);
+                closep(&o->pairs[i].new_fd);
+        }
+        free(o->pairs);
+        free(o->processes);
+        o->arena = arena_free(o->arena);
+}

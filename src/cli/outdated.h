@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "cli/cli.h"
+#include "elf/image.h"
+#include "proc/list.h"
+
+/*
+ * Finds what is outdated: executable images of processes whose file was replaced since. The old
+ * image is read through the process, the new one at its path as the process sees it (its mount
+ * namespace and root). Nothing is stopped.
+ */
+
+/* Two builds, the older of which some process runs. */
+typedef struct OutdatedPair {
+        BuildId old_id, new_id;
+        const char *path;   /* as the first process that was found names it */
+        int old_fd, new_fd; /* open for reading; -1 once they are not needed */
+} OutdatedPair;
+
+typedef struct OutdatedImage {
+        const char *path;
+        BuildId old_id, new_id; /* new_id.n == 0: nothing took its place */
+        size_t pair;            /* index into pairs; SIZE_MAX: none, see code */
+        RefusalCode code;       /* REFUSAL_N when there is a pair */
+        const char *detail;
+} OutdatedImage;
+
+typedef struct OutdatedProcess {
+        Process process;
+        OutdatedImage *images;
+        size_t n, room;
+} OutdatedProcess;
+
+typedef struct Outdated {
+        Arena *arena;
+        OutdatedPair *pairs;
+        size_t n_pairs, pairs_room;
+        OutdatedProcess *processes; /* those with an outdated image */
+        size_t n_processes, processes_room;
+        size_t looked_at, hidden; /* hidden: not readable for want of privileges */
+} Outdated;
+
+int outdated_find(const Options *o, Outdated *out, Error *e);
+void outdated_free(Outdated *o);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "cli/compare.h"
+#include "cli/text.h"
+
+#include <jansson.h>
+
+/* Findings grouped by code: title, the first few subjects, and why it matters, once a code. */
+void report_findings(const Verdict *v, FILE *to);
+/* One finding on one line: "layout-changed: struct session (size 96 -> 104), and 3 more". */
+const char *report_reason(const Verdict *v, Arena *a);
+Colour report_colour(Outcome o);
+json_t *report_functions(const Comparison *c);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/engine.h"
+#include "cli/cli.h"
+#include "proc/list.h"
+
+#include <jansson.h>
+
+/* The processes that a command works on. */
+
+/*
+ * --pid: those, in order; one that does not exist is there too, with comm "" and pid set. Otherwise
+ * every process but this one, kernel threads and zombies.
+ */
+int targets_read(const Options *o, ProcessList *out, Error *e);
+/* Does the process map an image with this build-id? Negative: it cannot be looked at. */
+int targets_maps(pid_t pid, const BuildId *id, Error *e);
+bool targets_exists(const Process *p);
+
+/* What was done to one process by apply or revert. */
+typedef enum Done { DONE_PATCHED, DONE_REVERTED, DONE_REFUSED, DONE_CURRENT, DONE_ERROR } Done;
+typedef struct Action {
+        Process process;
+        Done done;
+        EngineResult result;
+        Error error;
+} Action;
+
+typedef struct ActionList {
+        Action *items;
+        size_t n, room;
+} ActionList;
+
+Action *actions_add(ActionList *l, const Process *p);
+/* Takes over what an engine call returned. */
+void action_finish(Action *a, int returned, Done good);
+/* Prints them all; returns the exit code. `verb`: "patched", "reverted". */
+int actions_print(const ActionList *l, bool json);
+void actions_free(ActionList *l);
+json_t *refusal_json(const EngineResult *r);
