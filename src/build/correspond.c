@@ -40,6 +40,7 @@ typedef struct Work {
         Edge *edges;
         size_t n_edges;
         uint32_t *by_old; /* edges sorted by old */
+        bool late;        /* after the first round: unlike functions are joined, too */
         bool changed;     /* something became CHANGED or CARRIED in this round */
 } Work;
 
@@ -126,7 +127,8 @@ typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
 
 static void join_places(Work *w, const Place *p, const Place *q) {
         if (p->kind == PLACE_FUNCTION && q->kind == PLACE_FUNCTION && p->part == 0 && p->offset == 0 && q->part == 0 &&
-            q->offset == 0 && match_join(w->d, p->index, q->index, BASIS_CALLER))
+            q->offset == 0 && (w->late || match_likeness(w->d, p->index, q->index) >= 50) &&
+            match_join(w->d, p->index, q->index, BASIS_CALLER))
                 w->changed = true;
 }
 
@@ -662,6 +664,7 @@ void correspond(Diff *d) {
         for (unsigned round = 0; round < 8; round++) {
                 w.votes.n = w.consts.n = 0;
                 w.changed = false;
+                w.late = round > 0;
                 for (uint32_t i = 0; i < d->n_matches; i++) {
                         if (d->matches[i].kind == MATCH_IDENTICAL || d->matches[i].kind == MATCH_CARRIED)
                                 compare_pair(&w, i);

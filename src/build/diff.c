@@ -119,6 +119,7 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
                 return r;
         match_functions(d);
         correspond(d);
+        exchange_tables(d);
         judge_hazards(d);
         r = judge_grade(d, options, e);
         if (r < 0)

@@ -51,6 +51,11 @@ typedef struct MapEntry {
         MapState state;
 } MapEntry;
 
+/* A relocated constant table that the patch brings anew; new addresses. */
+typedef struct Table {
+        uint64_t new, size;
+} Table;
+
 typedef struct Diff {
         Arena *arena;
         const Image *old_image, *new_image;
@@ -61,6 +66,8 @@ typedef struct Diff {
         Alignment *alignments; /* per match; empty unless CHANGED */
         MapEntry *map; /* sorted by new */
         size_t n_map;
+        Table *tables;
+        size_t n_tables;
         size_t n_identical, n_changed, n_carried, n_added, n_removed;
         Verdict verdict;
         uint64_t usec;

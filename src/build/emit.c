@@ -3,6 +3,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "build/decode.h"
+#include "build/unwind.h"
 
 #include <elf.h>
 #include <string.h>
@@ -571,19 +572,47 @@ static void own(Patch *p) {
         }
 }
 
+/* Pieces of data may overlap (a cell inside an added variable's range): they become one. */
+static void merge_sections(Emitter *m) {
+        const Image *image = m->d->new_image;
+        size_t n = 0;
+
+        if (m->sections.n)
+                qsort(m->sections.items, m->sections.n, sizeof(PatchSection), section_compare);
+        for (size_t i = 0; i < m->sections.n; i++) {
+                PatchSection *s = &m->sections.items[i], *last = n ? &m->sections.items[n - 1] : NULL;
+
+                if (last && s->addr < last->addr + last->size && s->flags == last->flags && s->type == last->type) {
+                        uint64_t end = MAX(last->addr + last->size, s->addr + s->size);
+
+                        last->size = end - last->addr;
+                        if (last->bytes && last->type == SHT_PROGBITS)
+                                last->bytes = image_bytes(image, last->addr, last->size);
+                        continue;
+                }
+                m->sections.items[n++] = *s;
+        }
+        m->sections.n = n;
+        if (m->relocs.n)
+                qsort(m->relocs.items, m->relocs.n, sizeof(PatchReloc), reloc_compare);
+        n = 0;
+        for (size_t i = 0; i < m->relocs.n; i++)
+                if (n == 0 || m->relocs.items[n - 1].where != m->relocs.items[i].where)
+                        m->relocs.items[n++] = m->relocs.items[i];
+        m->relocs.n = n;
+}
+
 static void finish(Emitter *m) {
         Patch *p = m->p;
         const Image *o = m->d->old_image, *n = m->d->new_image;
+
+        merge_sections(m);
 
         HAND_OVER(sections);
         HAND_OVER(relocs);
         HAND_OVER(sites);
         HAND_OVER(ranges);
         HAND_OVER(imports);
-        if (p->n_sections)
-                qsort(p->sections, p->n_sections, sizeof(PatchSection), section_compare);
-        if (p->n_relocs)
-                qsort(p->relocs, p->n_relocs, sizeof(PatchReloc), reloc_compare);
         own(p);
         p->old_id = o->build_id;
         p->new_id = n->build_id;
@@ -600,25 +629,49 @@ static void finish(Emitter *m) {
 }
 
 /* Functions with unwind data that exceptions may pass: the whole tables of the new image are
- * carried at their places; entries of functions that are not carried describe nothing that runs. */
+ * carried at their places; entries of functions that are not carried describe nothing that runs.
+ * The cells that the tables refer to (personality routines, types to catch) are carried too. */
 static void emit_unwind(Emitter *m) {
         const Image *n = m->d->new_image;
+        VEC(uint64_t) cells = { 0 };
         bool needed = false;
 
-        for (uint32_t i = 0; i < m->d->new->n_functions && !needed; i++)
-                needed = m->carried[i] && m->d->new->functions[i].has_lsda;
-        for (size_t i = 0; i < n->n_fdes && !needed; i++)
-                needed = n->fdes[i].personality != 0; /* C++: exceptions may pass through any frame */
-        if (!needed)
+        for (size_t i = 0; i < n->n_fdes; i++) {
+                const ImageFde *f = &n->fdes[i];
+                const Function *g = code_function_at(m->d->new, f->addr);
+                UnwindCells found = { 0 };
+
+                if (f->personality)
+                        needed = true;
+                if (!f->lsda || !g || !m->carried[g - m->d->new->functions])
+                        continue;
+                if (!unwind_cells(n, f->lsda, &found)) {
+                        verdict_add(&m->d->verdict, REFUSAL_CODE_UNWIND_NEEDED, g->name, "its exception table cannot be carried");
+                        continue;
+                }
+                if (f->personality)
+                        vec_push(&cells, f->personality);
+                for (size_t k = 0; k < found.n; k++)
+                        vec_push(&cells, found.items[k]);
+                vec_free(&found);
+        }
+        if (!needed) {
+                vec_free(&cells);
                 return;
+        }
+        for (size_t i = 0; i < cells.n; i++) {
+                const ImageSection *s = image_section_at(n, cells.items[i]);
+
+                if (!s || !(s->flags & SHF_WRITE))
+                        verdict_add(&m->d->verdict, REFUSAL_CODE_UNWIND_NEEDED, "exception tables",
+                                    "they refer to types or routines directly");
+                else
+                        carry_data(m, NULL, cells.items[i], cells.items[i] + 8);
+        }
+        vec_free(&cells);
         for (size_t i = 0; i < n->n_sections; i++)
                 if (strcmp(n->sections[i].name, ".eh_frame") == 0 || strcmp(n->sections[i].name, ".gcc_except_table") == 0)
                         m->whole[i] = true;
-        for (size_t i = 0; i < n->n_fdes; i++)
-                if (n->fdes[i].personality) {
-                        verdict_add(&m->d->verdict, REFUSAL_CODE_UNWIND_NEEDED, "C++", "personality routines are not carried yet");
-                        return;
-                }
         m->p->eh_frame = n->eh_frame_addr;
         m->p->eh_frame_size = n->eh_frame_size;
 }

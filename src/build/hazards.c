@@ -8,21 +8,6 @@
 
 /* The hazards of whole images (docs/verdict.md): everything but data layouts. */
 
-static const char *data_name(const Diff *d, uint64_t new) {
-        const Image *image = d->new_image;
-        const ImageSection *s = image_section_at(image, new);
-
-        for (int table = 0; table < 2; table++) {
-                const ImageSymbol *y = table ? image->syms : image->dynsyms;
-                size_t n = table ? image->n_syms : image->n_dynsyms;
-
-                for (size_t i = 0; i < n; i++)
-                        if (y[i].defined && y[i].type == STT_OBJECT && new >= y[i].addr && new - y[i].addr < MAX(y[i].size, 1u))
-                                return y[i].name;
-        }
-        return arena_printf(d->arena, "%s+0x%llx", s ? s->name : "?", (unsigned long long)(new - (s ? s->addr : 0)));
-}
-
 static void judge_pair(Diff *d) {
         const Image *o = d->old_image, *n = d->new_image;
         Verdict *v = &d->verdict;
@@ -178,65 +163,29 @@ static void judge_share(Diff *d) {
                             d->n_identical, pairs);
 }
 
-static bool words_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what) {
-        const uint8_t *a = image_bytes(d->old_image, old, size), *b = image_bytes(d->new_image, new, size);
-        size_t i = image_reloc_from(d->old_image, old), k = image_reloc_from(d->new_image, new);
-        uint64_t at = 0;
-
-        if (!a || !b) {
-                *what = "moved between initialised and zero data";
-                return a == b;
-        }
-        while (at < size) {
-                const ImageReloc *r = i < d->old_image->n_relocs && d->old_image->relocs[i].addr < old + size
-                                              ? &d->old_image->relocs[i] : NULL;
-                const ImageReloc *s = k < d->new_image->n_relocs && d->new_image->relocs[k].addr < new + size
-                                              ? &d->new_image->relocs[k] : NULL;
-                uint64_t next = r ? r->addr - old : size;
-
-                if ((r == NULL) != (s == NULL) || (r && r->addr - old != s->addr - new)) {
-                        *what = "a word is a pointer in one build only";
-                        return false;
-                }
-                if (memcmp(a + at, b + at, next - at) != 0) {
-                        *what = "its bytes differ";
-                        return false;
-                }
-                if (!r)
-                        break;
-                if (!relocs_same(d, r, s)) {
-                        *what = arena_printf(d->arena, "the pointer at offset %llu differs", (unsigned long long)next);
-                        return false;
-                }
-                at = MIN(next + 8, size);
-                i++, k++;
-        }
-        return true;
-}
-
 /* A version or a date: text that differs in digits and what stands between them, and holds two or
  * more separators. */
 static bool version_text(const Diff *d, const MapEntry *e) {
-        uint64_t n = MIN(const_extent(d->old, e->old), const_extent(d->new, e->new)), at = 0, end_a, end_b;
+        static const char digits[] = "0123456789./-:+~";
+        uint64_t n = MIN(const_extent(d->old, e->old), const_extent(d->new, e->new));
         const uint8_t *a = image_bytes(d->old_image, e->old, n), *b = image_bytes(d->new_image, e->new, n);
         unsigned separators = 0;
 
         if (!a || !b || !unrelocated(d->old_image, e->old, n) || !single_string(a, n) || !single_string(b, n))
                 return false;
-        end_a = strnlen((const char *)a, n);
-        end_b = strnlen((const char *)b, n);
-        for (uint64_t i = 0; i < end_a; i++)
+        for (uint64_t i = 0; i < n && a[i]; i++)
                 separators += strchr("./-:+~", a[i]) != NULL;
-        while (at < end_a && at < end_b && a[at] == b[at])
-                at++;
-        while (end_a > at && end_b > at && a[end_a - 1] == b[end_b - 1])
-                end_a--, end_b--;
-        for (uint64_t i = at; i < end_a; i++)
-                if (!strchr("0123456789./-:+~ ", a[i]))
+        /* Outside of runs of digits and separators the texts are the same. */
+        for (uint64_t i = 0, k = 0; i < n && k < n && (a[i] || b[k]);) {
+                if (a[i] && b[k] && strchr(digits, a[i]) && strchr(digits, b[k])) {
+                        while (i < n && a[i] && strchr(digits, a[i]))
+                                i++;
+                        while (k < n && b[k] && strchr(digits, b[k]))
+                                k++;
+                } else if (a[i++] != b[k++]) {
                         return false;
-        for (uint64_t i = at; i < end_b; i++)
-                if (!strchr("0123456789./-:+~ ", b[i]))
-                        return false;
+                }
+        }
         return separators >= 2;
 }
 
@@ -251,7 +200,7 @@ static void judge_data(Diff *d) {
                 const char *what = "";
                 uint64_t n_old, n_new, size;
 
-                if (e->state != MAP_TESTIFIED || (q.kind != PLACE_DATA && q.kind != PLACE_RELRO))
+                if (e->state != MAP_TESTIFIED || q.kind != PLACE_DATA)
                         continue;
                 s = image_section_at(d->old_image, e->old);
                 if (!s || strcmp(s->name, q.section->name) != 0) {
@@ -262,12 +211,11 @@ static void judge_data(Diff *d) {
                 n_old = const_extent(d->old, e->old);
                 n_new = const_extent(d->new, e->new);
                 size = MIN(n_old, n_new);
-                if (q.section->type != SHT_NOBITS && version_text(d, e) && !words_same(d, e->old, e->new, size, &what))
+                if (q.section->type != SHT_NOBITS && version_text(d, e) && !object_same(d, e->old, e->new, size, &what))
                         verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, data_name(d, e->new), "%s",
                                     "a version or date in a variable");
-                else if (q.section->type != SHT_NOBITS && size && !words_same(d, e->old, e->new, size, &what))
-                        verdict_add(&d->verdict, q.kind == PLACE_RELRO ? REFUSAL_CODE_DATA_CONST : REFUSAL_CODE_DATA_INITIAL,
-                                    data_name(d, e->new), "%s", what);
+                else if (q.section->type != SHT_NOBITS && size && !object_same(d, e->old, e->new, size, &what))
+                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new), "%s", what);
                 if (last && last_section == q.section && e->old > last->old) {
                         uint64_t gap_old = e->old - last->old, gap_new = e->new - last->new, shift = last->new - last->old;
                         bool explained = gap_new <= gap_old;
@@ -283,8 +231,7 @@ static void judge_data(Diff *d) {
                         if (!explained && e->new % 32 == 0 && e->old % 32 == 0 && gap_new - gap_old < 32 && shift % 32 != 0)
                                 explained = true;
                         if (!explained)
-                                verdict_add(&d->verdict, q.kind == PLACE_RELRO ? REFUSAL_CODE_DATA_CONST : REFUSAL_CODE_DATA_RESIZED,
-                                            data_name(d, last->new), "%llu bytes up to the next variable instead of %llu",
+                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, data_name(d, last->new), "%llu bytes up to the next variable instead of %llu",
                                             (unsigned long long)gap_new, (unsigned long long)gap_old);
                 }
                 last = e;

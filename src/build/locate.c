@@ -64,6 +64,21 @@ static const ImageSymbol *object_named(const Image *image, const char *name, uin
         return found && found->size == size ? found : NULL;
 }
 
+const char *data_name(const Diff *d, uint64_t new) {
+        const Image *image = d->new_image;
+        const ImageSection *s = image_section_at(image, new);
+
+        for (int table = 0; table < 2; table++) {
+                const ImageSymbol *y = table ? image->syms : image->dynsyms;
+                size_t n = table ? image->n_syms : image->n_dynsyms;
+
+                for (size_t i = 0; i < n; i++)
+                        if (y[i].defined && y[i].type == STT_OBJECT && new >= y[i].addr && new - y[i].addr < MAX(y[i].size, 1u))
+                                return y[i].name;
+        }
+        return arena_printf(d->arena, "%s+0x%llx", s ? s->name : "?", (unsigned long long)(new - (s ? s->addr : 0)));
+}
+
 bool is_target(const Code *code, uint64_t addr) {
         size_t lo = 0, hi = code->n_targets;
 
@@ -82,6 +97,8 @@ MapState locate_data(const Diff *d, uint64_t new, uint64_t *old) {
         const MapEntry *e = diff_map(d, new), *below, *above;
         const ImageSymbol *s, *t;
 
+        if (table_at(d, new))
+                return MAP_NONE;
         if (e && e->state == MAP_TESTIFIED) {
                 *old = e->old;
                 return MAP_TESTIFIED;
@@ -155,6 +172,11 @@ bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to) {
 
         if (!s)
                 return false;
+        if (table_at(d, new)) {
+                *from = table_at(d, new)->new;
+                *to = *from + table_at(d, new)->size;
+                return true;
+        }
         o = object_at(d->new_image, new);
         if (o && o->size) {
                 /* It has a name: then the old image, if it has names at all, must not know it. */

@@ -200,17 +200,17 @@ static int u64_compare(const void *a, const void *b) {
 enum { LIKENESS_INSNS = 4096 };
 
 /* Share of instructions that two functions have in common, in percent of the longer one. */
-static unsigned likeness(const Matcher *m, uint32_t o, uint32_t n) {
+unsigned match_likeness(const Diff *d, uint32_t o, uint32_t n) {
         static _Thread_local uint64_t a[LIKENESS_INSNS], b[LIKENESS_INSNS];
-        const Function *f = &m->old->functions[o], *g = &m->new->functions[n];
+        const Function *f = &d->old->functions[o], *g = &d->new->functions[n];
         uint32_t n_a, n_b, i = 0, k = 0, same = 0;
 
         if (f->norm == g->norm)
                 return 100;
         if (f->n_insns > 3 * g->n_insns + 8 || g->n_insns > 3 * f->n_insns + 8)
                 return 0;
-        n_a = insn_bag(m->old, f, a, LIKENESS_INSNS);
-        n_b = insn_bag(m->new, g, b, LIKENESS_INSNS);
+        n_a = insn_bag(d->old, f, a, LIKENESS_INSNS);
+        n_b = insn_bag(d->new, g, b, LIKENESS_INSNS);
         qsort(a, n_a, sizeof(*a), u64_compare);
         qsort(b, n_b, sizeof(*b), u64_compare);
         while (i < n_a && k < n_b) {
@@ -251,7 +251,7 @@ static void match_gap(Matcher *m, const uint32_t *a, size_t n_a, const uint32_t 
                         if (m->old->functions[a[i]].norm == m->new->functions[b[k]].norm)
                                 w = 100;
                         else if (like) {
-                                w = likeness(m, a[i], b[k]);
+                                w = match_likeness(m->d, a[i], b[k]);
                                 if (w < 50)
                                         w = 0;
                         }

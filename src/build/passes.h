@@ -10,6 +10,8 @@
 void match_functions(Diff *d);
 /* Pairs what is left by position and likeness: the last resort, after tables and aligned calls. */
 void match_alike(Diff *d);
+/* Share of instructions that two functions have in common, in percent of the longer one. */
+unsigned match_likeness(const Diff *d, uint32_t old, uint32_t new);
 /* A removed and an added function turn out to be one. False when they are no such two. */
 bool match_join(Diff *d, uint32_t old, uint32_t new, MatchBasis basis);
 
@@ -20,6 +22,14 @@ void correspond(Diff *d);
 
 /* Aligns the instructions of one changed pair. */
 void align_match(Diff *d, uint32_t match);
+
+/* Finds constant tables that differ, and carries their users, or refuses. After correspond. */
+void exchange_tables(Diff *d);
+const Table *table_at(const Diff *d, uint64_t new); /* the exchanged table that holds the address, or NULL */
+/* Whether two pieces of initialised data are the same, relocated words by what they lead to. */
+bool object_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what);
+/* A variable's symbol, or "section+0xoffset". */
+const char *data_name(const Diff *d, uint64_t new);
 
 /* The hazards of whole images: exports, imports, TLS, constructors, data, IFUNCs, assembly. */
 void judge_hazards(Diff *d);

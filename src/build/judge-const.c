@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/judge-parts.h"
+#include "base/macro.h"
+
+#include <Zydis/Zydis.h>
+#include <inttypes.h>
+#include <string.h>
+
+/*
+ * Constants that shift together. When a value is put into the middle of an enumeration, those above
+ * it move by one: compares and stores of several constants, or of one in several functions, all
+ * differ by the same small amount, and the entries of jump tables move along.
+ */
+
+enum { MAX_DELTA = 16, MAX_ENUM = 1 << 16 };
+
+static bool equality(const FnValues *f, uint32_t op) {
+        for (uint32_t i = op + 1; i < f->n_ops && i < op + 4; i++) {
+                switch (f->ops[i].mnemonic) {
+                case ZYDIS_MNEMONIC_JZ:
+                case ZYDIS_MNEMONIC_JNZ:
+                case ZYDIS_MNEMONIC_SETZ:
+                case ZYDIS_MNEMONIC_SETNZ:
+                case ZYDIS_MNEMONIC_CMOVZ:
+                case ZYDIS_MNEMONIC_CMOVNZ:
+                        return true;
+                default:
+                        break;
+                }
+                if (f->ops[i].kind == OP_JCC || f->ops[i].kind == OP_CMP || f->ops[i].kind == OP_CALL)
+                        return false;
+        }
+        return false;
+}
+
+void collect_constants(Judge *j, const PairView *p) {
+        for (uint32_t i = 0; i < p->new->n_ops; i++) {
+                const Op *b = &p->new->ops[i], *a;
+                bool stores;
+                Value at = p->new->op_value[i];
+
+                if (p->how[i] != PAIR_SHAPE || !b->has_imm)
+                        continue;
+                a = &p->old->ops[p->partner[i]];
+                if (a->imm == b->imm || llabs(a->imm - b->imm) > MAX_DELTA || llabs(a->imm) > MAX_ENUM)
+                        continue;
+                stores = b->kind == OP_MOV && b->has_mem && b->mem_first;
+                if (!stores && (b->kind != OP_CMP || b->mnemonic != ZYDIS_MNEMONIC_CMP))
+                        continue;
+                if (stores) {
+                        /* to the stack: a local variable, or an argument */
+                        bool own = true;
+
+                        for (size_t k = 0; k < p->new->n_accesses && own; k++)
+                                if (p->new->accesses[k].op == i && !values_is_own(j->w, p->new->accesses[k].at.root))
+                                        own = false;
+                        if (own)
+                                continue;
+                } else if (at.root == ROOT_STACK && !b->has_mem) {
+                        continue;
+                }
+                vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, stores || equality(p->new, i) });
+        }
+}
+
+void judge_constants(Judge *j) {
+        for (size_t i = 0; i < j->shifts.n; i++) {
+                const ConstShift *s = &j->shifts.items[i];
+                size_t equal = s->equality, all = 1;
+                bool several = false, first = true;
+
+                for (size_t k = 0; k < j->shifts.n; k++) {
+                        const ConstShift *t = &j->shifts.items[k];
+
+                        if (k == i || t->new - t->old != s->new - s->old)
+                                continue;
+                        if (k < i)
+                                first = false;
+                        equal += t->equality;
+                        all++;
+                        several = several || t->old != s->old || t->match != s->match;
+                }
+                if (!first || !several || (equal < 2 && (all < 3 || equal == 0)))
+                        continue;
+                j->subject = j->d->new->functions[j->d->matches[s->match].new].name;
+                j->of_subject = 0;
+                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
+                          "%zu constants that are compared or stored moved by %+" PRId64 " (%" PRId64 " is now %" PRId64
+                          "), as if an enumeration had changed",
+                          all, s->new - s->old, s->old, s->new);
+        }
+}
+
+static bool table_entry(const FnValues *f, const JumpTable *t, uint32_t i, uint64_t *target) {
+        const uint8_t *b = image_bytes(f->code->image, t->addr + (uint64_t)i * (t->relative ? 4 : 8), t->relative ? 4 : 8);
+        int32_t word;
+
+        if (!b)
+                return false;
+        if (t->relative) {
+                memcpy(&word, b, 4);
+                *target = t->base + (uint64_t)(int64_t)word;
+        } else {
+                memcpy(target, b, 8);
+        }
+        return true;
+}
+
+static uint32_t op_at(const FnValues *f, uint64_t addr) {
+        for (uint32_t i = 0; i < f->n_ops; i++)
+                if (f->ops[i].addr == addr)
+                        return i;
+        return NO_OP;
+}
+
+/* Where a new table's entries lead is where the old ones did, one or more places further on. */
+static void compare_tables(Judge *j, const PairView *p, const JumpTable *a, const JumpTable *b) {
+        enum { MAX_ENTRIES = 512, REACH = 4 };
+        size_t stay = 0, moved[2 * REACH + 1] = { 0 };
+        uint32_t n = MIN(a->n, MAX_ENTRIES), m = MIN(b->n, MAX_ENTRIES);
+        uint32_t *to = calloc((size_t)n + 1, sizeof(*to));
+
+        if (!to)
+                abort();
+        for (uint32_t i = 0; i < n; i++) {
+                uint64_t target = 0;
+                uint32_t op = table_entry(p->old, a, i, &target) ? op_at(p->old, target) : NO_OP;
+
+                to[i] = op == NO_OP ? NO_OP : p->old_partner[op];
+        }
+        for (uint32_t k = 0; k < m; k++) {
+                uint64_t target = 0;
+                uint32_t op = table_entry(p->new, b, k, &target) ? op_at(p->new, target) : NO_OP;
+
+                if (op == NO_OP || (k < n && to[k] == op)) {
+                        stay++;
+                        continue;
+                }
+                for (int d = -REACH; d <= REACH; d++) {
+                        int64_t i = (int64_t)k - d;
+
+                        if (d && i >= 0 && i < n && to[i] == op)
+                                moved[d + REACH]++;
+                }
+        }
+        for (int d = -REACH; d <= REACH; d++)
+                if (d && moved[d + REACH] >= 2 && moved[d + REACH] * 2 > m - stay) {
+                        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
+                                  "%zu entries of a jump table moved by %+d, as if an enumeration had changed", moved[d + REACH], d);
+                        break;
+                }
+        free(to);
+}
+
+void judge_tables(Judge *j, const PairView *p) {
+        for (size_t k = 0; k < p->new->n_tables; k++)
+                for (size_t i = 0; i < p->old->n_tables; i++)
+                        if (p->partner[p->new->tables[k].op] == p->old->tables[i].op)
+                                compare_tables(j, p, &p->old->tables[i], &p->new->tables[k]);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/vec.h"
+#include "build/judge.h"
+#include "build/passes.h"
+#include "build/values.h"
+
+/* The parts of the layout verdict. Internal to judge*.c; docs/verdict-consistent.md has the method. */
+
+typedef struct CallRef {
+        uint32_t callee, caller; /* indexes of functions of one image */
+} CallRef;
+
+typedef struct ConstShift { /* a constant that an aligned compare or store has another value of */
+        uint32_t match;
+        int64_t old, new;
+        bool equality; /* compared for equality, or stored */
+} ConstShift;
+
+typedef struct SizeMemo {
+        uint32_t function;
+        uint8_t mask;
+        bool done;
+} SizeMemo;
+
+typedef struct Judge {
+        const Diff *d;
+        Verdict *v;
+        Values *w;
+        size_t findings;     /* added to v by this judge */
+        CallRef *callers[2]; /* per side, sorted by callee */
+        size_t n_callers[2];
+        const Ref **by_target; /* old references, sorted by target */
+        VEC(ConstShift) shifts;
+        uint8_t *size_masks; /* per old function: bit i: argument i is an allocation's size; valid when size_known */
+        bool *size_known;
+        const char *subject; /* the function that is being judged */
+        uint32_t match;
+        unsigned of_subject; /* findings for it */
+} Judge;
+
+enum { NO_OP = UINT32_MAX };
+typedef enum PairHow { PAIR_NONE, PAIR_SAME, PAIR_SHAPE } PairHow;
+
+/* A changed function, its instructions paired: the same bytes (SAME), or the same instruction with
+ * other constants or displacements in the same place of the same neighbourhood (SHAPE). */
+typedef struct PairView {
+        const FnValues *old, *new;
+        uint32_t old_function, new_function;
+        uint32_t *partner;     /* per new op: the old one, or NO_OP */
+        uint32_t *old_partner; /* the reverse */
+        uint8_t *how;          /* per new op: PairHow */
+        uint8_t *old_how;
+        bool only_shapes;      /* both sides hold the same instructions but for constants and displacements */
+} PairView;
+
+PairView pair_view(Judge *j, const Match *m, const Alignment *al);
+void pair_view_free(PairView *p);
+/* True when the new op's neighbours on both sides are paired as the same. */
+bool pair_flanked(const PairView *p, uint32_t new_op);
+
+void judge_add(Judge *j, RefusalCode code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Places (judge-place.c). `Need` is one place that new code touches. */
+typedef struct Need {
+        Value at;
+        uint16_t width;
+        uint8_t class, flags;
+} Need;
+/* The first of the places with that root; *n is how many. */
+const Access *places_of_root(const FnValues *f, uint32_t root, size_t *n);
+/* True when the function touches that place in the same way. */
+bool place_testified(const FnValues *f, const Need *need);
+/* True when the place needs no testimony: the function's own memory, read-only data. */
+bool place_free(const Judge *j, const Need *need);
+/* True when the root's object is read-only data of either image. */
+bool value_read_only(const Judge *j, Value v);
+
+/* Testimony from other functions (judge-testify.c): `function` is an old function in whose terms the
+ * need is expressed, or NO_FUNCTION. */
+bool testify(Judge *j, uint32_t function, const Need *need);
+/* True when some new caller's object, in that caller's terms, is testified for what the added
+ * function needs. */
+bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth);
+size_t callers_of(const Judge *j, Side side, uint32_t callee, const CallRef **first);
+
+/* Sizes and constants (judge-size.c, judge-const.c). */
+void judge_sizes(Judge *j, const PairView *p);
+void collect_constants(Judge *j, const PairView *p);
+void judge_constants(Judge *j);
+void judge_tables(Judge *j, const PairView *p);

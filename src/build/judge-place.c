@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/judge-parts.h"
+#include "base/macro.h"
+
+#include <elf.h>
+
+/* When one access says that another one touches a known place in a known way. */
+
+const Access *places_of_root(const FnValues *f, uint32_t root, size_t *n) {
+        size_t lo = 0, hi = f->n_places, end;
+
+        while (lo < hi) {
+                size_t mid = (lo + hi) / 2;
+
+                if (f->places[mid].at.root < root)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        for (end = lo; end < f->n_places && f->places[end].at.root == root; end++)
+                ;
+        *n = end - lo;
+        return &f->places[lo];
+}
+
+/* Several accesses of the same stride that lie side by side cover a wider one without a gap. */
+static bool tiled(const Access *p, size_t n, const Need *need) {
+        int64_t at = need->at.off, end = at + need->width;
+
+        for (unsigned guard = 0; at < end && guard < 64; guard++) {
+                int64_t next = at;
+
+                for (size_t i = 0; i < n; i++)
+                        if (p[i].at.stride == need->at.stride && p[i].at.off == at && p[i].width < need->width)
+                                next = MAX(next, at + p[i].width);
+                if (next == at)
+                        return false;
+                at = next;
+        }
+        return at == end;
+}
+
+static bool covers(const Access *p, const Need *need) {
+        bool same_stride = p->at.stride == need->at.stride;
+
+        /* one element that the old code touched among others */
+        if (!same_stride && !(need->at.stride == 0 && p->at.stride && p->at.off == need->at.off))
+                return false;
+        if (p->at.off == need->at.off && p->width == need->width && p->class == need->class)
+                return true;
+        if (p->class != CLASS_INT || need->class != CLASS_INT || p->width > 8 || (p->flags & ACCESS_CONST))
+                return false;
+        /* a part of a word: its low end, or some of its bits */
+        if (p->at.off == need->at.off && p->width > need->width)
+                return true;
+        return (need->flags & ACCESS_BITS) && p->at.off <= need->at.off && need->at.off + need->width <= p->at.off + p->width;
+}
+
+static bool root_testified(const FnValues *f, const Need *need) {
+        size_t n;
+        const Access *p = places_of_root(f, need->at.root, &n);
+
+        for (size_t i = 0; i < n; i++)
+                if (covers(&p[i], need))
+                        return true;
+        return (need->class == CLASS_VECTOR || (need->flags & ACCESS_CONST)) && n > 1 && tiled(p, n, need);
+}
+
+bool place_testified(const FnValues *f, const Need *need) {
+        Need part = *need;
+
+        if (f->incomplete)
+                return false;
+        return root_testified(f, &part);
+}
+
+static bool section_read_only(const Image *image, uint64_t addr) {
+        const ImageSection *s = image_section_at(image, addr);
+
+        if (!s)
+                return false;
+        return !(s->flags & SHF_WRITE) || (image->relro_size && addr >= image->relro_addr && addr - image->relro_addr < image->relro_size);
+}
+
+bool value_read_only(const Judge *j, Value v) {
+        const Node *n = values_node(j->w, v.root);
+
+        if (v.root == ROOT_IMAGE)
+                return section_read_only(j->d->old_image, (uint64_t)v.off);
+        return v.root >= ROOT_FIRST && n->kind == NODE_FRESH_GLOBAL && section_read_only(j->d->new_image, (uint64_t)n->off);
+}
+
+bool place_free(const Judge *j, const Need *need) {
+        const Node *n = values_node(j->w, need->at.root);
+
+        if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at))
+                return true;
+        return need->at.root >= ROOT_FIRST && (n->kind == NODE_TABLE || n->kind == NODE_TARGET || n->kind == NODE_FUNCTION);
+}

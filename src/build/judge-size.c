@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/judge-parts.h"
+#include "base/macro.h"
+
+#include <inttypes.h>
+
+/*
+ * Sizes: what changed functions allocate, clear, copy and compare. Calls of the same function are
+ * paired, by alignment where that says so and by order otherwise, and their size arguments compared.
+ * A function that hands a parameter on to an allocator as a size is an allocator too.
+ */
+
+enum { MAX_SIZE_DEPTH = 4, SMALL_FIX = 4 };
+
+static const Known *known_of(const Judge *j, uint32_t callee) {
+        const Node *n = values_node(j->w, callee);
+
+        return callee >= ROOT_FIRST && n->kind == NODE_FUNCTION ? n->known : NULL;
+}
+
+static bool allocates(const Known *k) {
+        return k && k->sizes && ((k->flags & (KNOWN_FRESH | KNOWN_FREE)) || (k->dest < 0));
+}
+
+/* Which arguments of an old function become the size of an allocation. */
+static uint8_t size_mask(Judge *j, uint32_t function, unsigned depth) {
+        const FnValues *f;
+        uint8_t mask = 0;
+
+        if (j->size_known[function])
+                return j->size_masks[function];
+        if (depth > MAX_SIZE_DEPTH)
+                return 0;
+        j->size_known[function] = true; /* recursion ends here */
+        j->size_masks[function] = 0;
+        if (j->d->old->functions[function].n_insns > 4000)
+                return 0;
+        f = values_of(j->w, SIDE_OLD, function);
+        for (size_t k = 0; k < f->n_calls; k++) {
+                const CallSite *c = &f->calls[k];
+                const Known *known = known_of(j, c->callee);
+                uint8_t inner = known ? (allocates(known) ? known->sizes : 0)
+                                      : c->target != NO_TARGET && c->target != function ? size_mask(j, c->target, depth + 1) : 0;
+
+                for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
+                        const Node *n = values_node(j->w, c->args[i].root);
+
+                        if ((inner & (1u << i)) && c->args[i].root >= ROOT_FIRST && n->kind == NODE_PARAM &&
+                            n->off < VALUES_MAX_ARGS)
+                                mask |= (uint8_t)(1u << n->off);
+                }
+        }
+        j->size_masks[function] = mask;
+        return mask;
+}
+
+static const char *callee_name(const Judge *j, uint32_t callee) {
+        const Node *n = values_node(j->w, callee);
+
+        return callee >= ROOT_FIRST && n->kind == NODE_FUNCTION ? n->name : "a function";
+}
+
+/* Whether a size that differs between two calls of one function means that an object has another size. */
+static bool size_matters(const Judge *j, const Known *known, const CallSite *new, unsigned i, Value a, Value b) {
+        bool copies = known && !allocates(known);
+
+        if (value_equal(a, b))
+                return false;
+        if (a.root != b.root || (a.root == ROOT_NONE && (a.stride == 0) != (b.stride == 0)))
+                return false; /* computed in another way: a bound was added or taken away */
+        if (a.root == ROOT_NONE && a.stride == 1 && b.stride == 1 && a.off == b.off)
+                return false;
+        if (copies) {
+                bool constant = false;
+
+                for (unsigned k = 0; k < VALUES_MAX_ARGS && k < 4; k++)
+                        if (k != i && value_read_only(j, new->args[k]))
+                                constant = true;
+                if (constant)
+                        return false; /* a literal has another length */
+                /* a buffer on the stack belongs to this call alone; what is copied into it may not */
+                if (known->dest >= 0 && values_is_own(j->w, new->args[known->dest].root) &&
+                    !((known->flags & KNOWN_SAME) && new->args[1].root != ROOT_NONE && !values_is_own(j->w, new->args[1].root)))
+                        return false;
+        }
+        /* n + 1 that became n + 2: room for a terminator */
+        if ((a.root != ROOT_NONE || a.stride == 1) && a.stride == b.stride && llabs(a.off - b.off) < SMALL_FIX)
+                return false;
+        return true;
+}
+
+static void compare_sizes(Judge *j, const CallSite *old, const CallSite *new) {
+        const Known *known = known_of(j, new->callee);
+        uint8_t mask = known ? known->sizes : old->target != NO_TARGET ? size_mask(j, old->target, 0) : 0;
+
+        for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
+                Value a = old->args[i], b = new->args[i];
+
+                if (!(mask & (1u << i)) || !size_matters(j, known, new, i, a, b))
+                        continue;
+                if (a.stride > 1 || b.stride > 1)
+                        judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE, "the size given to %s: elements of %u bytes are now of %u",
+                                  callee_name(j, new->callee), a.stride, b.stride);
+                else
+                        judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE, "the size given to %s: %s%" PRId64 " is now %" PRId64,
+                                  callee_name(j, new->callee), a.root == ROOT_NONE && !a.stride ? "" : "the added ", a.off, b.off);
+        }
+}
+
+/* True when the sizes are the same, so that the two calls are each other's. */
+static bool same_sizes(Judge *j, const CallSite *old, const CallSite *new) {
+        const Known *known = known_of(j, new->callee);
+        uint8_t mask = known ? known->sizes : old->target != NO_TARGET ? size_mask(j, old->target, 0) : 0;
+
+        for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
+                if ((mask & (1u << i)) && !value_equal(old->args[i], new->args[i]))
+                        return false;
+        return true;
+}
+
+/* The address of something inside an object is given away: the old code must have known that place. */
+static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
+        const Known *known = known_of(j, c->callee);
+        const FnValues *callee = NULL;
+
+        if (!known && (c->target == NO_TARGET))
+                return;
+        if (!known && !(values_node(j->w, c->callee)->off & (ADDED_FUNCTION | SYMBOL_FUNCTION)))
+                callee = values_of(j->w, SIDE_OLD, (uint32_t)values_node(j->w, c->callee)->off);
+        for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
+                Value v = c->args[i];
+                Need need = { v, 1, CLASS_INT, ACCESS_READ | ACCESS_BITS };
+                bool used = known && ((known->strings & (1u << i)) || known->dest == (int)i), found = false;
+                size_t n;
+                const Access *o;
+                char what[200];
+
+                if (v.root == ROOT_NONE || v.root == ROOT_IMAGE || v.root == ROOT_THREAD || v.root == ROOT_CONFLICT || v.off == 0 ||
+                    place_free(j, &need))
+                        continue;
+                if (callee && !callee->incomplete) {
+                        places_of_root(callee, values_param(j->w, i), &n);
+                        used = n > 0;
+                }
+                if (!used)
+                        continue;
+                o = places_of_root(p->old, v.root, &n);
+                for (size_t k = 0; k < n && !found; k++)
+                        found = o[k].at.off == v.off;
+                for (size_t k = 0; k < p->old->n_calls && !found; k++)
+                        for (unsigned a = 0; a < VALUES_MAX_ARGS && !found; a++)
+                                found = p->old->calls[k].args[a].root == v.root && p->old->calls[k].args[a].off == v.off;
+                if (found)
+                        continue;
+                for (need.width = 1; need.width <= 16 && !found; need.width *= 2) {
+                        need.class = need.width == 16 ? CLASS_VECTOR : CLASS_INT;
+                        need.flags = ACCESS_READ;
+                        found = testify(j, p->old_function, &need);
+                }
+                need.at.stride = need.width = 1;
+                need.class = CLASS_INT;
+                if (found || testify(j, p->old_function, &need))
+                        continue;
+                values_print(j->w, v.root, what, sizeof(what));
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "gives %s the address %s0x%" PRIx64 " of %s, where the old code never was",
+                          callee_name(j, c->callee), v.off < 0 ? "-" : "+", (uint64_t)llabs(v.off), what);
+        }
+}
+
+void judge_sizes(Judge *j, const PairView *p) {
+        size_t n = p->old->n_calls, m = p->new->n_calls;
+        bool *used = calloc(n + 1, 1), *done = calloc(m + 1, 1);
+
+        if (!used || !done)
+                abort();
+        /* aligned calls of the same function */
+        for (size_t k = 0; k < m; k++)
+                for (size_t i = 0; i < n && !done[k]; i++) {
+                        const CallSite *a = &p->old->calls[i], *b = &p->new->calls[k];
+
+                        if (used[i] || a->callee != b->callee || p->partner[b->op] != a->op)
+                                continue;
+                        compare_sizes(j, a, b);
+                        used[i] = done[k] = true;
+                }
+        /* the rest: first those with equal sizes, then in order */
+        for (int round = 0; round < 2; round++)
+                for (size_t k = 0; k < m; k++)
+                        for (size_t i = 0; i < n && !done[k]; i++) {
+                                const CallSite *a = &p->old->calls[i], *b = &p->new->calls[k];
+
+                                if (used[i] || a->callee != b->callee || a->callee == ROOT_NONE ||
+                                    (round == 0 && !same_sizes(j, a, b)))
+                                        continue;
+                                if (round == 1)
+                                        compare_sizes(j, a, b);
+                                used[i] = done[k] = true;
+                        }
+        free(used);
+        free(done);
+        for (size_t k = 0; k < m; k++)
+                if (p->how[p->new->calls[k].op] != PAIR_SAME || !pair_flanked(p, p->new->calls[k].op))
+                        judge_interior(j, p, &p->new->calls[k]);
+}

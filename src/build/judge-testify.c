@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/judge-parts.h"
+#include "base/macro.h"
+
+#include <string.h>
+
+/*
+ * Testimony from other functions of the old image. The object in question is followed to where it
+ * comes from and to where it goes: up into the callers, whose arguments it is; down into the callees
+ * that it is given to; into the function that returned it; and, for what hangs on a variable, to
+ * everyone who uses that variable. Only steps that keep it the same object are taken. A step that
+ * keeps only its type (another caller of the same callee, another user of the same getter) counts
+ * when the two objects are already known to be touched alike.
+ */
+
+enum { MAX_STEPS = 3, MAX_QUEUE = 160, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3 };
+
+typedef struct Step {
+        uint32_t function;
+        Value at;
+        uint8_t depth;
+        bool down; /* the last step led into a callee */
+} Step;
+
+typedef struct Search {
+        Judge *j;
+        const Need *need;
+        uint32_t origin; /* the function in whose terms the search began, or NO_FUNCTION */
+        Value start;
+        Step queue[MAX_QUEUE];
+        size_t n;
+        bool found;
+} Search;
+
+size_t callers_of(const Judge *j, Side side, uint32_t callee, const CallRef **first) {
+        const CallRef *c = j->callers[side];
+        size_t lo = 0, hi = j->n_callers[side], end;
+
+        while (lo < hi) {
+                size_t mid = (lo + hi) / 2;
+
+                if (c[mid].callee < callee)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        for (end = lo; end < j->n_callers[side] && c[end].callee == callee; end++)
+                ;
+        *first = &c[lo];
+        return end - lo;
+}
+
+/* How many places (other than the one in question) of one object are touched alike in two functions. */
+static size_t alike(Search *s, uint32_t function, Value at) {
+        const FnValues *a, *b;
+        const Access *p, *q;
+        size_t n, m, count = 0;
+
+        if (s->origin == NO_FUNCTION)
+                return 0;
+        a = values_of(s->j->w, SIDE_OLD, s->origin);
+        b = values_of(s->j->w, SIDE_OLD, function);
+        p = places_of_root(a, s->start.root, &n);
+        q = places_of_root(b, at.root, &m);
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < m; k++)
+                        if (p[i].at.off - s->start.off == q[k].at.off - at.off && p[i].width == q[k].width &&
+                            p[i].at.stride == q[k].at.stride && p[i].at.off != s->start.off && p[i].at.off != 0) {
+                                count++;
+                                break;
+                        }
+        return count;
+}
+
+static void consider(Search *s, uint32_t function, Value at, unsigned depth, bool down, bool by_type) {
+        Need need = *s->need;
+        const FnValues *f;
+
+        if (s->found || s->n == MAX_QUEUE || at.root == ROOT_NONE || at.root == ROOT_CONFLICT || at.root == ROOT_STACK ||
+            s->j->d->old->functions[function].n_insns > MAX_FUNCTION_INSNS)
+                return;
+        for (size_t i = 0; i < s->n; i++)
+                if (s->queue[i].function == function && value_equal(s->queue[i].at, at))
+                        return;
+        f = values_of(s->j->w, SIDE_OLD, function);
+        if (f->incomplete || (by_type && alike(s, function, at) < MIN_ALIKE))
+                return;
+        need.at = at;
+        if (place_testified(f, &need)) {
+                s->found = true;
+                return;
+        }
+        if (depth < MAX_STEPS)
+                s->queue[s->n++] = (Step){ function, at, (uint8_t)depth, down };
+}
+
+static void go_up(Search *s, const Step *at, bool by_type) {
+        const CallRef *c;
+        size_t n = callers_of(s->j, SIDE_OLD, at->function, &c), fan = 0;
+
+        for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++) {
+                const FnValues *f;
+
+                if ((i && c[i].caller == c[i - 1].caller) ||
+                    s->j->d->old->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
+                        continue;
+                fan++;
+                f = values_of(s->j->w, SIDE_OLD, c[i].caller);
+                for (size_t k = 0; k < f->n_calls && !s->found; k++) {
+                        Value v;
+
+                        if (f->calls[k].target == at->function && values_to_caller(s->j->w, at->at, f->calls[k].args, &v))
+                                consider(s, c[i].caller, v, at->depth + 1u, false, by_type);
+                }
+        }
+}
+
+/* The object (or what it was loaded from) is argument i: in the callee's terms. */
+static bool to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
+        Value param = { values_param(w, i), 0, -arg.off };
+
+        if (arg.root == ROOT_NONE || arg.root == ROOT_STACK || arg.root == ROOT_CONFLICT || arg.stride)
+                return false;
+        if (arg.root == ROOT_IMAGE) {
+                /* what hangs on a variable whose address is given away */
+                const Node *n = values_node(w, v.root);
+                int64_t near = n->off - arg.off;
+
+                if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != ROOT_IMAGE || near < 0 || near > 4096)
+                        return false;
+        }
+        return values_substitute(w, v, arg.root, param, out);
+}
+
+static void go_down(Search *s, const Step *at, const FnValues *f) {
+        for (size_t k = 0; k < f->n_calls && !s->found; k++) {
+                if (f->calls[k].target == NO_TARGET)
+                        continue;
+                for (unsigned i = 0; i < VALUES_MAX_ARGS && !s->found; i++) {
+                        Value v;
+
+                        if (to_callee(s->j->w, at->at, f->calls[k].args[i], i, &v))
+                                consider(s, f->calls[k].target, v, at->depth + 1u, true, false);
+                }
+        }
+}
+
+static uint32_t inner_return(const Values *w, uint32_t root) {
+        for (unsigned i = 0; i < NODE_MAX_DEPTH + 2 && root >= ROOT_FIRST; i++) {
+                const Node *n = values_node(w, root);
+
+                if (n->kind == NODE_RETURN)
+                        return root;
+                if (n->kind != NODE_LOAD)
+                        break;
+                root = n->a;
+        }
+        return ROOT_NONE;
+}
+
+static bool inner_variable(const Values *w, uint32_t root, uint64_t *addr) {
+        for (unsigned i = 0; i < NODE_MAX_DEPTH + 2 && root >= ROOT_FIRST; i++) {
+                const Node *n = values_node(w, root);
+
+                if (n->kind != NODE_LOAD)
+                        break;
+                if (n->a == ROOT_IMAGE) {
+                        *addr = (uint64_t)n->off;
+                        return true;
+                }
+                root = n->a;
+        }
+        return false;
+}
+
+static void go_return(Search *s, const Step *at) {
+        uint32_t root = inner_return(s->j->w, at->at.root);
+        const Node *callee;
+        const CallRef *c;
+        size_t n, fan = 0;
+        int64_t function;
+        Value result, v;
+
+        if (root == ROOT_NONE)
+                return;
+        callee = values_node(s->j->w, values_node(s->j->w, root)->a);
+        if (callee->kind != NODE_FUNCTION || (callee->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)))
+                return;
+        function = callee->off;
+        if (s->j->d->old->functions[function].n_insns <= MAX_FUNCTION_INSNS) {
+                result = values_of(s->j->w, SIDE_OLD, (uint32_t)function)->result;
+                if (result.root != ROOT_NONE && values_substitute(s->j->w, at->at, root, result, &v))
+                        consider(s, (uint32_t)function, v, at->depth + 1u, true, false);
+        }
+        /* others that the same function returned an object to: of the same type unless it is generic */
+        n = callers_of(s->j, SIDE_OLD, (uint32_t)function, &c);
+        for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++, fan++) {
+                const FnValues *f;
+
+                if ((i && c[i].caller == c[i - 1].caller) || c[i].caller == at->function ||
+                    s->j->d->old->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
+                        continue;
+                f = values_of(s->j->w, SIDE_OLD, c[i].caller);
+                /* their return value may have been named with another first argument */
+                for (size_t k = 0; k < f->n_calls; k++) {
+                        Value first = f->calls[k].args[0];
+                        Node key = { .kind = NODE_RETURN, .a = values_node(s->j->w, root)->a };
+                        Value other;
+
+                        if (f->calls[k].target != (uint32_t)function)
+                                continue;
+                        key.b = first.root == ROOT_STACK || first.root == ROOT_CONFLICT ? ROOT_NONE : first.root;
+                        other = (Value){ node_make(s->j->w, &key), 0, 0 };
+                        if (values_substitute(s->j->w, at->at, root, other, &v))
+                                consider(s, c[i].caller, v, MAX_STEPS, false, true);
+                }
+        }
+}
+
+static size_t refs_to(const Judge *j, uint64_t addr, const Ref ***first) {
+        size_t lo = 0, hi = j->d->old->n_refs, end;
+
+        while (lo < hi) {
+                size_t mid = (lo + hi) / 2;
+
+                if (j->by_target[mid]->target < addr)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        for (end = lo; end < j->d->old->n_refs && j->by_target[end]->target == addr; end++)
+                ;
+        *first = &j->by_target[lo];
+        return end - lo;
+}
+
+static void go_variable(Search *s, uint64_t addr, Value at, unsigned depth) {
+        const Ref **r;
+        size_t n = refs_to(s->j, addr, &r), fan = 0;
+
+        for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++) {
+                if (i && r[i]->function == r[i - 1]->function)
+                        continue;
+                fan++;
+                if (r[i]->function < s->j->d->old->n_functions)
+                        consider(s, r[i]->function, at, depth + 1u, false, false);
+        }
+}
+
+static bool search(Search *s) {
+        for (size_t i = 0; i < s->n && !s->found; i++) {
+                Step at = s->queue[i];
+                uint64_t addr;
+
+                if (at.function != NO_FUNCTION) {
+                        const FnValues *f = values_of(s->j->w, SIDE_OLD, at.function);
+
+                        if (values_has_param(s->j->w, at.at.root, NULL))
+                                go_up(s, &at, at.down);
+                        if (!s->found)
+                                go_down(s, &at, f);
+                }
+                if (!s->found)
+                        go_return(s, &at);
+                if (!s->found && inner_variable(s->j->w, at.at.root, &addr))
+                        go_variable(s, addr, at.at, at.depth);
+                if (!s->found && at.at.root == ROOT_IMAGE)
+                        go_variable(s, (uint64_t)at.at.off, at.at, at.depth);
+        }
+        return s->found;
+}
+
+bool testify(Judge *j, uint32_t function, const Need *need) {
+        Search *s = calloc(1, sizeof(*s));
+        bool found;
+
+        if (!s)
+                abort();
+        s->j = j;
+        s->need = need;
+        s->origin = function;
+        s->start = need->at;
+        if (function != NO_FUNCTION)
+                consider(s, function, need->at, 0, false, false);
+        else
+                s->queue[s->n++] = (Step){ NO_FUNCTION, need->at, 0, false };
+        found = s->found || search(s);
+        free(s);
+        return found;
+}
+
+bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth) {
+        const CallRef *c;
+        size_t n;
+
+        if (place_free(j, need))
+                return true;
+        if (!values_has_param(j->w, need->at.root, NULL))
+                return testify(j, NO_FUNCTION, need);
+        n = callers_of(j, SIDE_NEW, new_function, &c);
+        for (size_t i = 0; i < n && i < MAX_FAN; i++) {
+                const Match *m = &j->d->matches[j->d->new_match[c[i].caller]];
+                const FnValues *f;
+
+                if (i && c[i].caller == c[i - 1].caller)
+                        continue;
+                f = values_of(j->w, SIDE_NEW, c[i].caller);
+                for (size_t k = 0; k < f->n_calls; k++) {
+                        Need up = *need;
+
+                        if (f->calls[k].target != new_function || !values_to_caller(j->w, need->at, f->calls[k].args, &up.at))
+                                continue;
+                        if (place_free(j, &up))
+                                return true;
+                        if (m->old == NO_FUNCTION ? depth < 3 && testify_added(j, c[i].caller, &up, depth + 1)
+                                                  : testify(j, m->old, &up))
+                                return true;
+                }
+        }
+        return false;
+}

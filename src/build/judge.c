@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/judge-parts.h"
+#include "base/macro.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_OF_SUBJECT = 4 };
+
+void judge_add(Judge *j, RefusalCode code, const char *format, ...) {
+        char detail[400];
+        va_list ap;
+
+        j->findings++;
+        if (j->of_subject++ >= MAX_OF_SUBJECT)
+                return;
+        va_start(ap, format);
+        vsnprintf(detail, sizeof(detail), format, ap);
+        va_end(ap);
+        verdict_add(j->v, code, j->subject, "%s", detail);
+}
+
+static int call_compare(const void *x, const void *y) {
+        const CallRef *a = x, *b = y;
+
+        if (a->callee != b->callee)
+                return a->callee < b->callee ? -1 : 1;
+        return a->caller < b->caller ? -1 : a->caller > b->caller;
+}
+
+static int ref_compare(const void *x, const void *y) {
+        const Ref *a = *(const Ref *const *)x, *b = *(const Ref *const *)y;
+
+        if (a->target != b->target)
+                return a->target < b->target ? -1 : 1;
+        return a->function < b->function ? -1 : a->function > b->function;
+}
+
+static void index_calls(Judge *j, Side side) {
+        const Code *code = values_code(j->w, side);
+        VEC(CallRef) calls = { 0 };
+
+        for (size_t i = 0; i < code->n_refs; i++) {
+                const Ref *r = &code->refs[i];
+                const Function *f;
+                uint32_t target;
+
+                if ((r->kind != REF_CALL && r->kind != REF_JUMP) || r->function >= code->n_functions)
+                        continue;
+                f = code_function_at(code, r->target);
+                if (f && f->addr == r->target)
+                        target = (uint32_t)(f - code->functions);
+                else if (values_callee_at(j->w, side, r->target, &target) == ROOT_NONE || target == NO_TARGET)
+                        continue;
+                vec_push(&calls, (CallRef){ target, r->function });
+        }
+        if (calls.n)
+                qsort(calls.items, calls.n, sizeof(CallRef), call_compare);
+        j->callers[side] = calls.items;
+        j->n_callers[side] = calls.n;
+}
+
+static void index_refs(Judge *j) {
+        const Code *code = j->d->old;
+
+        j->by_target = vec_grow(NULL, code->n_refs + 1, sizeof(*j->by_target));
+        for (size_t i = 0; i < code->n_refs; i++)
+                j->by_target[i] = &code->refs[i];
+        qsort(j->by_target, code->n_refs, sizeof(*j->by_target), ref_compare);
+}
+
+static const char *how_text(const Need *need) {
+        return (need->flags & ACCESS_WRITE) ? (need->flags & ACCESS_READ) ? "changes" : "writes" : "reads";
+}
+
+static void add_unproved(Judge *j, const Need *need, const char *end) {
+        const char *kind = need->class == CLASS_FLOAT ? "floating-point " : need->class == CLASS_VECTOR ? "vector " : "";
+        char what[200], step[40] = "";
+
+        values_print(j->w, need->at.root, what, sizeof(what));
+        if (need->at.stride > 1)
+                snprintf(step, sizeof(step), " (in steps of %u)", need->at.stride);
+        if (need->at.root == ROOT_IMAGE)
+                snprintf(what, sizeof(what), "the variable at 0x%" PRIx64, (uint64_t)need->at.off);
+        if (need->at.root == ROOT_IMAGE)
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "%s %s%u bytes of %s%s, %s", how_text(need), kind, need->width, what,
+                          step, end);
+        else
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "%s %s%u bytes at %s0x%" PRIx64 "%s of %s, %s", how_text(need), kind,
+                          need->width, need->at.off < 0 ? "-" : "+",
+                          (uint64_t)(need->at.off < 0 ? -need->at.off : need->at.off), step, what, end);
+}
+
+/* The accesses of one op: accesses are in the order of ops. */
+static const Access *accesses_of_op(const FnValues *f, uint32_t op, size_t *n) {
+        size_t lo = 0, hi = f->n_accesses, end;
+
+        while (lo < hi) {
+                size_t mid = (lo + hi) / 2;
+
+                if (f->accesses[mid].op < op)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        for (end = lo; end < f->n_accesses && f->accesses[end].op == op; end++)
+                ;
+        *n = end - lo;
+        return &f->accesses[lo];
+}
+
+/* The instruction is the old one, unchanged, and nothing says that it now meets another object. */
+static bool same_access(const PairView *p, const Access *a) {
+        const Access *o;
+        size_t n;
+
+        if (p->how[a->op] != PAIR_SAME)
+                return false;
+        if (a->at.root == ROOT_CONFLICT)
+                return false;
+        if (a->at.root == ROOT_NONE || pair_flanked(p, a->op))
+                return true;
+        o = accesses_of_op(p->old, p->partner[a->op], &n);
+        for (size_t i = 0; i < n; i++)
+                if (o[i].at.root == ROOT_NONE || (o[i].at.root == a->at.root && o[i].at.off == a->at.off))
+                        return true;
+        return n == 0;
+}
+
+/* Accesses through pointers that could not be followed: each new one needs an old one of its own. */
+typedef struct Unknown {
+        int64_t off;
+        uint32_t stride;
+        uint16_t width;
+        uint8_t class;
+        bool used;
+} Unknown;
+
+static bool match_unknown(Unknown *u, size_t n, const Access *a) {
+        for (size_t i = 0; i < n; i++)
+                if (!u[i].used && u[i].off == a->at.off && u[i].width == a->width && u[i].class == a->class &&
+                    u[i].stride == a->at.stride) {
+                        u[i].used = true;
+                        return true;
+                }
+        return false;
+}
+
+static bool has_place(const FnValues *f, const Access *like) {
+        size_t n;
+        const Access *p = places_of_root(f, like->at.root, &n);
+
+        for (size_t i = 0; i < n; i++)
+                if (p[i].at.off == like->at.off && p[i].at.stride == like->at.stride && p[i].width == like->width)
+                        return true;
+        return false;
+}
+
+/*
+ * An old place of the same object, width and class that the new code no longer touches: then the new
+ * one may be the same member at another displacement, and others' testimony for it proves nothing
+ * (what was moved onto it is a neighbour of the same width).
+ */
+static const Access *vanished(const PairView *p, const Access *a) {
+        size_t n;
+        const Access *o = places_of_root(p->old, a->at.root, &n), *best = NULL;
+
+        for (size_t i = 0; i < n; i++) {
+                if (o[i].width != a->width || o[i].class != a->class || o[i].at.off == a->at.off ||
+                    (o[i].at.stride != 0) != (a->at.stride != 0) || has_place(p->new, &o[i]))
+                        continue;
+                if (!best || llabs(o[i].at.off - a->at.off) < llabs(best->at.off - a->at.off))
+                        best = &o[i];
+        }
+        return best;
+}
+
+/* An instruction that is the same but for the displacement. */
+static bool displaced(Judge *j, const PairView *p, const Access *a) {
+        const Access *o, *old = NULL;
+        size_t n;
+        char what[200];
+        Need need = { a->at, a->width, a->class, a->flags };
+
+        if (p->how[a->op] != PAIR_SHAPE || a->at.root == ROOT_NONE)
+                return false;
+        o = accesses_of_op(p->old, p->partner[a->op], &n);
+        for (size_t i = 0; i < n && !old; i++)
+                if (o[i].at.root == a->at.root && o[i].at.off != a->at.off && o[i].at.stride == a->at.stride)
+                        old = &o[i];
+        if (!old || a->at.root == ROOT_IMAGE)
+                return false;
+        if (!p->only_shapes && place_testified(p->old, &need) && has_place(p->new, old))
+                return false;
+        if (!p->only_shapes && has_place(p->new, old))
+                return false; /* an access was added; it has to be testified */
+        values_print(j->w, a->at.root, what, sizeof(what));
+        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are now at %+" PRId64, a->width, old->at.off, what,
+                  a->at.off);
+        return true;
+}
+
+static void judge_access(Judge *j, const PairView *p, const Access *a) {
+        Need need = { a->at, a->width, a->class, a->flags };
+        const Access *gone;
+        char what[200];
+
+        if (place_free(j, &need) || same_access(p, a) || displaced(j, p, a) || place_testified(p->old, &need))
+                return;
+        if (a->at.root == ROOT_CONFLICT) {
+                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes beside a variable now belong to another variable", a->width);
+                return;
+        }
+        if (values_node(j->w, a->at.root)->kind == NODE_SUM) {
+                /* one of the two is an index */
+                uint32_t x = values_node(j->w, a->at.root)->a, y = values_node(j->w, a->at.root)->b;
+
+                need.at = (Value){ x, 1, a->at.off };
+                if (place_testified(p->old, &need) || testify(j, p->old_function, &need))
+                        return;
+                need.at = (Value){ y, 1, a->at.off };
+                if (place_testified(p->old, &need) || testify(j, p->old_function, &need))
+                        return;
+                need.at = a->at;
+        }
+        gone = vanished(p, a);
+        if (!gone && testify(j, p->old_function, &need))
+                return;
+        if (gone && llabs(gone->at.off - a->at.off) <= 256 && a->at.root != ROOT_IMAGE) {
+                values_print(j->w, a->at.root, what, sizeof(what));
+                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are no longer used, but those at %+" PRId64 " are",
+                          a->width, gone->at.off, what, a->at.off);
+                return;
+        }
+        add_unproved(j, &need, "where the old code never did");
+}
+
+static void judge_unknowns(Judge *j, const PairView *p) {
+        VEC(Unknown) old = { 0 };
+
+        for (size_t i = 0; i < p->old->n_accesses; i++) {
+                const Access *a = &p->old->accesses[i];
+
+                if (a->at.root == ROOT_NONE && p->old_how[a->op] != PAIR_SAME)
+                        vec_push(&old, (Unknown){ a->at.off, a->at.stride, a->width, a->class, false });
+        }
+        for (size_t i = 0; i < p->new->n_accesses; i++) {
+                const Access *a = &p->new->accesses[i];
+                Need need = { a->at, a->width, a->class, a->flags };
+
+                if (a->at.root == ROOT_NONE && p->how[a->op] != PAIR_SAME && !match_unknown(old.items, old.n, a))
+                        add_unproved(j, &need, "and the old code has no such access");
+        }
+        vec_free(&old);
+}
+
+static void subject(Judge *j, uint32_t match, const char *name) {
+        j->subject = name;
+        j->match = match;
+        j->of_subject = 0;
+}
+
+static void judge_changed(Judge *j, uint32_t match) {
+        const Match *m = &j->d->matches[match];
+        const Alignment *al = &j->d->alignments[match];
+        bool all_same = al->n > 0;
+        PairView p;
+
+        subject(j, match, j->d->new->functions[m->new].name);
+        for (size_t i = 0; i < al->n && all_same; i++)
+                all_same = al->pairs[i].old != UINT32_MAX && al->pairs[i].new != UINT32_MAX;
+        if (all_same)
+                return; /* only what it refers to differs, and the map is held against that */
+        p = pair_view(j, m, al);
+        if (p.old->incomplete || p.new->incomplete) {
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "too large, or not decodable: it could not be followed");
+                pair_view_free(&p);
+                return;
+        }
+        for (size_t i = 0; i < p.new->n_accesses; i++)
+                if (p.new->accesses[i].at.root != ROOT_NONE)
+                        judge_access(j, &p, &p.new->accesses[i]);
+        judge_unknowns(j, &p);
+        judge_sizes(j, &p);
+        judge_tables(j, &p);
+        collect_constants(j, &p);
+        pair_view_free(&p);
+}
+
+static void judge_added(Judge *j, uint32_t match) {
+        uint32_t function = j->d->matches[match].new;
+        const FnValues *f = values_of(j->w, SIDE_NEW, function);
+
+        subject(j, match, j->d->new->functions[function].name);
+        if (f->incomplete) {
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "new, and too large or not decodable");
+                return;
+        }
+        for (size_t i = 0; i < f->n_places; i++) {
+                const Access *a = &f->places[i];
+                Need need = { a->at, a->width, a->class, a->flags };
+
+                if (place_free(j, &need))
+                        continue;
+                if (a->at.root == ROOT_NONE || a->at.root == ROOT_CONFLICT)
+                        add_unproved(j, &need, "in a new function");
+                else if (!testify_added(j, function, &need, 0))
+                        add_unproved(j, &need, "which no old code is known to do");
+        }
+}
+
+int judge_layout(const Diff *d, Verdict *v, LayoutGrade *grade, Error *e) {
+        Judge j = { .d = d, .v = v, .w = values_new(d) };
+
+        (void)e;
+        index_calls(&j, SIDE_OLD);
+        index_calls(&j, SIDE_NEW);
+        index_refs(&j);
+        j.size_masks = vec_grow(NULL, d->old->n_functions + 1, 1);
+        j.size_known = vec_grow(NULL, d->old->n_functions + 1, sizeof(bool));
+        memset(j.size_known, 0, (d->old->n_functions + 1) * sizeof(bool));
+        for (uint32_t i = 0; i < d->n_matches; i++) {
+                if (d->matches[i].kind == MATCH_CHANGED)
+                        judge_changed(&j, i);
+                else if (d->matches[i].kind == MATCH_ADDED)
+                        judge_added(&j, i);
+        }
+        judge_constants(&j);
+        *grade = j.findings ? GRADE_UNPROVED : GRADE_CONSISTENT;
+        free(j.callers[SIDE_OLD]);
+        free(j.callers[SIDE_NEW]);
+        free(j.by_target);
+        free(j.size_masks);
+        free(j.size_known);
+        vec_free(&j.shifts);
+        values_free(j.w);
+        return 0;
+}
