@@ -68,6 +68,7 @@ typedef struct Diff {
         size_t n_map;
         Table *tables;
         size_t n_tables;
+        bool constructor_doubt; /* some constructor may initialise something else now */
         size_t n_identical, n_changed, n_carried, n_added, n_removed;
         Verdict verdict;
         uint64_t usec;

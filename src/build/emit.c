@@ -245,6 +245,10 @@ static bool data_home(Emitter *m, const Function *user, uint64_t target, const P
                         refuse(m, REFUSAL_CODE_DATA_UNMAPPED, user, target, "no unchanged code says where the old process has it");
                         return false;
                 }
+                if (d->constructor_doubt && q->kind == PLACE_DATA) {
+                        refuse(m, REFUSAL_CODE_CTOR_CHANGED, user, target, "a constructor may initialise a variable that was added");
+                        return false;
+                }
                 if (!carry_data(m, user, from, to))
                         return false;
                 *out = (Home){ PATCH_BASE_SHADOW, target };

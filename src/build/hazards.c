@@ -103,6 +103,54 @@ static void judge_tls(Diff *d) {
         }
 }
 
+static bool in_list(const Image *image, uint64_t addr) {
+        return addr - image->init_array < image->init_array_size || addr - image->preinit_array < image->preinit_array_size;
+}
+
+/* Constructors that nothing else refers to have run, and will not run again. One that has changed
+ * would have left other values behind; one whose instructions are the same and whose variable only
+ * could not be told from its likes (static guards of the C++ library) stays as it is. */
+static void judge_startup(Diff *d) {
+        const Image *image = d->old_image;
+        bool *listed = arena_newa(d->arena, bool, d->old->n_functions + 1);
+
+        for (size_t i = 0; i < image->n_relocs; i++) {
+                const CodePart *p = image->relocs[i].symbol == 0 && in_list(image, image->relocs[i].addr)
+                                            ? code_part_start(d->old, (uint64_t)image->relocs[i].addend) : NULL;
+
+                if (p)
+                        listed[p->function] = true;
+        }
+        for (size_t i = 0; i < image->n_relocs; i++) {
+                const CodePart *p = image->relocs[i].symbol == 0 && !in_list(image, image->relocs[i].addr)
+                                            ? code_part_start(d->old, (uint64_t)image->relocs[i].addend) : NULL;
+
+                if (p)
+                        listed[p->function] = false;
+        }
+        for (size_t i = 0; i < d->old->n_refs; i++) {
+                const CodePart *p = code_part_start(d->old, d->old->refs[i].target);
+
+                if (p && p->function != d->old->refs[i].function)
+                        listed[p->function] = false;
+        }
+        for (uint32_t i = 0; i < d->old->n_functions; i++) {
+                Match *m = &d->matches[d->old_match[i]];
+
+                if (!listed[i] || (m->kind != MATCH_CHANGED && m->kind != MATCH_CARRIED))
+                        continue;
+                if (m->kind == MATCH_CARRIED || d->old->functions[i].norm != d->new->functions[m->new].norm) {
+                        verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, d->old->functions[i].name, "%s", m->why);
+                        continue;
+                }
+                verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, d->old->functions[i].name, "%s", m->why);
+                m->kind = MATCH_IDENTICAL;
+                d->n_changed--;
+                d->n_identical++;
+                d->constructor_doubt = true;
+        }
+}
+
 static void judge_list(Diff *d, const char *what, uint64_t old, uint64_t old_size, uint64_t new, uint64_t new_size) {
         if (old_size != new_size) {
                 verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "%llu functions instead of %llu",
@@ -118,9 +166,7 @@ static void judge_list(Diff *d, const char *what, uint64_t old, uint64_t old_siz
                         verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "entry %llu differs", (unsigned long long)i / 8);
                         continue;
                 }
-                if (r)
-                        a = (uint64_t)r->addend;
-                else if ((p = image_bytes(d->old_image, old + i, 8)) && (q = image_bytes(d->new_image, new + i, 8))) {
+                if (!r && (p = image_bytes(d->old_image, old + i, 8)) && (q = image_bytes(d->new_image, new + i, 8))) {
                         const Function *f, *g;
 
                         memcpy(&a, p, 8);
@@ -131,10 +177,6 @@ static void judge_list(Diff *d, const char *what, uint64_t old, uint64_t old_siz
                                 verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "entry %llu differs",
                                             (unsigned long long)i / 8);
                 }
-                const Function *f = code_function_at(d->old, a);
-
-                if (f && d->matches[d->old_match[f - d->old->functions]].kind == MATCH_CHANGED)
-                        verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, f->name, "a %s function has changed", what);
         }
 }
 
@@ -304,6 +346,7 @@ void judge_hazards(Diff *d) {
         judge_list(d, "constructor", o->init_array, o->init_array_size, n->init_array, n->init_array_size);
         judge_list(d, "constructor", o->preinit_array, o->preinit_array_size, n->preinit_array, n->preinit_array_size);
         judge_list(d, "destructor", o->fini_array, o->fini_array_size, n->fini_array, n->fini_array_size);
+        judge_startup(d);
         judge_functions(d);
         judge_share(d);
         judge_data(d);
