@@ -52,9 +52,9 @@ typedef struct MapEntry {
 } MapEntry;
 
 /* A relocated constant table that the patch brings anew; new addresses. */
-typedef struct Table {
+typedef struct ConstTable {
         uint64_t new, size;
-} Table;
+} ConstTable;
 
 typedef struct Diff {
         Arena *arena;
@@ -66,7 +66,7 @@ typedef struct Diff {
         Alignment *alignments; /* per match; empty unless CHANGED */
         MapEntry *map; /* sorted by new */
         size_t n_map;
-        Table *tables;
+        ConstTable *tables;
         size_t n_tables;
         bool constructor_doubt; /* some constructor may initialise something else now */
         size_t n_identical, n_changed, n_carried, n_added, n_removed;

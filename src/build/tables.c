@@ -59,7 +59,7 @@ static bool pointed_at(const Image *image, uint64_t addr, uint64_t size) {
         return false;
 }
 
-const Table *table_at(const Diff *d, uint64_t new) {
+const ConstTable *table_at(const Diff *d, uint64_t new) {
         for (size_t i = 0; i < d->n_tables; i++)
                 if (new - d->tables[i].new < d->tables[i].size)
                         return &d->tables[i];
@@ -81,14 +81,14 @@ static bool exchange(Diff *d, uint64_t old, uint64_t n_old, uint64_t new, uint64
                 d->n_identical--;
                 d->n_carried++;
         }
-        d->tables[d->n_tables++] = (Table){ new, n_new };
+        d->tables[d->n_tables++] = (ConstTable){ new, n_new };
         return true;
 }
 
 void exchange_tables(Diff *d) {
         size_t n = 0;
 
-        d->tables = arena_newa(d->arena, Table, d->n_map + 1);
+        d->tables = arena_newa(d->arena, ConstTable, d->n_map + 1);
         for (size_t i = 0; i < d->n_map; i++) {
                 const MapEntry *e = &d->map[i];
                 Place p, q = place_of(d->new, e->new);
