@@ -4,6 +4,9 @@
 #include <stdlib.h>
 
 #ifdef FIXTURE_VERSIONS
+/* Some libraries can be run (libc.so.6); that makes them no programs. */
+const char interpreter[] __attribute__((section(".interp"), used)) = "/lib64/ld-linux-x86-64.so.2";
+
 int versioned_v1(void);
 int versioned_v2(void);
 int versioned_v1(void) {

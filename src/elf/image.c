@@ -347,7 +347,7 @@ static int parse(ImageParse *p, Elf *elf) {
             (r = image_parse_dynamic(p)) < 0 || (r = image_parse_symbols(p)) < 0 ||
             (r = image_parse_relocs(p)) < 0 || (r = image_parse_eh(p)) < 0 || (r = image_parse_plt(p)) < 0)
                 return r;
-        image->executable = image->executable || image->interp || image->type == ET_EXEC;
+        image->executable = image->executable || image->type == ET_EXEC || (image->interp && !image->soname);
         s = image_section(image, ".debug_info");
         if (!s)
                 s = image_section(image, ".zdebug_info");

@@ -81,7 +81,7 @@ typedef struct Image {
         BuildId build_id;
         uint16_t type;    /* ET_DYN or ET_EXEC */
         uint16_t machine; /* EM_X86_64 */
-        bool executable;  /* a program: has an interpreter, or is ET_EXEC, or DF_1_PIE */
+        bool executable;  /* a program: ET_EXEC, or DF_1_PIE, or an interpreter and no soname (libc.so.6 has both) */
         bool dynamic;     /* has PT_DYNAMIC */
         uint64_t entry;
         uint64_t lo, hi;  /* vaddr span of all PT_LOAD, page-aligned */

@@ -147,6 +147,7 @@ static void library_is_what_was_loaded(void **state) {
         assert_ptr_equal(dlvsym(handle, "versioned", "FIXTURE_2"), (void *)(uintptr_t)(map->l_addr + v2->addr));
         assert_ptr_not_equal(dlvsym(handle, "versioned", "FIXTURE_1"), dlvsym(handle, "versioned", "FIXTURE_2"));
         assert_string_equal(image->soname, "libfixture.so.1");
+        assert_string_equal(image->interp, "/lib64/ld-linux-x86-64.so.2");
         assert_false(image->executable);
         for (size_t i = 0; i < image->n_needed; i++)
                 libc_needed |= strcmp(image->needed[i], "libc.so.6") == 0;
