@@ -88,11 +88,41 @@ static bool all_zero(const uint8_t *b, uint64_t n) {
         return true;
 }
 
+enum { OFFSET_REACH = 16 << 20, OFFSET_TEXT = 64 };
+
+/* clang writes tables of strings as 4-byte distances from the table. Equal distances may still lead
+ * to text that has changed; what no table means by its numbers costs a look at some bytes. */
+static bool offsets_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size) {
+        if (old % 4 || new % 4)
+                return true;
+        for (uint64_t at = 0; at + 4 <= size; at += 4) {
+                const uint8_t *w = image_bytes(d->old_image, old + at, 4), *a, *b;
+                int32_t v = 0;
+
+                if (w)
+                        memcpy(&v, w, 4);
+                if (v == 0 || v > OFFSET_REACH || v < -OFFSET_REACH)
+                        continue;
+                if (place_of(d->old, old + (uint64_t)(int64_t)v).kind != PLACE_CONST ||
+                    place_of(d->new, new + (uint64_t)(int64_t)v).kind != PLACE_CONST)
+                        continue;
+                for (unsigned i = 0; i < OFFSET_TEXT; i++) {
+                        a = image_bytes(d->old_image, old + (uint64_t)(int64_t)v + i, 1);
+                        b = image_bytes(d->new_image, new + (uint64_t)(int64_t)v + i, 1);
+                        if (!a || !b || *a != *b)
+                                return false;
+                        if (*a == 0)
+                                break;
+                }
+        }
+        return true;
+}
+
 bool constants_same(const Diff *d, uint64_t old, uint64_t new) {
         uint64_t n_old = const_extent(d->old, old), n_new = const_extent(d->new, new), n = MIN(n_old, n_new);
         const uint8_t *a = image_bytes(d->old_image, old, n_old), *b = image_bytes(d->new_image, new, n_new);
 
-        if (!a || !b || memcmp(a, b, n) != 0)
+        if (!a || !b || memcmp(a, b, n) != 0 || !offsets_same(d, old, new, n))
                 return false;
         if (n_old == n_new)
                 return true;

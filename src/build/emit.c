@@ -201,8 +201,48 @@ static bool check_absolute_const(Emitter *m, const Function *user, uint64_t targ
         return true;
 }
 
+/* The new address that stands for an old variable; 0 when none does. */
+static uint64_t new_of(const Diff *d, uint64_t old) {
+        for (size_t i = 0; i < d->n_map; i++)
+                if (d->map[i].old == old && d->map[i].state == MAP_TESTIFIED)
+                        return d->map[i].new;
+        return 0;
+}
+
+static bool refers(const Code *code, const Function *f, uint64_t target) {
+        for (uint32_t i = 0; i < f->n_refs; i++)
+                if (code->refs[f->ref + i].target == target)
+                        return true;
+        return false;
+}
+
+/* A function that uses a variable which seems to be added, and no longer one that its old self
+ * used: the new one may be the old one under a mistaken place. */
+static const Function *variable_exchanged(const Diff *d, uint64_t from, uint64_t to) {
+        for (size_t i = 0; i < d->n_matches; i++) {
+                const Function *f = match_old(d, &d->matches[i]), *g = match_new(d, &d->matches[i]);
+                bool uses = false;
+
+                for (uint32_t k = 0; g && !uses && k < g->n_refs; k++)
+                        uses = d->new->refs[g->ref + k].target - from < to - from;
+                if (!uses || !f)
+                        continue;
+                for (uint32_t k = 0; k < f->n_refs; k++) {
+                        uint64_t old = d->old->refs[f->ref + k].target, new;
+
+                        if (place_of(d->old, old).kind != PLACE_DATA)
+                                continue;
+                        new = new_of(d, old);
+                        if (!new || !refers(d->new, g, new))
+                                return g;
+                }
+        }
+        return NULL;
+}
+
 static bool data_home(Emitter *m, const Function *user, uint64_t target, const Place *q, Home *out) {
         Diff *d = m->d;
+        const Function *doubtful;
         const ImageSection *s = q->section;
         uint64_t old, from, to;
         unsigned size;
@@ -243,6 +283,12 @@ static bool data_home(Emitter *m, const Function *user, uint64_t target, const P
                 }
                 if (!added_variable(d, target, &from, &to)) {
                         refuse(m, REFUSAL_CODE_DATA_UNMAPPED, user, target, "no unchanged code says where the old process has it");
+                        return false;
+                }
+                doubtful = q->kind == PLACE_DATA ? variable_exchanged(d, from, to) : NULL;
+                if (doubtful) {
+                        refuse(m, REFUSAL_CODE_DATA_UNMAPPED, doubtful, target,
+                               "a variable seems to be added where another one is no longer used");
                         return false;
                 }
                 if (d->constructor_doubt && q->kind == PLACE_DATA) {
@@ -376,6 +422,10 @@ static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
         unsigned size;
         Home h;
 
+        if (q.kind == PLACE_FUNCTION && r->kind >= REF_ABS32 && q.offset != 0) {
+                refuse(m, REFUSAL_CODE_ADDRESS_AMBIGUOUS, user, r->insn, "a number that looks like an address inside a function");
+                return;
+        }
         if (q.kind == PLACE_FUNCTION) {
                 if (!code_home(m, user, r->target, call, &h))
                         return;

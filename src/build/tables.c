@@ -7,9 +7,10 @@
 
 /*
  * Tables that are constant once they are relocated (.data.rel.ro), and differ. Where nothing but
- * code refers to such a table, the functions that do are carried and use the new one, which the
- * patch brings along; what the process keeps of the old one stays valid, since the old one stays.
- * A table that data points to cannot be exchanged in that way.
+ * code refers to such a table, and it leads to constants only, the functions that use it are carried
+ * and use the new one, which the patch brings along; what the process keeps of the old one stays
+ * valid, since the old one stays. A table that data points to, or that holds functions (a vtable: the
+ * objects that exist would go on with the old one), cannot be exchanged in that way.
  */
 
 bool object_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what) {
@@ -66,9 +67,22 @@ const ConstTable *table_at(const Diff *d, uint64_t new) {
         return NULL;
 }
 
+/* True when the words of the table lead to constants only: no functions (objects keep the address of
+ * such a table and call through it), no other tables. */
+static bool leads_to_constants(const Code *code, uint64_t addr, uint64_t size) {
+        const Image *image = code->image;
+
+        for (size_t i = image_reloc_from(image, addr); i < image->n_relocs && image->relocs[i].addr < addr + size; i++)
+                if (image->relocs[i].type != R_X86_64_RELATIVE ||
+                    place_of(code, (uint64_t)image->relocs[i].addend).kind != PLACE_CONST)
+                        return false;
+        return true;
+}
+
 /* Marks the users of a table; true when every reference to it is code's. */
 static bool exchange(Diff *d, uint64_t old, uint64_t n_old, uint64_t new, uint64_t n_new) {
-        if (pointed_at(d->old_image, old, n_old) || pointed_at(d->new_image, new, n_new))
+        if (pointed_at(d->old_image, old, n_old) || pointed_at(d->new_image, new, n_new) ||
+            !leads_to_constants(d->old, old, n_old) || !leads_to_constants(d->new, new, n_new))
                 return false;
         for (size_t i = 0; i < d->new->n_refs; i++) {
                 const Ref *r = &d->new->refs[i];
