@@ -88,34 +88,35 @@ static bool all_zero(const uint8_t *b, uint64_t n) {
         return true;
 }
 
-enum { OFFSET_REACH = 16 << 20, OFFSET_TEXT = 64 };
+enum { OFFSET_TEXT = 256 };
 
 /* clang writes tables of strings as 4-byte distances from the table. Equal distances may still lead
- * to text that has changed; what no table means by its numbers costs a look at some bytes. */
+ * to text that has changed. A table is what leads to the start of a text with each of its words. */
 static bool offsets_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size) {
-        if (old % 4 || new % 4)
+        bool same = true;
+
+        if (old % 4 || new % 4 || size < 8)
                 return true;
         for (uint64_t at = 0; at + 4 <= size; at += 4) {
                 const uint8_t *w = image_bytes(d->old_image, old + at, 4), *a, *b;
                 int32_t v = 0;
+                uint64_t n = 1;
 
                 if (w)
                         memcpy(&v, w, 4);
-                if (v == 0 || v > OFFSET_REACH || v < -OFFSET_REACH)
-                        continue;
-                if (place_of(d->old, old + (uint64_t)(int64_t)v).kind != PLACE_CONST ||
-                    place_of(d->new, new + (uint64_t)(int64_t)v).kind != PLACE_CONST)
-                        continue;
-                for (unsigned i = 0; i < OFFSET_TEXT; i++) {
-                        a = image_bytes(d->old_image, old + (uint64_t)(int64_t)v + i, 1);
-                        b = image_bytes(d->new_image, new + (uint64_t)(int64_t)v + i, 1);
-                        if (!a || !b || *a != *b)
-                                return false;
-                        if (*a == 0)
+                a = image_bytes(d->old_image, old + (uint64_t)(int64_t)v - 1, 2);
+                if (v == 0 || !a || a[0] || a[1] < 0x20 || place_of(d->old, old + (uint64_t)(int64_t)v).kind != PLACE_CONST)
+                        return true; /* no such table */
+                do {
+                        a = image_bytes(d->old_image, old + (uint64_t)(int64_t)v, n);
+                        b = image_bytes(d->new_image, new + (uint64_t)(int64_t)v, n);
+                        if (!a || !b || a[n - 1] != b[n - 1]) {
+                                same = false;
                                 break;
-                }
+                        }
+                } while (a[n - 1] && n++ < OFFSET_TEXT);
         }
-        return true;
+        return same;
 }
 
 bool constants_same(const Diff *d, uint64_t old, uint64_t new) {
