@@ -408,6 +408,67 @@ static void test_errors(void **state) {
         assert_int_equal(v.n, 0);
 }
 
+static const DwarfVariable *variable(const DwarfPlaces *p, const char *name, const char *unit) {
+        for (size_t i = 0; i < p->n_variables; i++)
+                if (strcmp(p->variables[i].name, name) == 0 && strcmp(p->variables[i].unit, unit) == 0)
+                        return &p->variables[i];
+        return NULL;
+}
+
+static const DwarfFunction *function(const DwarfPlaces *p, const char *name) {
+        for (size_t i = 0; i < p->n_functions; i++)
+                if (strcmp(p->functions[i].name, name) == 0)
+                        return &p->functions[i];
+        return NULL;
+}
+
+/* Every place that debug information gives is the one that the symbol table gives. */
+static void test_places(void **state) {
+        for (size_t b = 0; b < ELEMENTSOF(builds); b++) {
+                _cleanup_(arena_freep) Arena *a = arena_new();
+                const DwarfVariable *v;
+                char path[128], command[512];
+                DwarfPlaces p = { 0 };
+                Error e = { 0 };
+                uint64_t size;
+                FILE *f;
+                unsigned long addr;
+
+                if (!have(builds[b].c))
+                        continue;
+                write_text("a.c", "static int same = 1; int shared[3] = {1}; __thread long first; __thread char second[5];\n"
+                                  "int *f(void) { static int inner = 2; return second[0] ? &inner : &same; }\n");
+                write_text("b.c", "static int same = 3; extern int shared[3]; int *g(void) { return shared[1] ? &same : 0; }\n");
+                compile("old", builds[b].c, builds[b].flags, "a.c b.c");
+                snprintf(path, sizeof(path), "%s/old.so", directory);
+                assert_int_equal(dwarf_places(path, a, &p, &e), 0);
+                assert_non_null(v = variable(&p, "same", "a.c"));
+                assert_true(v->size == 4 && !v->external && !v->tls);
+                assert_non_null(variable(&p, "same", "b.c"));
+                assert_true(variable(&p, "same", "b.c")->addr != v->addr);
+                assert_non_null(v = variable(&p, "f::inner", "a.c"));
+                assert_int_equal(v->size, 4);
+                assert_non_null(v = variable(&p, "shared", "a.c"));
+                assert_true(v->size == 12 && v->external);
+                snprintf(command, sizeof(command), "nm %s | awk '$3 == \"shared\" { print $1 }'", path);
+                assert_non_null(f = popen(command, "r"));
+                assert_int_equal(fscanf(f, "%lx", &addr), 1);
+                assert_int_equal(pclose(f), 0);
+                assert_int_equal(addr, v->addr);
+                assert_non_null(v = variable(&p, "second", "a.c"));
+                assert_true(v->tls && v->size == 5);
+                assert_non_null(variable(&p, "first", "a.c"));
+                assert_true(variable(&p, "first", "a.c")->addr != v->addr);
+                assert_non_null(function(&p, "f"));
+                size = function(&p, "f")->size;
+                assert_true(size > 0 && strcmp(function(&p, "g")->unit, "b.c") == 0);
+                for (size_t i = 1; i < p.n_variables; i++)
+                        assert_true(p.variables[i].tls || p.variables[i - 1].addr <= p.variables[i].addr);
+                compile("old", builds[b].c, "-O1", "a.c b.c");
+                assert_int_equal(dwarf_places(path, a, &p, &e), DWARF_NONE);
+        }
+}
+
 static int setup(void **state) {
         return mkdtemp(directory) ? 0 : -1;
 }
@@ -426,6 +487,7 @@ int main(void) {
                 cmocka_unit_test(test_incomplete),
                 cmocka_unit_test(test_object_without_debug),
                 cmocka_unit_test(test_dwz),
+                cmocka_unit_test(test_places),
                 cmocka_unit_test(test_errors),
         };
 

@@ -20,3 +20,33 @@
  * docs/verdict.md says what counts as a change.
  */
 int dwarf_compare_types(const char *old_path, const char *new_path, Verdict *v, bool *complete, Error *e);
+
+/*
+ * What the debug information of one image says about places: static variables and functions, by
+ * name and source file. For mapping data and code exactly by name. All pointers are the arena's.
+ */
+typedef struct DwarfVariable {
+        const char *name; /* qualified: "ns::v", "function::v" for a static local; without the unit */
+        const char *unit; /* source file as the compiler was given it, less the build directory; "" when there is none */
+        uint64_t addr;    /* vaddr; for `tls` the offset in the TLS segment */
+        uint64_t size;    /* 0: the type's size is not known */
+        bool tls, external;
+} DwarfVariable;
+
+typedef struct DwarfFunction {
+        const char *name;    /* as in the source */
+        const char *linkage; /* the symbol's name; NULL: as `name` */
+        const char *unit;
+        uint64_t addr, size; /* of its first range */
+} DwarfFunction;
+
+typedef struct DwarfPlaces {
+        DwarfVariable *variables; /* sorted by addr, tls last */
+        size_t n_variables;
+        DwarfFunction *functions; /* sorted by addr */
+        size_t n_functions;
+} DwarfPlaces;
+
+/* Positive outcome: DWARF_NONE when there is no debug information in the file. */
+enum { DWARF_NONE = 1 };
+int dwarf_places(const char *path, Arena *arena, DwarfPlaces *out, Error *e);
