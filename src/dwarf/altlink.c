@@ -3,11 +3,9 @@
 #include "dwarf/side.h"
 
 #include <elfutils/libdwelf.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /*
  * dwz moves what several debug files of a package share to one more file, named by
@@ -15,28 +13,18 @@
  * debug file lies in an unpacked package or another root, an absolute name is looked for there first.
  */
 static bool try_alt(Side *side, const char *path, const void *id, size_t id_size) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        DebugFile alt = { 0 };
         const void *found;
-        struct stat st;
-        Elf *elf = NULL;
 
-        if (fd < 0)
+        if (debug_file_open(path, &alt, NULL) != 0)
                 return false;
-        if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-                elf = elf_begin(fd, ELF_C_READ, NULL);
-        if (elf && dwelf_elf_gnu_build_id(elf, &found) == (ssize_t)id_size && memcmp(found, id, id_size) == 0) {
-                /* elf_end is dwarf_end's: the handle is opened anew so that it owns its Elf. */
-                side->alt = dwarf_begin(fd, DWARF_C_READ);
-                if (side->alt) {
-                        elf_end(elf);
-                        side->alt_fd = fd;
-                        dwarf_setalt(side->dwarf, side->alt);
-                        return true;
-                }
+        if (dwelf_elf_gnu_build_id(alt.elf, &found) != (ssize_t)id_size || memcmp(found, id, id_size) != 0) {
+                debug_file_close(&alt);
+                return false;
         }
-        elf_end(elf);
-        close(fd);
-        return false;
+        side->alt = alt;
+        dwarf_setalt(side->file.dwarf, side->alt.dwarf);
+        return true;
 }
 
 void side_open_alt(Side *side) {
@@ -45,7 +33,7 @@ void side_open_alt(Side *side) {
         _cleanup_(freep) char *path = NULL, *root = NULL;
         const char *name, *at;
         const void *id;
-        ssize_t id_size = dwelf_dwarf_gnu_debugaltlink(side->dwarf, &name, &id);
+        ssize_t id_size = dwelf_dwarf_gnu_debugaltlink(side->file.dwarf, &name, &id);
 
         if (id_size <= 0)
                 return;

@@ -70,7 +70,7 @@ void side_coverage(Side *side) {
         Elf_Scn *section = NULL;
 
         sort_ranges(side);
-        while ((section = elf_nextscn(side->elf, section))) {
+        while ((section = elf_nextscn(side->file.elf, section))) {
                 GElf_Shdr header;
                 Elf_Data *data;
                 size_t n;
@@ -90,7 +90,7 @@ void side_coverage(Side *side) {
                         functions++;
                         if (covered(side, sym.st_value))
                                 continue;
-                        name = elf_strptr(side->elf, header.sh_link, sym.st_name);
+                        name = elf_strptr(side->file.elf, header.sh_link, sym.st_name);
                         if (!name || is_runtime(name))
                                 continue;
                         if (bare++ == 0)

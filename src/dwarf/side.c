@@ -2,13 +2,9 @@
 #include "dwarf/content.h"
 #include "dwarf/side.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 Hash hash_number(Hash h, uint64_t n) {
         uint64_t in[3] = { h.low64, h.high64, n };
@@ -211,20 +207,14 @@ static void side_contents(Side *side) {
 }
 
 int side_read(Side *side, const char *path, bool contents, Error *e) {
-        struct stat st;
+        int r;
 
-        *side = (Side){ .fd = -1, .alt_fd = -1, .path = path, .want_functions = !contents };
+        *side = (Side){ .path = path, .want_functions = !contents };
         side->arena = arena_new();
-        side->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (side->fd < 0 || fstat(side->fd, &st) < 0)
-                return error_errno(e, -errno, "%s", path);
-        if (!S_ISREG(st.st_mode))
-                return error_set(e, -EINVAL, "%s: not a regular file", path);
-        elf_version(EV_CURRENT);
-        /* Read, not mapped: a file that shrinks meanwhile must not end the process. */
-        side->elf = elf_begin(side->fd, ELF_C_READ, NULL);
-        side->dwarf = side->elf ? dwarf_begin_elf(side->elf, DWARF_C_READ, NULL) : NULL;
-        if (!side->dwarf) {
+        r = debug_file_open(path, &side->file, e);
+        if (r < 0)
+                return r;
+        if (r > 0) {
                 side_incomplete(side, "%s: no debug information", path);
                 return SIDE_NO_DEBUG;
         }
@@ -250,16 +240,8 @@ void side_release(Side *side) {
         free(side->type_of.slots);
         free(side->names);
         free(side->definition_of);
-        if (side->dwarf)
-                dwarf_end(side->dwarf);
-        if (side->alt)
-                dwarf_end(side->alt);
-        if (side->elf)
-                elf_end(side->elf);
-        if (side->fd >= 0)
-                close(side->fd);
-        if (side->alt_fd >= 0)
-                close(side->alt_fd);
+        debug_file_close(&side->file);
+        debug_file_close(&side->alt);
         arena_free(side->arena);
-        *side = (Side){ .fd = -1, .alt_fd = -1 };
+        *side = (Side){ 0 };
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/vec.h"
 #include "dwarf/die.h"
+#include "dwarf/open.h"
 
 #include <xxhash.h>
 
@@ -123,9 +124,7 @@ void pointer_map_put(PointerMap *m, const void *key, uint32_t value); /* a key t
 typedef struct Side {
         Arena *arena;
         const char *path;
-        int fd, alt_fd;
-        Elf *elf;
-        Dwarf *dwarf, *alt;
+        DebugFile file, alt;
 
         VEC(Unit) units;
         PointerMap unit_of; /* address of a unit's DIE -> units */

@@ -367,7 +367,7 @@ void side_walk(Side *side) {
         for (;;) {
                 Dwarf_CU *before = cu;
 
-                r = dwarf_get_units(side->dwarf, cu, &cu, NULL, &type, &die, &sub);
+                r = dwarf_get_units(side->file.dwarf, cu, &cu, NULL, &type, &die, &sub);
                 if (r != 0 || cu == before || !side_step(side))
                         break;
                 any = true;
