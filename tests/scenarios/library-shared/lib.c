@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+static long total;
+static const char *const words[] = { "a", "b", VERSION >= 2 ? "new" : "old" };
+long subject_total(void) { return total; }
+__attribute__((noinline)) static void put(long v) { total += v; }
+long subject_step(long v) { put(v * (VERSION >= 2 ? 2 : 1)); return total; }
+const char *subject_word(unsigned i) { return words[i % 3]; }

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+#include <sys/stat.h>
+
+static long calls;
+NOINLINE static long work(long v) { calls++; return v + PICK(1, 2); }
+void target_start(void) {
+        CALL(mkdir("empty", 0755));
+        CALL(chroot("empty"));
+        CALL(chdir("/"));
+}
+void target_work(void) { work(0); }
+void target_check(int version) { EXPECT_EQ(work(5), version >= 2 ? 7 : 6); }
