@@ -78,8 +78,8 @@ bool place_free(const Judge *j, const Need *need);
 bool value_read_only(const Judge *j, Value v);
 
 /* Testimony from other functions (judge-testify.c): `function` is an old function in whose terms the
- * need is expressed, or NO_FUNCTION. */
-bool testify(Judge *j, uint32_t function, const Need *need);
+ * need is expressed, or NO_FUNCTION; `new` the new function that has it (NULL: none). */
+bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need);
 /* True when some new caller's object, in that caller's terms, is testified for what the added
  * function needs. */
 bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth);

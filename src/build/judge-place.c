@@ -67,11 +67,7 @@ static bool root_testified(const FnValues *f, const Need *need) {
 }
 
 bool place_testified(const FnValues *f, const Need *need) {
-        Need part = *need;
-
-        if (f->incomplete)
-                return false;
-        return root_testified(f, &part);
+        return !f->incomplete && root_testified(f, need);
 }
 
 static bool section_read_only(const Image *image, uint64_t addr) {
@@ -90,10 +86,35 @@ bool value_read_only(const Judge *j, Value v) {
         return v.root >= ROOT_FIRST && n->kind == NODE_FRESH_GLOBAL && section_read_only(j->d->new_image, (uint64_t)n->off);
 }
 
-bool place_free(const Judge *j, const Need *need) {
-        const Node *n = values_node(j->w, need->at.root);
+/* What a function returned that hands out raw memory: it comes from an allocator, and the function
+ * itself writes nothing into it. */
+static bool raw_memory(const Judge *j, uint32_t root) {
+        const Node *n = values_node(j->w, root), *callee;
+        const FnValues *f;
+        const Access *p;
+        size_t count;
 
-        if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at))
+        if (root < ROOT_FIRST || n->kind != NODE_RETURN)
+                return false;
+        callee = values_node(j->w, n->a);
+        if (n->a < ROOT_FIRST || callee->kind != NODE_FUNCTION || (callee->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)) ||
+            j->d->old->functions[callee->off].n_insns > 2000)
+                return false;
+        f = values_of(j->w, SIDE_OLD, (uint32_t)callee->off);
+        if (f->incomplete || f->result.root < ROOT_FIRST || f->result.stride)
+                return false;
+        p = places_of_root(f, f->result.root, &count);
+        for (size_t i = 0; i < count; i++)
+                if (p[i].at.stride || p[i].at.off >= f->result.off)
+                        return false;
+        return values_node(j->w, f->result.root)->kind == NODE_FRESH || raw_memory(j, f->result.root);
+}
+
+bool place_free(const Judge *j, const Need *need) {
+        const Node *n;
+
+        if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at) || raw_memory(j, need->at.root))
                 return true;
+        n = values_node(j->w, need->at.root);
         return need->at.root >= ROOT_FIRST && (n->kind == NODE_TABLE || n->kind == NODE_TARGET || n->kind == NODE_FUNCTION);
 }

@@ -73,6 +73,9 @@ static bool size_matters(const Judge *j, const Known *known, const CallSite *new
         if (copies) {
                 bool constant = false;
 
+                if (!value_is_const(a) && a.stride <= 1 && b.stride <= 1)
+                        return false;
+
                 for (unsigned k = 0; k < VALUES_MAX_ARGS && k < 4; k++)
                         if (k != i && value_read_only(j, new->args[k]))
                                 constant = true;
@@ -155,11 +158,11 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                 for (need.width = 1; need.width <= 16 && !found; need.width *= 2) {
                         need.class = need.width == 16 ? CLASS_VECTOR : CLASS_INT;
                         need.flags = ACCESS_READ;
-                        found = testify(j, p->old_function, &need);
+                        found = testify(j, p->old_function, p->new, &need);
                 }
                 need.at.stride = need.width = 1;
                 need.class = CLASS_INT;
-                if (found || testify(j, p->old_function, &need))
+                if (found || testify(j, p->old_function, p->new, &need))
                         continue;
                 values_print(j->w, v.root, what, sizeof(what));
                 judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "gives %s the address %s0x%" PRIx64 " of %s, where the old code never was",

@@ -7,10 +7,11 @@
 /*
  * Testimony from other functions of the old image. The object in question is followed to where it
  * comes from and to where it goes: up into the callers, whose arguments it is; down into the callees
- * that it is given to; into the function that returned it; and, for what hangs on a variable, to
- * everyone who uses that variable. Only steps that keep it the same object are taken. A step that
- * keeps only its type (another caller of the same callee, another user of the same getter) counts
- * when the two objects are already known to be touched alike.
+ * that it is given to (by the old code, or by the new); into the function that returned it; and, for
+ * what hangs on a variable, to everyone who uses that variable. These steps keep it the same object.
+ * A step that keeps only its type (another caller of the same callee, another user of the same
+ * getter) counts when that function itself touches the object beyond the place in question, so that
+ * it takes no shorter, more general type; or when the two objects are known to be touched alike.
  */
 
 enum { MAX_STEPS = 3, MAX_QUEUE = 160, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3 };
@@ -19,7 +20,8 @@ typedef struct Step {
         uint32_t function;
         Value at;
         uint8_t depth;
-        bool down; /* the last step led into a callee */
+        bool down;  /* the last step led into a callee */
+        bool typed; /* and that callee knows the type as far as it matters */
 } Step;
 
 typedef struct Search {
@@ -72,7 +74,38 @@ static size_t alike(Search *s, uint32_t function, Value at) {
         return count;
 }
 
-static void consider(Search *s, uint32_t function, Value at, unsigned depth, bool down, bool by_type) {
+/* Where the pointer `root` itself is stepped on by `at`: the displacement of the place, or of the
+ * first pointer on the way to it. */
+static bool step_on(const Values *w, Value at, uint32_t root, int64_t *off) {
+        *off = at.off;
+        while (at.root != root) {
+                const Node *n = values_node(w, at.root);
+
+                if (at.root < ROOT_FIRST || n->kind != NODE_LOAD)
+                        return false;
+                *off = n->off;
+                at.root = n->a;
+        }
+        return true;
+}
+
+/* True when the function touches the object behind `root` at least as far as `at` steps on it. */
+static bool knows_type(Search *s, uint32_t function, Value at, uint32_t root) {
+        const FnValues *f = values_of(s->j->w, SIDE_OLD, function);
+        int64_t off, extent = 0;
+        const Access *p;
+        size_t n;
+
+        if (!step_on(s->j->w, at, root, &off))
+                return false;
+        p = places_of_root(f, root, &n);
+        for (size_t i = 0; i < n; i++)
+                if (p[i].at.stride == 0)
+                        extent = MAX(extent, p[i].at.off + p[i].width);
+        return n >= 2 && off >= 0 && off < extent;
+}
+
+static void consider(Search *s, uint32_t function, Value at, unsigned depth, bool down, bool typed, bool by_type) {
         Need need = *s->need;
         const FnValues *f;
 
@@ -91,7 +124,7 @@ static void consider(Search *s, uint32_t function, Value at, unsigned depth, boo
                 return;
         }
         if (depth < MAX_STEPS)
-                s->queue[s->n++] = (Step){ function, at, (uint8_t)depth, down };
+                s->queue[s->n++] = (Step){ function, at, (uint8_t)depth, down, typed };
 }
 
 static void go_up(Search *s, const Step *at, bool by_type) {
@@ -110,7 +143,7 @@ static void go_up(Search *s, const Step *at, bool by_type) {
                         Value v;
 
                         if (f->calls[k].target == at->function && values_to_caller(s->j->w, at->at, f->calls[k].args, &v))
-                                consider(s, c[i].caller, v, at->depth + 1u, false, by_type);
+                                consider(s, c[i].caller, v, at->depth + 1u, false, false, by_type);
                 }
         }
 }
@@ -132,15 +165,28 @@ static bool to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
         return values_substitute(w, v, arg.root, param, out);
 }
 
+/* The old function that a callee is, or NO_FUNCTION. */
+static uint32_t old_callee(const Judge *j, uint32_t callee) {
+        const Node *n = values_node(j->w, callee);
+
+        if (callee < ROOT_FIRST || n->kind != NODE_FUNCTION || (n->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)))
+                return NO_FUNCTION;
+        return (uint32_t)n->off;
+}
+
 static void go_down(Search *s, const Step *at, const FnValues *f) {
         for (size_t k = 0; k < f->n_calls && !s->found; k++) {
-                if (f->calls[k].target == NO_TARGET)
+                uint32_t callee = old_callee(s->j, f->calls[k].callee);
+
+                if (callee == NO_FUNCTION)
                         continue;
                 for (unsigned i = 0; i < VALUES_MAX_ARGS && !s->found; i++) {
                         Value v;
 
-                        if (to_callee(s->j->w, at->at, f->calls[k].args[i], i, &v))
-                                consider(s, f->calls[k].target, v, at->depth + 1u, true, false);
+                        if (to_callee(s->j->w, at->at, f->calls[k].args[i], i, &v) &&
+                            s->j->d->old->functions[callee].n_insns <= MAX_FUNCTION_INSNS)
+                                consider(s, callee, v, at->depth + 1u, true,
+                                         knows_type(s, callee, v, values_param(s->j->w, i)), false);
                 }
         }
 }
@@ -175,25 +221,26 @@ static bool inner_variable(const Values *w, uint32_t root, uint64_t *addr) {
 
 static void go_return(Search *s, const Step *at) {
         uint32_t root = inner_return(s->j->w, at->at.root);
-        const Node *callee;
         const CallRef *c;
         size_t n, fan = 0;
-        int64_t function;
+        uint32_t function;
+        bool typed = false;
         Value result, v;
 
         if (root == ROOT_NONE)
                 return;
-        callee = values_node(s->j->w, values_node(s->j->w, root)->a);
-        if (callee->kind != NODE_FUNCTION || (callee->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)))
+        function = old_callee(s->j, values_node(s->j->w, root)->a);
+        if (function == NO_FUNCTION)
                 return;
-        function = callee->off;
         if (s->j->d->old->functions[function].n_insns <= MAX_FUNCTION_INSNS) {
-                result = values_of(s->j->w, SIDE_OLD, (uint32_t)function)->result;
-                if (result.root != ROOT_NONE && values_substitute(s->j->w, at->at, root, result, &v))
-                        consider(s, (uint32_t)function, v, at->depth + 1u, true, false);
+                result = values_of(s->j->w, SIDE_OLD, function)->result;
+                if (result.root != ROOT_NONE && values_substitute(s->j->w, at->at, root, result, &v)) {
+                        typed = knows_type(s, function, v, result.root);
+                        consider(s, function, v, at->depth + 1u, true, typed, false);
+                }
         }
         /* others that the same function returned an object to: of the same type unless it is generic */
-        n = callers_of(s->j, SIDE_OLD, (uint32_t)function, &c);
+        n = callers_of(s->j, SIDE_OLD, function, &c);
         for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++, fan++) {
                 const FnValues *f;
 
@@ -207,12 +254,12 @@ static void go_return(Search *s, const Step *at) {
                         Node key = { .kind = NODE_RETURN, .a = values_node(s->j->w, root)->a };
                         Value other;
 
-                        if (f->calls[k].target != (uint32_t)function)
+                        if (f->calls[k].target != function)
                                 continue;
                         key.b = first.root == ROOT_STACK || first.root == ROOT_CONFLICT ? ROOT_NONE : first.root;
                         other = (Value){ node_make(s->j->w, &key), 0, 0 };
                         if (values_substitute(s->j->w, at->at, root, other, &v))
-                                consider(s, c[i].caller, v, MAX_STEPS, false, true);
+                                consider(s, c[i].caller, v, typed ? at->depth + 1u : MAX_STEPS, false, false, !typed);
                 }
         }
 }
@@ -243,7 +290,7 @@ static void go_variable(Search *s, uint64_t addr, Value at, unsigned depth) {
                         continue;
                 fan++;
                 if (r[i]->function < s->j->d->old->n_functions)
-                        consider(s, r[i]->function, at, depth + 1u, false, false);
+                        consider(s, r[i]->function, at, depth + 1u, false, false, false);
         }
 }
 
@@ -256,7 +303,7 @@ static bool search(Search *s) {
                         const FnValues *f = values_of(s->j->w, SIDE_OLD, at.function);
 
                         if (values_has_param(s->j->w, at.at.root, NULL))
-                                go_up(s, &at, at.down);
+                                go_up(s, &at, at.down && !at.typed);
                         if (!s->found)
                                 go_down(s, &at, f);
                 }
@@ -270,7 +317,7 @@ static bool search(Search *s) {
         return s->found;
 }
 
-bool testify(Judge *j, uint32_t function, const Need *need) {
+bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need) {
         Search *s = calloc(1, sizeof(*s));
         bool found;
 
@@ -281,9 +328,11 @@ bool testify(Judge *j, uint32_t function, const Need *need) {
         s->origin = function;
         s->start = need->at;
         if (function != NO_FUNCTION)
-                consider(s, function, need->at, 0, false, false);
+                consider(s, function, need->at, 0, false, false, false);
         else
-                s->queue[s->n++] = (Step){ NO_FUNCTION, need->at, 0, false };
+                s->queue[s->n++] = (Step){ .function = NO_FUNCTION, .at = need->at };
+        if (!s->found && new)
+                go_down(s, &(Step){ .at = need->at }, new);
         found = s->found || search(s);
         free(s);
         return found;
@@ -296,7 +345,9 @@ bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned d
         if (place_free(j, need))
                 return true;
         if (!values_has_param(j->w, need->at.root, NULL))
-                return testify(j, NO_FUNCTION, need);
+                return testify(j, NO_FUNCTION, values_of(j->w, SIDE_NEW, new_function), need);
+        if (testify(j, NO_FUNCTION, values_of(j->w, SIDE_NEW, new_function), need))
+                return true;
         n = callers_of(j, SIDE_NEW, new_function, &c);
         for (size_t i = 0; i < n && i < MAX_FAN; i++) {
                 const Match *m = &j->d->matches[j->d->new_match[c[i].caller]];
@@ -313,7 +364,7 @@ bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned d
                         if (place_free(j, &up))
                                 return true;
                         if (m->old == NO_FUNCTION ? depth < 3 && testify_added(j, c[i].caller, &up, depth + 1)
-                                                  : testify(j, m->old, &up))
+                                                  : testify(j, m->old, f, &up))
                                 return true;
                 }
         }

@@ -218,15 +218,15 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                 uint32_t x = values_node(j->w, a->at.root)->a, y = values_node(j->w, a->at.root)->b;
 
                 need.at = (Value){ x, 1, a->at.off };
-                if (place_testified(p->old, &need) || testify(j, p->old_function, &need))
+                if (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need))
                         return;
                 need.at = (Value){ y, 1, a->at.off };
-                if (place_testified(p->old, &need) || testify(j, p->old_function, &need))
+                if (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need))
                         return;
                 need.at = a->at;
         }
         gone = vanished(p, a);
-        if (!gone && testify(j, p->old_function, &need))
+        if (!gone && testify(j, p->old_function, p->new, &need))
                 return;
         if (gone && llabs(gone->at.off - a->at.off) <= 256 && a->at.root != ROOT_IMAGE) {
                 values_print(j->w, a->at.root, what, sizeof(what));

@@ -118,13 +118,39 @@ static bool derives(const Values *w, uint32_t outer, uint32_t inner) {
         return false;
 }
 
+/* What was loaded from an array covers what was loaded from one of its elements; two results of one
+ * function are its result. */
+static bool merge_like(Values *w, Value *in, Value v) {
+        const Node *a = &w->nodes[in->root], *b = &w->nodes[v.root];
+
+        if (in->root < ROOT_FIRST || v.root < ROOT_FIRST || a->kind != b->kind || a->a != b->a || in->off != v.off ||
+            in->stride != v.stride)
+                return false;
+        if (a->kind == NODE_RETURN) {
+                in->root = node_make(w, &(Node){ .kind = NODE_RETURN, .a = a->a });
+                return true;
+        }
+        if (a->kind != NODE_LOAD || a->b != b->b)
+                return false;
+        if (a->stride && distance(a->off, b->off) % a->stride == 0 && b->stride % a->stride == 0)
+                return true;
+        if (b->stride && distance(a->off, b->off) % b->stride == 0 && a->stride % b->stride == 0) {
+                in->root = v.root;
+                return true;
+        }
+        return false;
+}
+
 /* Adds v (or, when it is a join, its members, displaced) to set; false when it is full. */
-static bool set_add(const Values *w, Value *set, size_t *n, Value v) {
+static bool set_add(Values *w, Value *set, size_t *n, Value v) {
         const Node *node = &w->nodes[v.root];
 
         if (v.root >= ROOT_FIRST && node->kind == NODE_JOIN) {
-                for (size_t i = 0; i < node->n_members; i++) {
-                        Value m = node->members[i];
+                const Value *members = node->members;
+                size_t n_members = node->n_members;
+
+                for (size_t i = 0; i < n_members; i++) {
+                        Value m = members[i];
 
                         m.off += v.off;
                         m.stride = m.stride ? v.stride ? gcd(m.stride, v.stride) : m.stride : v.stride;
@@ -145,6 +171,8 @@ static bool set_add(const Values *w, Value *set, size_t *n, Value v) {
                         }
                         return true;
                 }
+                if (merge_like(w, &set[i], v))
+                        return true;
                 if (set[i].root >= ROOT_FIRST && derives(w, v.root, set[i].root))
                         return true;
                 if (v.root >= ROOT_FIRST && derives(w, set[i].root, v.root)) {

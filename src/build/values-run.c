@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
-enum { MAX_SLOTS = 192, MAX_VISITS = 24, WIDEN_AFTER = 10, MAX_TABLE = 4096, ESCAPE_SPAN = 4096, NO_BLOCK = -1 };
+enum { MAX_SLOTS = 192, WIDEN_AFTER = 64, MAX_TABLE = 4096, ESCAPE_SPAN = 4096, NO_BLOCK = -1 };
 
 static const uint8_t arg_regs[VALUES_MAX_ARGS] = { RDI, RSI, RDX, RCX, R8, R9 };
 static const uint16_t caller_saved = 1u << RAX | 1u << RCX | 1u << RDX | 1u << RSI | 1u << RDI | 1u << R8 | 1u << R9 |
@@ -28,9 +28,9 @@ typedef struct State {
 
 typedef struct Block {
         uint32_t first, end;
-        State in;
-        bool reached, queued;
-        uint8_t visits;
+        State in, next; /* next: while narrowing */
+        bool reached, queued, has_next;
+        uint16_t visits;
 } Block;
 
 typedef struct Escape {
@@ -51,7 +51,7 @@ typedef struct Run {
         VEC(uint32_t) work;
         VEC(Escape) escapes;
         State orphan; /* what blocks that no known path reaches start with */
-        bool has_orphan, collect, record;
+        bool has_orphan, collect, record, narrow;
         VEC(Access) accesses;
         VEC(CallSite) calls;
         VEC(JumpTable) tables;
@@ -288,6 +288,20 @@ static Value load(Run *r, const State *s, Value at, uint32_t width) {
                 return (Value){ ROOT_CONFLICT, 0, 0 };
         if (at.root == ROOT_THREAD && at.off == 0 && at.stride == 0)
                 return (Value){ ROOT_THREAD, 0, 0 };
+        if (r->w->nodes[at.root].kind == NODE_JOIN) {
+                const Value *members = r->w->nodes[at.root].members;
+                size_t n = r->w->nodes[at.root].n_members;
+
+                v.root = (uint32_t)VALUE_UNSET;
+                for (size_t i = 0; i < n; i++) {
+                        Value m = members[i];
+
+                        m.off += at.off;
+                        m.stride = m.stride && at.stride ? 1 : m.stride | at.stride;
+                        v = value_join(r->w, v, load(r, s, m, width));
+                }
+                return v;
+        }
         if (r->w->nodes[at.root].depth >= NODE_MAX_DEPTH)
                 return value_any();
         return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = at.root, .off = at.off, .stride = at.stride }), 0, 0 };
@@ -412,7 +426,7 @@ static Value call_result(Run *r, const State *s, uint32_t callee) {
                 return (Value){ node_make(r->w, &(Node){ .kind = NODE_FRESH, .a = callee, .off = size }), 0, 0 };
         }
         if (first.root == ROOT_STACK || first.root == ROOT_CONFLICT || r->w->nodes[first.root].depth >= NODE_MAX_DEPTH - 1 ||
-            (known && (known->flags & KNOWN_NOARGS)))
+            r->w->nodes[first.root].kind == NODE_JOIN || (known && (known->flags & KNOWN_NOARGS)))
                 first.root = ROOT_NONE;
         if (r->w->nodes[callee].depth >= NODE_MAX_DEPTH)
                 return value_any();
@@ -664,13 +678,21 @@ static int64_t op_at(const Run *r, uint64_t addr) {
 static void flow(Run *r, int64_t op, const State *s) {
         Block *b;
 
-        if (op < 0 || op >= (int64_t)r->n_ops || r->block_of[op] == NO_BLOCK)
+        if (r->record || op < 0 || op >= (int64_t)r->n_ops || r->block_of[op] == NO_BLOCK)
                 return;
         b = &r->blocks[r->block_of[op]];
+        if (r->narrow) {
+                if (b->has_next)
+                        state_join(r, &b->next, s, false);
+                else
+                        state_copy(&b->next, s);
+                b->has_next = true;
+                return;
+        }
         if (!b->reached) {
                 state_copy(&b->in, s);
                 b->reached = true;
-        } else if (b->visits > MAX_VISITS || !state_join(r, &b->in, s, b->visits > WIDEN_AFTER)) {
+        } else if (!state_join(r, &b->in, s, b->visits > WIDEN_AFTER)) {
                 return;
         }
         if (!b->queued) {
@@ -798,6 +820,36 @@ static void fixpoint(Run *r, State *scratch) {
                 state_copy(scratch, &r->blocks[index].in);
                 run_block(r, &r->blocks[index], scratch);
         }
+}
+
+/*
+ * What a first visit said before all paths were known stays in the states that come after, where
+ * joining cannot take it back. So once all is stable each block's state is made anew from those of
+ * its predecessors, and then brought to a fixpoint again.
+ */
+static void narrow(Run *r, const State *start, State *scratch) {
+        r->narrow = true;
+        flow(r, 0, start);
+        for (uint32_t i = 0; i < r->n_blocks; i++) {
+                if (!r->blocks[i].reached)
+                        continue;
+                state_copy(scratch, &r->blocks[i].in);
+                run_block(r, &r->blocks[i], scratch);
+        }
+        r->narrow = false;
+        for (uint32_t i = 0; i < r->n_blocks; i++) {
+                Block *b = &r->blocks[i];
+
+                if (!b->has_next)
+                        continue;
+                state_copy(&b->in, &b->next);
+                b->has_next = false;
+                b->visits = 0;
+                if (!b->queued)
+                        vec_push(&r->work, i);
+                b->queued = true;
+        }
+        fixpoint(r, scratch);
 }
 
 static void find_blocks(Run *r) {
@@ -972,14 +1024,10 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
                 start.reg[arg_regs[i]] = (Value){ values_param(w, i), 0, 0 };
         flow(&r, 0, &start);
         fixpoint(&r, &scratch);
+        narrow(&r, &start, &scratch);
         run_orphans(&r, &scratch);
         r.result.root = (uint32_t)VALUE_UNSET;
         r.record = true;
-        for (uint32_t i = 0; i < r.n_blocks; i++) {
-                if (!r.blocks[i].reached)
-                        continue;
-                r.blocks[i].visits = MAX_VISITS + 1; /* nothing flows any more */
-        }
         for (uint32_t i = 0; i < r.n_blocks; i++) {
                 if (!r.blocks[i].reached)
                         continue;
@@ -988,7 +1036,7 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
         }
         finish(&r, out);
         for (uint32_t i = 0; i < r.n_blocks; i++)
-                free(r.blocks[i].in.slots);
+                free(r.blocks[i].in.slots), free(r.blocks[i].next.slots);
         free(r.blocks);
         free(r.block_of);
         free(r.ops);

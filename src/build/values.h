@@ -20,7 +20,7 @@ typedef struct Value {
 
 enum { ROOT_NONE, ROOT_STACK, ROOT_IMAGE, ROOT_THREAD, ROOT_CONFLICT, ROOT_FIRST };
 enum { VALUE_UNSET = UINT32_MAX }; /* a root: no path has come here yet */
-enum { VALUES_MAX_ARGS = 6, VALUES_MAX_INSNS = 60000, JOIN_MAX = 4, NODE_MAX_DEPTH = 8 };
+enum { VALUES_MAX_ARGS = 6, VALUES_MAX_INSNS = 60000, JOIN_MAX = 6, NODE_MAX_DEPTH = 8 };
 
 typedef enum NodeKind {
         NODE_FIXED,
