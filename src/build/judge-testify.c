@@ -148,23 +148,6 @@ static void go_up(Search *s, const Step *at, bool by_type) {
         }
 }
 
-/* The object (or what it was loaded from) is argument i: in the callee's terms. */
-static bool to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
-        Value param = { values_param(w, i), 0, -arg.off };
-
-        if (arg.root == ROOT_NONE || arg.root == ROOT_STACK || arg.root == ROOT_CONFLICT || arg.stride)
-                return false;
-        if (arg.root == ROOT_IMAGE) {
-                /* what hangs on a variable whose address is given away */
-                const Node *n = values_node(w, v.root);
-                int64_t near = n->off - arg.off;
-
-                if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != ROOT_IMAGE || near < 0 || near > 4096)
-                        return false;
-        }
-        return values_substitute(w, v, arg.root, param, out);
-}
-
 /* The old function that a callee is, or NO_FUNCTION. */
 static uint32_t old_callee(const Judge *j, uint32_t callee) {
         const Node *n = values_node(j->w, callee);
@@ -183,7 +166,7 @@ static void go_down(Search *s, const Step *at, const FnValues *f) {
                 for (unsigned i = 0; i < VALUES_MAX_ARGS && !s->found; i++) {
                         Value v;
 
-                        if (to_callee(s->j->w, at->at, f->calls[k].args[i], i, &v) &&
+                        if (values_to_callee(s->j->w, at->at, f->calls[k].args[i], i, &v) &&
                             s->j->d->old->functions[callee].n_insns <= MAX_FUNCTION_INSNS)
                                 consider(s, callee, v, at->depth + 1u, true,
                                          knows_type(s, callee, v, values_param(s->j->w, i)), false);

@@ -158,18 +158,40 @@ static bool has_place(const FnValues *f, const Access *like) {
         return false;
 }
 
+/* The new code gives the object to a function that touches that place. */
+static bool moved_down(Judge *j, const PairView *p, const Access *o) {
+        for (size_t k = 0; k < p->new->n_calls; k++) {
+                const CallSite *c = &p->new->calls[k];
+                const Node *callee = values_node(j->w, c->callee);
+
+                if (c->callee < ROOT_FIRST || callee->kind != NODE_FUNCTION || (callee->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)) ||
+                    j->d->old->functions[callee->off].n_insns > 2000)
+                        continue;
+                for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
+                        Need need = { o->at, o->width, o->class, o->flags };
+                        uint32_t function = (uint32_t)values_node(j->w, c->callee)->off;
+
+                        if (values_to_callee(j->w, o->at, c->args[i], i, &need.at) &&
+                            place_testified(values_of(j->w, SIDE_OLD, function), &need))
+                                return true;
+                }
+        }
+        return false;
+}
+
 /*
  * An old place of the same object, width and class that the new code no longer touches: then the new
  * one may be the same member at another displacement, and others' testimony for it proves nothing
  * (what was moved onto it is a neighbour of the same width).
  */
-static const Access *vanished(const PairView *p, const Access *a) {
+static const Access *vanished(Judge *j, const PairView *p, const Access *a) {
         size_t n;
         const Access *o = places_of_root(p->old, a->at.root, &n), *best = NULL;
 
         for (size_t i = 0; i < n; i++) {
                 if (o[i].width != a->width || o[i].class != a->class || o[i].at.off == a->at.off ||
-                    (o[i].at.stride != 0) != (a->at.stride != 0) || has_place(p->new, &o[i]))
+                    (o[i].at.stride != 0) != (a->at.stride != 0) || has_place(p->new, &o[i]) ||
+                    moved_down(j, p, &o[i]))
                         continue;
                 if (!best || llabs(o[i].at.off - a->at.off) < llabs(best->at.off - a->at.off))
                         best = &o[i];
@@ -225,7 +247,7 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                         return;
                 need.at = a->at;
         }
-        gone = vanished(p, a);
+        gone = vanished(j, p, a);
         if (!gone && testify(j, p->old_function, p->new, &need))
                 return;
         if (gone && llabs(gone->at.off - a->at.off) <= 256 && a->at.root != ROOT_IMAGE) {

@@ -396,6 +396,23 @@ bool values_to_caller(Values *w, Value v, const Value *args, Value *out) {
         return values_substitute(w, v, values_param(w, which), to, out);
 }
 
+/* The object (or what it was loaded from) is argument i: in the callee's terms. */
+bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
+        Value param = { values_param(w, i), 0, -arg.off };
+
+        if (arg.root == ROOT_NONE || arg.root == ROOT_STACK || arg.root == ROOT_CONFLICT || arg.stride)
+                return false;
+        if (arg.root == ROOT_IMAGE) {
+                /* what hangs on a variable whose address is given away */
+                const Node *n = &w->nodes[v.root];
+                int64_t near = n->off - arg.off;
+
+                if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != ROOT_IMAGE || near < 0 || near > 4096)
+                        return false;
+        }
+        return values_substitute(w, v, arg.root, param, out);
+}
+
 bool values_is_own(const Values *w, uint32_t root) {
         const Node *n = &w->nodes[root];
 

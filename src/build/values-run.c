@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
-enum { MAX_SLOTS = 192, WIDEN_AFTER = 64, MAX_TABLE = 4096, ESCAPE_SPAN = 4096, NO_BLOCK = -1 };
+enum { MAX_SLOTS = 192, WIDEN_AFTER = 64, MAX_TABLE = 4096, ESCAPE_SPAN = 4096, SUMMARY_INSNS = 24, SUMMARY_DEPTH = 3, NO_BLOCK = -1 };
 
 static const uint8_t arg_regs[VALUES_MAX_ARGS] = { RDI, RSI, RDX, RCX, R8, R9 };
 static const uint16_t caller_saved = 1u << RAX | 1u << RCX | 1u << RDX | 1u << RSI | 1u << RDI | 1u << R8 | 1u << R9 |
@@ -409,9 +409,26 @@ static void note_escapes(Run *r, const State *s, uint32_t callee) {
         }
 }
 
-static Value call_result(Run *r, const State *s, uint32_t callee) {
+/* A small function of the image that returns what it was given, or what hangs on that. */
+static bool summary(Run *r, const State *s, uint32_t target, Value *out) {
+        const FnValues *f;
+        Value args[VALUES_MAX_ARGS];
+
+        if (target == NO_TARGET || r->code->functions[target].n_insns > SUMMARY_INSNS || r->w->depth >= SUMMARY_DEPTH)
+                return false;
+        r->w->depth++;
+        f = values_of(r->w, r->side, target);
+        r->w->depth--;
+        if (f->incomplete || f->result.root < ROOT_FIRST || !values_has_param(r->w, f->result.root, NULL))
+                return false;
+        for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
+                args[i] = values_canonical(r->w, r->side, s->reg[arg_regs[i]]);
+        return values_to_caller(r->w, f->result, args, out);
+}
+
+static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t target) {
         const Known *known = r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known : NULL;
-        Value first = values_canonical(r->w, r->side, s->reg[RDI]);
+        Value first = values_canonical(r->w, r->side, s->reg[RDI]), given;
 
         if (callee == ROOT_NONE)
                 return value_any();
@@ -425,6 +442,8 @@ static Value call_result(Run *r, const State *s, uint32_t callee) {
                                 size = size * 4099 + s->reg[arg_regs[i]].off;
                 return (Value){ node_make(r->w, &(Node){ .kind = NODE_FRESH, .a = callee, .off = size }), 0, 0 };
         }
+        if (summary(r, s, target, &given))
+                return given;
         if (first.root == ROOT_STACK || first.root == ROOT_CONFLICT || r->w->nodes[first.root].depth >= NODE_MAX_DEPTH - 1 ||
             r->w->nodes[first.root].kind == NODE_JOIN || (known && (known->flags & KNOWN_NOARGS)))
                 first.root = ROOT_NONE;
@@ -468,7 +487,7 @@ static bool call(Run *r, State *s, const Op *op, Value at, bool tail) {
                 r->has_orphan = true;
         }
         note_escapes(r, s, callee);
-        result = call_result(r, s, callee);
+        result = call_result(r, s, callee, target);
         known = callee >= ROOT_FIRST && r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known : NULL;
         for (int i = 0; i < 16; i++)
                 if (caller_saved & (1u << i))

@@ -20,7 +20,7 @@ typedef struct Value {
 
 enum { ROOT_NONE, ROOT_STACK, ROOT_IMAGE, ROOT_THREAD, ROOT_CONFLICT, ROOT_FIRST };
 enum { VALUE_UNSET = UINT32_MAX }; /* a root: no path has come here yet */
-enum { VALUES_MAX_ARGS = 6, VALUES_MAX_INSNS = 60000, JOIN_MAX = 6, NODE_MAX_DEPTH = 8 };
+enum { VALUES_MAX_ARGS = 6, VALUES_MAX_INSNS = 60000, JOIN_MAX = 12, NODE_MAX_DEPTH = 8 };
 
 typedef enum NodeKind {
         NODE_FIXED,
@@ -134,6 +134,8 @@ bool values_substitute(Values *w, Value v, uint32_t from, Value to, Value *out);
 /* The value of a callee in its caller's terms: PARAM i replaced by args[i]; false when v holds
  * something that only the callee knows. */
 bool values_to_caller(Values *w, Value v, const Value *args, Value *out);
+/* The reverse, for what is argument i or hangs on it; false when it does not. */
+bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out);
 /* True when the root is reached from PARAM, IMAGE, functions only: it means the same in any function. */
 bool values_has_param(const Values *w, uint32_t root, unsigned *which);
 bool values_is_own(const Values *w, uint32_t root); /* memory that the analysed function made itself */
@@ -198,6 +200,7 @@ struct Values {
         MapEntry *by_new;
         size_t n_map;
         size_t analysed;
+        unsigned depth; /* of summaries */
 };
 static inline const Code *values_code(const Values *w, Side side) {
         return side == SIDE_OLD ? w->diff->old : w->diff->new;
