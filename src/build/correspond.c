@@ -518,8 +518,9 @@ static void widen_blames(Work *w) {
                 const uint8_t *bytes = image_bytes(code->image, b.new, b.size);
                 size_t lo = 0, hi = code->n_targets;
 
-                if (bytes && single_string(bytes, b.size))
+                if (bytes && (single_string(bytes, b.size) || strings_only(bytes, b.size)))
                         continue;
+                w->d->numbers_changed = true;
                 while (lo < hi) {
                         size_t mid = lo + (hi - lo) / 2;
 

@@ -68,6 +68,7 @@ typedef struct Diff {
         size_t n_map;
         ConstTable *tables;
         size_t n_tables;
+        bool numbers_changed;   /* a constant other than text differs: it may be a size */
         bool constructor_doubt; /* some constructor may initialise something else now */
         size_t n_identical, n_changed, n_carried, n_added, n_removed;
         Verdict verdict;

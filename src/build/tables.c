@@ -128,6 +128,7 @@ void exchange_tables(Diff *d) {
                                 continue;
                         what = "it grew or shrank";
                 }
+                d->numbers_changed = true;
                 if (p.kind != PLACE_RELRO || !exchange(d, e->old, n_old, e->new, n_new))
                         verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, e->new), "%s", what);
         }
