@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/fault.h"
+#include "apply/import.h"
+#include "apply/session.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "proc/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* One copy of an image in the process, to be moved to one patch. */
+typedef struct Instance {
+        const Patch *patch;
+        uint64_t base;
+        const Header *replaced; /* of the session: an older patch in its place; NULL: none */
+        const Header *header;   /* whose jumps are written: of the session (put to use again), or &staged.header */
+        bool is_staged;
+        Staged staged;
+        uint64_t *imports;
+} Instance;
+
+typedef struct Plan {
+        Instance *items;
+        size_t n, room;
+} Plan;
+
+static void plan_free(Plan *p) {
+        for (size_t i = 0; i < p->n; i++)
+                free(p->items[i].imports);
+        free(p->items);
+}
+
+static int cache_get(ShadowCache *c, const Patch *p, int64_t delta, bool share, const Shadow **out, Error *e) {
+        Shadow *s;
+        int r;
+
+        for (size_t i = 0; i < c->n; i++)
+                if (c->items[i]->patch == p && c->items[i]->delta == delta && c->items[i]->no_sharing == !share) {
+                        *out = c->items[i];
+                        return 0;
+                }
+        r = shadow_new(p, delta, share, &s, e);
+        if (r)
+                return r;
+        if (c->n == c->room) {
+                c->room = c->room ? c->room * 2 : 8;
+                c->items = vec_grow(c->items, c->room, sizeof(*c->items));
+        }
+        c->items[c->n++] = s;
+        *out = s;
+        return 0;
+}
+
+/* The image's file is mapped, but not as code: the program moved its text elsewhere. */
+static bool mapped_without_text(const Session *s, const BuildId *id) {
+        for (size_t i = 0; i < s->maps.n; i++) {
+                const Mapping *m = &s->maps.items[i];
+                ElfHead head;
+                int fd;
+
+                if (!m->inode || m->offset || (m->prot & MAP_X))
+                        continue;
+                fd = mapping_open(s->pid, m);
+                if (fd < 0)
+                        continue;
+                if (elf_head_read(fd, &head) == 0 && build_id_equal(&head.build_id, id)) {
+                        close(fd);
+                        return true;
+                }
+                close(fd);
+        }
+        return false;
+}
+
+/* Decides for each copy of the image what there is to do. */
+static int plan_patch(Session *s, const Patch *p, Plan *plan) {
+        size_t found = 0;
+
+        for (size_t i = 0; i < s->n_loaded; i++) {
+                const Loaded *l = &s->loaded[i];
+                Instance x = { .patch = p, .base = l->base };
+                bool current = false;
+
+                if (!build_id_equal(&l->head.build_id, &p->old_id))
+                        continue;
+                found++;
+                if (l->unusual || l->head.lo != p->old_lo || l->head.hi != p->old_hi)
+                        return refuse(s->res, REFUSAL_CODE_IMAGE_UNUSUAL, l->text->path, "mapped at 0x%llx",
+                                      (unsigned long long)l->base);
+                for (size_t k = 0; k < s->n_headers; k++) {
+                        const Header *h = &s->headers[k];
+                        bool same = memcmp(h->digest, p->digest, sizeof(h->digest)) == 0;
+
+                        if (h->image_base != l->base || !build_id_equal(&h->old_id, &p->old_id))
+                                continue;
+                        if (h->state == PATCH_STATE_ACTIVE && same)
+                                current = true;
+                        else if (h->state == PATCH_STATE_ACTIVE)
+                                x.replaced = h;
+                        else if (h->state == PATCH_STATE_REVERTED && same)
+                                x.header = h;
+                }
+                s->res->instances++;
+                if (current)
+                        continue;
+                if (x.replaced && x.replaced->writable)
+                        return refuse(s->res, REFUSAL_CODE_ALREADY_PATCHED, x.replaced->name,
+                                      "the patch in place added variables, whose values would be lost");
+                if (plan->n == plan->room) {
+                        plan->room = plan->room ? plan->room * 2 : 4;
+                        plan->items = vec_grow(plan->items, plan->room, sizeof(*plan->items));
+                }
+                plan->items[plan->n++] = x;
+        }
+        if (found)
+                return 0;
+        if (mapped_without_text(s, &p->old_id))
+                return refuse(s->res, REFUSAL_CODE_IMAGE_UNUSUAL, p->name, "its text is not mapped from the file");
+        return refuse(s->res, REFUSAL_CODE_IMAGE_NOT_MAPPED, p->name, "process %d", s->pid);
+}
+
+static int stage_instance(Session *s, Remote *remote, Instance *x, int mem_fd, Error *e) {
+        int64_t deltas[PLACE_MAX];
+        size_t n = place_candidates(x->patch, x->base, &s->maps, deltas);
+        bool share = !(s->options && s->options->no_sharing);
+
+        for (size_t i = 0; i < n; i++) {
+                const Shadow *shadow;
+                int r = cache_get(s->cache, x->patch, deltas[i], share, &shadow, e);
+
+                if (r == 0)
+                        r = stage_map(remote, shadow, x->base, mem_fd, x->imports, &x->staged, e);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        x->is_staged = true;
+                        x->header = &x->staged.header;
+                        s->res->private_bytes += x->staged.private_bytes;
+                        s->res->shared_bytes += x->staged.shared_bytes;
+                        return 0;
+                }
+        }
+        return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name, "%zu places tried", n);
+}
+
+static void unstage(Session *s, Remote *remote, Plan *plan) {
+        for (size_t i = 0; i < plan->n; i++)
+                if (plan->items[i].is_staged) {
+                        stage_unmap(remote, plan->items[i].staged.start, plan->items[i].staged.end);
+                        plan->items[i].is_staged = false;
+                }
+        s->res->private_bytes = s->res->shared_bytes = 0;
+}
+
+static int stage_all(Session *s, Plan *plan, int mem_fd, Error *e) {
+        Remote remote = { 0 };
+        bool needed = false;
+        int r = 0;
+
+        for (size_t i = 0; i < plan->n && r == 0; i++)
+                if (!plan->items[i].header) {
+                        needed = true;
+                        r = imports_resolve(s, plan->items[i].patch, plan->items[i].base, &plan->items[i].imports, e);
+                }
+        if (!needed || r)
+                return r;
+        r = session_remote(s, &remote, e);
+        for (size_t i = 0; i < s->n_headers && r == 0; i++) /* left behind by one that was killed while staging */
+                if (s->headers[i].state == PATCH_STATE_STAGED)
+                        stage_unmap(&remote, s->headers[i].self,
+                                    s->headers[i].self + s->headers[i].size + (s->headers[i].hi - s->headers[i].lo));
+        for (size_t i = 0; i < plan->n && r == 0; i++)
+                if (!plan->items[i].header)
+                        r = stage_instance(s, &remote, &plan->items[i], mem_fd, e);
+        if (r && remote.tid)
+                unstage(s, &remote, plan);
+        remote_close(&remote);
+        return r;
+}
+
+static void add_old_ranges(const Session *s, const Instance *x, SafeSet *set) {
+        for (size_t i = 0; i < x->patch->n_ranges; i++) {
+                const PatchRange *r = &x->patch->ranges[i];
+                const PatchSite *site = &x->patch->sites[r->site];
+                uint64_t start = x->base + r->addr, end = start + r->size;
+
+                safe_set_add(set, (SafeRange){ .start = start, .end = end,
+                                               .entry = site->old_addr == r->addr ? start : 0,
+                                               .ends_in_call = range_ends_in_call(s->pid, start, end),
+                                               .name = site->name });
+        }
+        add_site_bytes(x->header, set);
+}
+
+/* Owners of edits: the place in the plan in the high half, the site in the low. */
+static const char *owner_name(const Switch *sw, uint32_t owner) {
+        const Plan *plan = sw->owners;
+        size_t site = owner & 0xffffff, item = owner >> 24;
+
+        return item < plan->n ? header_site_name(plan->items[item].header, site) : "";
+}
+
+static void add_edits(Session *s, const Plan *plan, Switch *sw) {
+        for (size_t i = 0; i < plan->n; i++) {
+                const Instance *x = &plan->items[i];
+
+                if (x->replaced) {
+                        for (size_t k = 0; k < x->replaced->n_sites; k++) {
+                                const HeaderSite *h = &x->replaced->sites[k];
+
+                                edits_add(&sw->edits, x->base + h->patch_addr, h->after, h->before, h->n, false,
+                                          (uint32_t)(i << 24));
+                        }
+                        add_shadow_ranges(s, x->replaced, &sw->safe);
+                }
+                for (size_t k = 0; k < x->header->n_sites; k++) {
+                        const HeaderSite *h = &x->header->sites[k];
+
+                        edits_add(&sw->edits, x->base + h->patch_addr, h->before, h->after, h->n, false,
+                                  (uint32_t)(i << 24 | k));
+                }
+                add_old_ranges(s, x, &sw->safe);
+                s->res->functions += (uint32_t)x->header->n_sites;
+        }
+}
+
+static void add_marks(const Plan *plan, Switch *sw) {
+        sw->marks = vec_grow(NULL, 2 * plan->n + 1, sizeof(*sw->marks));
+        /* Those that are replaced come first: a journal that ends early must tell what was there. */
+        for (size_t i = 0; i < plan->n; i++) {
+                const Header *h = plan->items[i].replaced;
+
+                if (h)
+                        sw->marks[sw->n_marks++] = (Mark){ .at = h->self, .from = *h, .op = OP_REPLACED,
+                                                           .to = PATCH_STATE_REVERTED };
+        }
+        for (size_t i = 0; i < plan->n; i++) {
+                const Header *h = plan->items[i].header;
+
+                sw->marks[sw->n_marks++] = (Mark){ .at = h->self, .from = *h, .op = OP_APPLY,
+                                                   .to = PATCH_STATE_ACTIVE };
+        }
+}
+
+int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
+        _cleanup_(plan_free) Plan plan = { 0 };
+        _cleanup_(switch_free) Switch sw = { .pid = s->pid, .mem_fd = -1, .owner_name = owner_name, .owners = &plan };
+        uint64_t begin = now_usec();
+        int r = fault("begin", e);
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = plan_patch(s, patches[i], &plan);
+        if (r || !plan.n)
+                return r;
+        sw.mem_fd = mem_open(s->pid);
+        if (sw.mem_fd == -EACCES || sw.mem_fd == -EPERM)
+                return refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "cannot write its memory");
+        if (sw.mem_fd < 0)
+                return error_errno(e, sw.mem_fd, "process %d: mem", s->pid);
+        r = stage_all(s, &plan, sw.mem_fd, e);
+        if (r)
+                return r;
+        if (getrandom(&sw.txn, sizeof(sw.txn), 0) != sizeof(sw.txn))
+                return error_errno(e, -errno, "getrandom");
+        add_edits(s, &plan, &sw);
+        add_marks(&plan, &sw);
+        s->res->stage_usec = now_usec() - begin;
+        r = fault("staged", e);
+        if (r == 0)
+                r = switch_run(&sw, s->options, s->res, e);
+        if (r) {
+                EngineResult kept = *s->res;
+                Remote remote = { 0 };
+                Error ignored;
+
+                if (session_remote(s, &remote, &ignored) == 0)
+                        unstage(s, &remote, &plan);
+                remote_close(&remote);
+                kept.private_bytes = kept.shared_bytes = 0;
+                kept.functions = 0;
+                *s->res = kept;
+        }
+        return r;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/engine.h"
+#include "apply/guardian.h"
+#include "apply/header.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "proc/loaded.h"
+#include "proc/mem.h"
+
+#include <errno.h>
+#include <string.h>
+
+int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const EngineOptions *options,
+                 EngineResult *result, Error *e) {
+        static const uint8_t none[32];
+        GuardianRequest q = { .op = GUARDIAN_APPLY, .pid = pid, .has_options = options != NULL };
+
+        if (pid <= 1 || pid == getpid())
+                return error_set(e, -EINVAL, "process %d cannot be patched", pid);
+        for (size_t i = 0; i < n_patches; i++)
+                if (memcmp(patches[i]->digest, none, sizeof(none)) == 0)
+                        return error_set(e, -EINVAL, "patch %s has no digest: it was never written",
+                                         patches[i]->name);
+        if (options)
+                q.options = *options;
+        return guardian_call(&q, patches, n_patches, result, e);
+}
+
+int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *options, EngineResult *result, Error *e) {
+        GuardianRequest q = { .op = GUARDIAN_REVERT, .pid = pid, .has_digest = digest != NULL,
+                              .has_options = options != NULL };
+
+        if (pid <= 1 || pid == getpid())
+                return error_set(e, -EINVAL, "process %d cannot be patched", pid);
+        if (digest)
+                memcpy(q.digest, digest, sizeof(q.digest));
+        if (options)
+                q.options = *options;
+        return guardian_call(&q, NULL, 0, result, e);
+}
+
+/* Does the image that a header speaks of still lie where it did? It may have been unloaded. */
+static bool image_is_there(const Loaded *loaded, size_t n, const Header *h) {
+        for (size_t i = 0; i < n; i++)
+                if (loaded[i].base == h->image_base && build_id_equal(&loaded[i].head.build_id, &h->old_id))
+                        return true;
+        return false;
+}
+
+static uint32_t count_intact(pid_t pid, const Header *h) {
+        uint32_t intact = 0;
+
+        for (size_t i = 0; i < h->n_sites; i++) {
+                const HeaderSite *s = &h->sites[i];
+                const uint8_t *want = h->state == PATCH_STATE_ACTIVE ? s->after : s->before;
+                uint8_t have[PATCH_SITE_BYTES];
+
+                if (mem_read(pid, h->image_base + s->patch_addr, have, s->n) == 0 && memcmp(have, want, s->n) == 0)
+                        intact++;
+        }
+        return intact;
+}
+
+int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e) {
+        _cleanup_(maps_free) Maps maps = { 0 };
+        _cleanup_(freep) Loaded *loaded = NULL;
+        VEC(ProcessPatch) v = { 0 };
+        Header *headers = NULL;
+        size_t n_headers = 0, n_loaded = 0;
+        int r;
+
+        r = maps_read(pid, &maps, e);
+        if (r == 0)
+                r = header_find(pid, &maps, &headers, &n_headers, e);
+        if (r == 0 && n_headers)
+                r = loaded_list(pid, &maps, &loaded, &n_loaded, e);
+        for (size_t i = 0; r == 0 && i < n_headers; i++) {
+                const Header *h = &headers[i];
+                ProcessPatch p = { .old_id = h->old_id, .new_id = h->new_id, .state = h->state,
+                                   .image_base = h->image_base, .shadow_base = h->shadow_base,
+                                   .sites = (uint32_t)h->n_sites, .time_sec = h->time_sec };
+
+                if (h->state != PATCH_STATE_STAGED && !image_is_there(loaded, n_loaded, h))
+                        continue;
+                memcpy(p.digest, h->digest, sizeof(p.digest));
+                memcpy(p.name, h->name, sizeof(p.name));
+                p.sites_intact = count_intact(pid, h);
+                vec_push(&v, p);
+        }
+        headers_free(&headers, n_headers);
+        if (r < 0)
+                return r;
+        *out = v.items;
+        *n = v.n;
+        return 0;
+}

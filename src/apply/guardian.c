@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/guardian.h"
+#include "apply/fault.h"
+#include "apply/session.h"
+#include "base/macro.h"
+#include "base/vec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct Reply {
+        int code;
+        EngineResult res;
+        Error error;
+} Reply;
+
+static struct {
+        pthread_mutex_t mutex;
+        pid_t pid, owner;
+        int fd;
+        uint8_t (*digests)[32];
+        size_t n;
+} guardian = { .mutex = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
+
+static void serve_one(const GuardianRequest *q, const Patch *const *patches, size_t n, ShadowCache *cache,
+                      Reply *reply) {
+        const EngineOptions *options = q->has_options ? &q->options : NULL;
+        Session s;
+
+        *reply = (Reply){ .res = { .refusal = REFUSAL_N } };
+        reply->code = session_open(&s, q->pid, options, cache, &reply->res, &reply->error);
+        if (reply->code == 0 && q->op == GUARDIAN_APPLY)
+                reply->code = session_apply(&s, patches, n, &reply->error);
+        if (reply->code == 0 && q->op == GUARDIAN_REVERT)
+                reply->code = session_revert(&s, q->has_digest ? q->digest : NULL, &reply->error);
+        session_close(&s);
+        if (reply->code == -ESRCH && kill(q->pid, 0) < 0 && errno == ESRCH)
+                reply->code = refuse(&reply->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", q->pid);
+}
+
+static _Noreturn void serve(int fd, pid_t front, const Patch *const *patches, size_t n) {
+        ShadowCache cache = { 0 };
+        int null, oom;
+        sigset_t none;
+
+        setsid();
+        for (int sig = 1; sig < 32; sig++)
+                signal(sig, SIG_IGN);
+        signal(SIGCHLD, SIG_DFL); /* stops are waited for */
+        for (int sig = SIGSEGV, i = 0; i < 3; sig = i == 0 ? SIGBUS : SIGABRT, i++)
+                signal(sig, SIG_DFL);
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+        if (oom >= 0) {
+                if (write(oom, "-1000", 5) < 0) {
+                        /* not allowed: then we are as likely to be chosen as anybody */
+                }
+                close(oom);
+        }
+        /* Nothing of the program's descriptors is needed; a pipe of it must not be held open. */
+        if (fd != 3) {
+                dup2(fd, 3);
+                fd = 3;
+        }
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        close_range(4, ~0U, 0);
+        null = open("/dev/null", O_RDWR);
+        for (int i = 0; i < 3; i++)
+                dup2(null, i);
+        fault_front(front);
+        for (;;) {
+                GuardianRequest request;
+                Reply reply;
+                ssize_t got = recv(fd, &request, sizeof(request), 0);
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got != sizeof(request))
+                        _exit(0);
+                serve_one(&request, patches, n, &cache, &reply);
+                if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
+                        _exit(0);
+        }
+}
+
+static void end_locked(void) {
+        if (guardian.fd >= 0)
+                close(guardian.fd);
+        if (guardian.pid > 0 && guardian.owner == getpid())
+                while (waitpid(guardian.pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        free(guardian.digests);
+        guardian.digests = NULL;
+        guardian.pid = 0;
+        guardian.n = 0;
+        guardian.fd = -1;
+}
+
+void guardian_end(void) {
+        pthread_mutex_lock(&guardian.mutex);
+        end_locked();
+        pthread_mutex_unlock(&guardian.mutex);
+}
+
+static bool knows(const Patch *const *patches, size_t n) {
+        if (guardian.fd < 0 || guardian.owner != getpid() || (n && n != guardian.n))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (memcmp(guardian.digests[i], patches[i]->digest, 32) != 0)
+                        return false;
+        return true;
+}
+
+static int start(const Patch *const *patches, size_t n, Error *e) {
+        int pair[2];
+        pid_t pid, front = getpid();
+
+        end_locked();
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return error_errno(e, -errno, "guardian");
+        pid = fork();
+        if (pid < 0) {
+                int r = -errno;
+
+                close(pair[0]);
+                close(pair[1]);
+                return error_errno(e, r, "guardian");
+        }
+        if (pid == 0) {
+                close(pair[0]);
+                serve(pair[1], front, patches, n);
+        }
+        close(pair[1]);
+        guardian.pid = pid;
+        guardian.owner = front;
+        guardian.fd = pair[0];
+        guardian.n = n;
+        guardian.digests = vec_grow(NULL, n + 1, sizeof(*guardian.digests));
+        for (size_t i = 0; i < n; i++)
+                memcpy(guardian.digests[i], patches[i]->digest, 32);
+        return 0;
+}
+
+/* -EPIPE when the guardian is gone. */
+static int exchange(const GuardianRequest *request, Reply *reply) {
+        ssize_t got;
+
+        if (send(guardian.fd, request, sizeof(*request), MSG_NOSIGNAL) != sizeof(*request))
+                return -EPIPE;
+        do
+                got = recv(guardian.fd, reply, sizeof(*reply), 0);
+        while (got < 0 && errno == EINTR);
+        return got == sizeof(*reply) ? 0 : -EPIPE;
+}
+
+int guardian_call(const GuardianRequest *request, const Patch *const *patches, size_t n, EngineResult *res,
+                  Error *e) {
+        Reply reply = { 0 };
+        int r = 0;
+
+        pthread_mutex_lock(&guardian.mutex);
+        if (!knows(patches, n))
+                r = start(patches, n, e);
+        if (r == 0 && exchange(request, &reply) < 0) {
+                /* Killed. The kernel has let the threads go; what it had begun is put right at once. */
+                GuardianRequest repair = { .op = GUARDIAN_REPAIR, .pid = request->pid };
+
+                fault_set(NULL, FAULT_NONE);
+                r = start(patches, n, e);
+                if (r == 0 && exchange(&repair, &reply) < 0)
+                        r = error_set(e, -EPIPE, "process %d: the guardian was killed again while repairing",
+                                      request->pid);
+                else if (r == 0 && reply.code < 0)
+                        r = reply.code;
+                else if (r == 0)
+                        r = error_set(e, -ECHILD, "process %d: the guardian was killed; %s", request->pid,
+                                      reply.code ? "the process is still between two states"
+                                                 : "what it had begun was finished or undone");
+                if (reply.code < 0 && e)
+                        *e = reply.error;
+        } else if (r == 0) {
+                r = reply.code;
+                if (r >= 0)
+                        *res = reply.res;
+                else if (e)
+                        *e = reply.error;
+        }
+        pthread_mutex_unlock(&guardian.mutex);
+        return r;
+}

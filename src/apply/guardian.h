@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/engine.h"
+
+/*
+ * The process that traces: a child in a session of its own that ignores signals, so that the end of
+ * the program that asked (Ctrl-C, SIGKILL, a crash) does not interrupt a switch. It serves requests
+ * until the other end of its socket closes.
+ */
+typedef enum GuardianOp { GUARDIAN_APPLY, GUARDIAN_REVERT, GUARDIAN_REPAIR } GuardianOp;
+
+typedef struct GuardianRequest {
+        GuardianOp op;
+        pid_t pid;
+        bool has_digest, has_options;
+        uint8_t digest[32];
+        EngineOptions options;
+} GuardianRequest;
+
+/* Positive outcome ENGINE_REFUSED. Starts a guardian when there is none that knows the patches. */
+int guardian_call(const GuardianRequest *request, const Patch *const *patches, size_t n, EngineResult *res, Error *e);
+/* Ends the guardian, if any: so that a fault set now is known to the next one. */
+void guardian_end(void);

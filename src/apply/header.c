@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/header.h"
+#include "base/cursor.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "proc/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const uint8_t magic[16] = "staunch-shadow\r";
+enum { SITE_SIZE = 72, RANGE_SIZE = 16, ID_SIZE = 4 + BUILD_ID_MAX, FLAG_WRITABLE = 1 };
+
+void header_free(Header *h) {
+        free(h->sites);
+        free(h->code);
+        free(h->strings);
+        *h = (Header){ 0 };
+}
+
+void headers_free(Header **h, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                header_free(&(*h)[i]);
+        free(*h);
+        *h = NULL;
+}
+
+uint64_t header_size(const Header *h) {
+        return align_up(HEADER_FIXED + h->n_sites * SITE_SIZE + h->n_code * RANGE_SIZE + h->strings_size,
+                        PAGE_SIZE_X86);
+}
+
+static uint8_t *put(uint8_t *to, const void *from, size_t n) {
+        memcpy(to, from, n);
+        return to + n;
+}
+static uint8_t *put32(uint8_t *to, uint64_t v) {
+        uint32_t x = (uint32_t)v;
+
+        return put(to, &x, 4);
+}
+static uint8_t *put64(uint8_t *to, uint64_t v) {
+        return put(to, &v, 8);
+}
+
+void header_encode_state(const Header *h, uint8_t to[HEADER_STATE_BYTES]) {
+        to = put32(to, h->state);
+        to = put32(to, h->op);
+        to = put64(to, h->txn);
+        put64(to, h->self);
+}
+
+void header_encode_fixed(const Header *h, uint8_t to[HEADER_FIXED]) {
+        uint8_t *p = to;
+
+        memset(to, 0, HEADER_FIXED);
+        p = put(p, magic, sizeof(magic));
+        p = put32(p, HEADER_VERSION);
+        p = put32(p, header_size(h));
+        header_encode_state(h, p);
+        p += HEADER_STATE_BYTES;
+        p = put64(p, h->image_base);
+        p = put64(p, h->shadow_base);
+        p = put64(p, h->lo);
+        p = put64(p, h->hi);
+        p = put64(p, h->time_sec);
+        p = put32(p, h->n_sites);
+        p = put32(p, h->n_code);
+        p = put32(p, h->strings_size);
+        p = put32(p, h->writable ? FLAG_WRITABLE : 0);
+        p = put(p, h->digest, sizeof(h->digest));
+        p = put32(p, h->old_id.n);
+        p = put(p, h->old_id.bytes, BUILD_ID_MAX);
+        p = put32(p, h->new_id.n);
+        p = put(p, h->new_id.bytes, BUILD_ID_MAX);
+        put(p, h->name, sizeof(h->name));
+}
+
+void header_encode(const Header *h, uint8_t *to) {
+        header_encode_fixed(h, to);
+        to += HEADER_FIXED;
+        for (size_t i = 0; i < h->n_sites; i++) {
+                const HeaderSite *s = &h->sites[i];
+
+                to = put64(to, s->old_addr);
+                to = put64(to, s->new_addr);
+                to = put64(to, s->patch_addr);
+                to = put64(to, s->jump_addr);
+                to = put32(to, s->n);
+                to = put32(to, s->name);
+                to = put(to, s->before, PATCH_SITE_BYTES);
+                to = put(to, s->after, PATCH_SITE_BYTES);
+        }
+        for (size_t i = 0; i < h->n_code; i++) {
+                to = put64(to, h->code[i].addr);
+                to = put64(to, h->code[i].size);
+        }
+        put(to, h->strings, h->strings_size);
+}
+
+static void take_into(Cursor *c, void *to, size_t n) {
+        const uint8_t *p = cursor_take(c, n);
+
+        if (p)
+                memcpy(to, p, n);
+}
+
+static void take_id(Cursor *c, BuildId *id) {
+        id->n = cursor_u32(c);
+        take_into(c, id->bytes, BUILD_ID_MAX);
+        if (id->n > BUILD_ID_MAX)
+                c->failed = true;
+}
+
+int header_decode(const uint8_t *bytes, size_t size, Header *out) {
+        Cursor c = cursor_make(bytes, size);
+        const uint8_t *p = cursor_take(&c, sizeof(magic));
+        _cleanup_(header_free) Header h = { 0 };
+        uint32_t flags;
+
+        if (!p || memcmp(p, magic, sizeof(magic)) != 0 || cursor_u32(&c) != HEADER_VERSION)
+                return -EBADMSG;
+        h.size = cursor_u32(&c);
+        h.state = (PatchState)cursor_u32(&c);
+        h.op = (HeaderOp)cursor_u32(&c);
+        h.txn = cursor_u64(&c);
+        h.self = cursor_u64(&c);
+        h.image_base = cursor_u64(&c);
+        h.shadow_base = cursor_u64(&c);
+        h.lo = cursor_u64(&c);
+        h.hi = cursor_u64(&c);
+        h.time_sec = cursor_u64(&c);
+        h.n_sites = cursor_u32(&c);
+        h.n_code = cursor_u32(&c);
+        h.strings_size = cursor_u32(&c);
+        flags = cursor_u32(&c);
+        h.writable = flags & FLAG_WRITABLE;
+        take_into(&c, h.digest, sizeof(h.digest));
+        take_id(&c, &h.old_id);
+        take_id(&c, &h.new_id);
+        take_into(&c, h.name, sizeof(h.name));
+        if (c.failed || h.state < PATCH_STATE_STAGED || h.state > PATCH_STATE_REVERTED || h.op > OP_REPLACED ||
+            h.n_sites > PATCH_MAX_SITES || h.n_code > PATCH_MAX_SECTIONS || h.strings_size > HEADER_MAX_SIZE ||
+            h.size != header_size(&h) || h.size > HEADER_MAX_SIZE || h.lo > h.hi ||
+            h.hi - h.lo > PATCH_MAX_SPAN || memchr(h.name, 0, sizeof(h.name)) == NULL)
+                return -EBADMSG;
+        cursor_seek(&c, HEADER_FIXED);
+        h.sites = calloc(h.n_sites + 1, sizeof(*h.sites));
+        h.code = calloc(h.n_code + 1, sizeof(*h.code));
+        h.strings = calloc(h.strings_size + 1, 1);
+        if (!h.sites || !h.code || !h.strings)
+                return -ENOMEM;
+        for (size_t i = 0; i < h.n_sites && !c.failed; i++) {
+                HeaderSite *s = &h.sites[i];
+                uint32_t n;
+
+                s->old_addr = cursor_u64(&c);
+                s->new_addr = cursor_u64(&c);
+                s->patch_addr = cursor_u64(&c);
+                s->jump_addr = cursor_u64(&c);
+                n = cursor_u32(&c);
+                s->n = (uint8_t)n;
+                s->name = cursor_u32(&c);
+                take_into(&c, s->before, PATCH_SITE_BYTES);
+                take_into(&c, s->after, PATCH_SITE_BYTES);
+                if (!n || n > PATCH_SITE_BYTES || s->name >= h.strings_size)
+                        c.failed = true;
+        }
+        for (size_t i = 0; i < h.n_code && !c.failed; i++) {
+                h.code[i].addr = cursor_u64(&c);
+                h.code[i].size = cursor_u64(&c);
+                if (h.code[i].addr < h.lo || h.code[i].size > h.hi - h.lo ||
+                    h.code[i].addr > h.hi - h.code[i].size)
+                        c.failed = true;
+        }
+        take_into(&c, h.strings, h.strings_size);
+        if (c.failed)
+                return -EBADMSG;
+        *out = h;
+        h = (Header){ 0 };
+        return 0;
+}
+
+/* A shadow begins with its header: at the start of a mapping of a memfd of ours, or of a read-only
+ * anonymous one. */
+static bool may_hold(const Mapping *m) {
+        if ((m->prot & (MAP_R | MAP_W | MAP_X)) != MAP_R || m->shared)
+                return false;
+        if (m->path[0] == 0 || strncmp(m->path, "[anon:", 6) == 0)
+                return true;
+        return m->inode && m->offset == 0 && strncmp(m->path, "/memfd:staunch:", 15) == 0;
+}
+
+int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) {
+        VEC(Header) v = { 0 };
+
+        for (size_t i = 0; i < maps->n; i++) {
+                const Mapping *m = &maps->items[i];
+                _cleanup_(freep) uint8_t *bytes = NULL;
+                uint8_t first[24];
+                uint32_t size;
+                Header h;
+
+                if (!may_hold(m) || mem_read_some(pid, m->start, first, sizeof(first)) < sizeof(first) ||
+                    memcmp(first, magic, sizeof(magic)) != 0)
+                        continue;
+                memcpy(&size, first + 20, sizeof(size));
+                if (size > HEADER_MAX_SIZE || size < HEADER_FIXED)
+                        continue;
+                bytes = malloc(size);
+                if (!bytes || mem_read_some(pid, m->start, bytes, size) < size ||
+                    header_decode(bytes, size, &h) < 0)
+                        continue;
+                if (h.state != PATCH_STATE_STAGED && h.self != m->start) {
+                        header_free(&h);
+                        continue;
+                }
+                h.self = m->start;
+                vec_push(&v, h);
+        }
+        (void)e;
+        *out = v.items;
+        *n = v.n;
+        return 0;
+}

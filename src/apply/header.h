@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/engine.h"
+#include "proc/maps.h"
+
+/*
+ * What a patched process says of itself: the first pages of a shadow in its memory. Status, revert
+ * and replace need nothing else, and it is the journal: whoever finds an interrupted switch can
+ * finish or undo it from this alone. Little-endian, fixed offsets; read as foreign bytes.
+ */
+enum {
+        HEADER_VERSION = 1,
+        HEADER_FIXED = 512,       /* bytes of the part that is written for each process */
+        HEADER_MAX_SIZE = 64 << 20,
+};
+
+/* What an interrupted switch was about to do. */
+typedef enum HeaderOp { OP_NONE, OP_APPLY, OP_REVERT, OP_REPLACED } HeaderOp;
+
+typedef struct HeaderSite {
+        uint64_t old_addr, new_addr, patch_addr, jump_addr; /* vaddrs */
+        uint8_t n;                                          /* bytes at patch_addr */
+        uint8_t before[PATCH_SITE_BYTES], after[PATCH_SITE_BYTES];
+        uint32_t name; /* offset in strings */
+} HeaderSite;
+
+typedef struct HeaderRange { /* a carried function: new vaddr */
+        uint64_t addr, size;
+} HeaderRange;
+
+typedef struct Header {
+        uint32_t size; /* bytes in the process, whole pages */
+        PatchState state;
+        HeaderOp op;
+        uint64_t txn;  /* the switch that state and op belong to */
+        uint64_t self; /* its own address; a copy elsewhere is not a header */
+        uint64_t image_base, shadow_base, lo, hi, time_sec;
+        bool writable; /* the shadow has variables */
+        uint8_t digest[32];
+        BuildId old_id, new_id;
+        char name[64];
+        HeaderSite *sites;
+        size_t n_sites;
+        HeaderRange *code;
+        size_t n_code;
+        char *strings; /* NUL-terminated names */
+        size_t strings_size;
+} Header;
+
+void header_free(Header *h);
+/* Bytes that `h` takes, whole pages. */
+uint64_t header_size(const Header *h);
+/* Writes all of it to `to` (header_size bytes, zeroed). */
+void header_encode(const Header *h, uint8_t *to);
+/* The part that differs between processes and changes with the state: HEADER_FIXED bytes. */
+void header_encode_fixed(const Header *h, uint8_t to[HEADER_FIXED]);
+/* -EBADMSG when it is not one. */
+int header_decode(const uint8_t *bytes, size_t size, Header *out);
+/* Offsets of single fields, written while the threads are stopped. */
+enum { HEADER_STATE_AT = 24, HEADER_STATE_BYTES = 24 /* state, op, txn, self */ };
+void header_encode_state(const Header *h, uint8_t to[HEADER_STATE_BYTES]);
+
+/* All headers in a process's memory; *out is malloc'ed, each to be freed with header_free. */
+int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e);
+void headers_free(Header **h, size_t n);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/import.h"
+#include "base/macro.h"
+#include "proc/mem.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+
+/*
+ * Everything is read from the process's memory, the way its dynamic linker reads it. An address
+ * that the linker has bound already (a GOT slot for the same symbol and version) is preferred: it
+ * is what the process uses, also for IFUNCs. Otherwise the definition is looked up.
+ */
+enum { MAX_DYNAMIC = 512, MAX_RELA = 4 << 20, MAX_NAME = 1024, MAX_CHAIN = 1 << 20, MAX_VERSIONS = 4096 };
+
+typedef struct Dyn {
+        pid_t pid;
+        uint64_t base, lo, hi; /* addresses */
+        uint64_t symtab, strtab, strsz, gnu_hash, versym, verdef, verdefnum, verneed, verneednum;
+        uint64_t rela, relasz, jmprel, pltrelsz;
+        uint8_t *strings;
+} Dyn;
+
+static void dyn_free(Dyn *d) {
+        free(d->strings);
+}
+
+static uint64_t pointer(const Dyn *d, uint64_t p) {
+        return !p || (p >= d->lo && p < d->hi) ? p : d->base + p;
+}
+
+static int dyn_read(pid_t pid, const Loaded *l, Dyn *out) {
+        Elf64_Dyn entries[MAX_DYNAMIC];
+        Dyn d = { .pid = pid, .base = l->base, .lo = l->base + l->head.lo, .hi = l->base + l->head.hi };
+        size_t n = MIN(l->head.dynamic_size / sizeof(*entries), MAX_DYNAMIC);
+
+        if (!l->head.dynamic || mem_read(pid, l->base + l->head.dynamic, entries, n * sizeof(*entries)) < 0)
+                return -ENOENT;
+        for (size_t i = 0; i < n && entries[i].d_tag != DT_NULL; i++) {
+                uint64_t v = entries[i].d_un.d_val, p = pointer(&d, v);
+
+                switch (entries[i].d_tag) {
+                case DT_SYMTAB: d.symtab = p; break;
+                case DT_STRTAB: d.strtab = p; break;
+                case DT_STRSZ: d.strsz = v; break;
+                case DT_GNU_HASH: d.gnu_hash = p; break;
+                case DT_VERSYM: d.versym = p; break;
+                case DT_VERDEF: d.verdef = p; break;
+                case DT_VERDEFNUM: d.verdefnum = v; break;
+                case DT_VERNEED: d.verneed = p; break;
+                case DT_VERNEEDNUM: d.verneednum = v; break;
+                case DT_RELA: d.rela = p; break;
+                case DT_RELASZ: d.relasz = v; break;
+                case DT_JMPREL: d.jmprel = p; break;
+                case DT_PLTRELSZ: d.pltrelsz = v; break;
+                }
+        }
+        if (!d.symtab || !d.strtab || !d.strsz || d.strsz > 64 << 20)
+                return -ENOENT;
+        d.strings = malloc(d.strsz + 1);
+        if (!d.strings || mem_read(pid, d.strtab, d.strings, d.strsz) < 0) {
+                free(d.strings);
+                return -ENOENT;
+        }
+        d.strings[d.strsz] = 0;
+        *out = d;
+        return 0;
+}
+
+static const char *dyn_string(const Dyn *d, uint64_t offset) {
+        return offset < d->strsz ? (const char *)d->strings + offset : "";
+}
+
+/* Name of the version of a symbol; "" when it has none or is local/global. */
+static const char *symbol_version(const Dyn *d, uint64_t index, bool *hidden) {
+        uint16_t v;
+        uint64_t at;
+
+        *hidden = false;
+        if (!d->versym || mem_read(d->pid, d->versym + 2 * index, &v, sizeof(v)) < 0)
+                return "";
+        *hidden = v & 0x8000;
+        v &= 0x7fff;
+        if (v < 2)
+                return "";
+        at = d->verdef;
+        for (uint64_t i = 0; at && i < MIN(d->verdefnum, MAX_VERSIONS); i++) {
+                Elf64_Verdef def;
+                Elf64_Verdaux aux;
+
+                if (mem_read(d->pid, at, &def, sizeof(def)) < 0)
+                        break;
+                if (def.vd_ndx == v && mem_read(d->pid, at + def.vd_aux, &aux, sizeof(aux)) == 0)
+                        return dyn_string(d, aux.vda_name);
+                if (!def.vd_next)
+                        break;
+                at += def.vd_next;
+        }
+        at = d->verneed;
+        for (uint64_t i = 0; at && i < MIN(d->verneednum, MAX_VERSIONS); i++) {
+                Elf64_Verneed need;
+                uint64_t a;
+
+                if (mem_read(d->pid, at, &need, sizeof(need)) < 0)
+                        break;
+                a = at + need.vn_aux;
+                for (unsigned k = 0; k < need.vn_cnt && k < MAX_VERSIONS; k++) {
+                        Elf64_Vernaux aux;
+
+                        if (mem_read(d->pid, a, &aux, sizeof(aux)) < 0)
+                                break;
+                        if ((aux.vna_other & 0x7fff) == v)
+                                return dyn_string(d, aux.vna_name);
+                        if (!aux.vna_next)
+                                break;
+                        a += aux.vna_next;
+                }
+                if (!need.vn_next)
+                        break;
+                at += need.vn_next;
+        }
+        return "";
+}
+
+/* A slot that the dynamic linker has filled for this symbol; 0: none. */
+static uint64_t bound_in(const Dyn *d, const PatchImport *x) {
+        const uint64_t tables[2][2] = { { d->rela, d->relasz }, { d->jmprel, d->pltrelsz } };
+
+        for (unsigned t = 0; t < 2; t++) {
+                uint64_t size = tables[t][1];
+                _cleanup_(freep) Elf64_Rela *rela = NULL;
+
+                if (!tables[t][0] || !size || size > MAX_RELA * sizeof(*rela))
+                        continue;
+                rela = malloc(size);
+                if (!rela || mem_read(d->pid, tables[t][0], rela, size) < 0)
+                        continue;
+                for (size_t i = 0; i < size / sizeof(*rela); i++) {
+                        uint32_t type = ELF64_R_TYPE(rela[i].r_info), index = ELF64_R_SYM(rela[i].r_info);
+                        uint64_t value;
+                        bool hidden;
+                        Elf64_Sym sym;
+
+                        if ((type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT) || !index)
+                                continue;
+                        if (mem_read(d->pid, d->symtab + (uint64_t)index * sizeof(sym), &sym, sizeof(sym)) < 0 ||
+                            strcmp(dyn_string(d, sym.st_name), x->name) != 0)
+                                continue;
+                        if (x->version[0] && strcmp(symbol_version(d, index, &hidden), x->version) != 0)
+                                continue;
+                        if (mem_read(d->pid, d->base + rela[i].r_offset, &value, sizeof(value)) < 0 || !value)
+                                continue;
+                        /* A slot that is not bound yet leads to its own PLT entry. */
+                        if (type == R_X86_64_JUMP_SLOT && value >= d->lo && value < d->hi)
+                                continue;
+                        return value;
+                }
+        }
+        return 0;
+}
+
+static uint32_t gnu_hash(const char *name) {
+        uint32_t h = 5381;
+
+        for (; *name; name++)
+                h = h * 33 + (uint8_t)*name;
+        return h;
+}
+
+/* The address of a definition; 0: none (or one that only its linker can bind). */
+static uint64_t defined_in(const Dyn *d, const PatchImport *x) {
+        uint32_t head[4], h = gnu_hash(x->name), index, hash;
+        uint64_t buckets, chains, fallback = 0;
+
+        if (!d->gnu_hash || mem_read(d->pid, d->gnu_hash, head, sizeof(head)) < 0 || !head[0])
+                return 0;
+        buckets = d->gnu_hash + 16 + (uint64_t)head[2] * 8;
+        chains = buckets + (uint64_t)head[0] * 4;
+        if (mem_read(d->pid, buckets + (uint64_t)(h % head[0]) * 4, &index, 4) < 0 || index < head[1])
+                return 0;
+        for (unsigned i = 0; i < MAX_CHAIN; i++, index++) {
+                Elf64_Sym sym;
+
+                if (mem_read(d->pid, chains + (uint64_t)(index - head[1]) * 4, &hash, 4) < 0)
+                        break;
+                if ((hash | 1) == (h | 1) &&
+                    mem_read(d->pid, d->symtab + (uint64_t)index * sizeof(sym), &sym, sizeof(sym)) == 0 &&
+                    strcmp(dyn_string(d, sym.st_name), x->name) == 0 && sym.st_shndx != SHN_UNDEF) {
+                        unsigned type = ELF64_ST_TYPE(sym.st_info);
+                        bool hidden;
+                        const char *version = symbol_version(d, index, &hidden);
+                        uint64_t value = (sym.st_shndx == SHN_ABS ? 0 : d->base) + sym.st_value;
+
+                        if (type == STT_GNU_IFUNC || type == STT_TLS)
+                                return 0;
+                        if (x->version[0] ? strcmp(version, x->version) == 0 : !hidden)
+                                return value;
+                        if (x->version[0] && !version[0])
+                                fallback = value; /* an image without versions satisfies any */
+                }
+                if (hash & 1)
+                        break;
+        }
+        return fallback;
+}
+
+int imports_resolve(Session *s, const Patch *p, uint64_t image_base, uint64_t **out, Error *e) {
+        _cleanup_(freep) uint64_t *values = calloc(p->n_imports + 1, sizeof(*values));
+        size_t open = p->n_imports, first = 0;
+
+        if (!values)
+                return error_errno(e, -ENOMEM, "imports");
+        for (size_t i = 0; i < s->n_loaded; i++)
+                if (s->loaded[i].base == image_base)
+                        first = i;
+        /* Slots first, of the image itself and then of the others; then definitions. */
+        for (unsigned round = 0; round < 2 && open; round++)
+                for (size_t k = 0; k < s->n_loaded && open; k++) {
+                        const Loaded *l = &s->loaded[k == 0 ? first : k <= first ? k - 1 : k];
+                        _cleanup_(dyn_free) Dyn d = { 0 };
+
+                        if (dyn_read(s->pid, l, &d) < 0)
+                                continue;
+                        for (size_t i = 0; i < p->n_imports; i++) {
+                                if (values[i])
+                                        continue;
+                                values[i] = round == 0 ? bound_in(&d, &p->imports[i]) : defined_in(&d, &p->imports[i]);
+                                open -= values[i] != 0;
+                        }
+                }
+        for (size_t i = 0; i < p->n_imports; i++)
+                if (!values[i] && !p->imports[i].weak)
+                        return refuse(s->res, REFUSAL_CODE_IMPORT_UNRESOLVED, p->imports[i].name, "%s%s",
+                                      p->imports[i].version[0] ? "version " : "", p->imports[i].version);
+        *out = TAKE_PTR(values);
+        return 0;
+}

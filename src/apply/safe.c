@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/safe.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "proc/maps.h"
+#include "proc/unwind.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+
+enum {
+        SCAN_MAX = 1 << 20,      /* bytes of one stack; a longer one has to be unwound */
+        SCAN_TOTAL = 128 << 20,
+        STACKS_PER_THREAD = 4,
+        BATCH = 512,
+};
+
+void safe_set_add(SafeSet *s, SafeRange r) {
+        if (r.start >= r.end)
+                return;
+        if (s->n == s->room) {
+                s->room = s->room ? s->room * 2 : 64;
+                s->ranges = vec_grow(s->ranges, s->room, sizeof(*s->ranges));
+        }
+        s->ranges[s->n++] = r;
+}
+
+static int by_start(const void *a, const void *b) {
+        uint64_t x = ((const SafeRange *)a)->start, y = ((const SafeRange *)b)->start;
+
+        return (x > y) - (x < y);
+}
+
+void safe_set_sort(SafeSet *s) {
+        uint64_t reach = 0;
+
+        if (s->n)
+                qsort(s->ranges, s->n, sizeof(*s->ranges), by_start);
+        free(s->reach);
+        s->reach = vec_grow(NULL, s->n + 1, sizeof(*s->reach));
+        s->lo = s->n ? s->ranges[0].start : 0;
+        for (size_t i = 0; i < s->n; i++)
+                s->reach[i] = reach = MAX(reach, s->ranges[i].end);
+        s->hi = reach;
+}
+
+void safe_set_free(SafeSet *s) {
+        free(s->ranges);
+        free(s->reach);
+        *s = (SafeSet){ 0 };
+}
+
+/* Calls for every range that holds `addr`: with `end` inclusive when `returning`. */
+static const SafeRange *find(const SafeSet *s, uint64_t addr, bool returning) {
+        size_t lo = 0, hi = s->n;
+
+        if (addr < s->lo || addr > s->hi)
+                return NULL;
+        while (lo < hi) { /* first range that starts above addr */
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (s->ranges[mid].start > addr)
+                        hi = mid;
+                else
+                        lo = mid + 1;
+        }
+        while (lo-- > 0 && s->reach[lo] >= addr) {
+                const SafeRange *r = &s->ranges[lo];
+
+                if (returning ? (addr > r->start && (addr < r->end || (addr == r->end && r->ends_in_call)))
+                              : (addr < r->end && addr != r->entry))
+                        return r;
+        }
+        return NULL;
+}
+
+const SafeRange *safe_running(const SafeSet *s, uint64_t pc) {
+        return find(s, pc, false);
+}
+
+const SafeRange *safe_returning(const SafeSet *s, uint64_t addr) {
+        return find(s, addr, true);
+}
+
+/* PROCMAP_QUERY (Linux 6.11): the mapping at one address. */
+struct procmap_query_ {
+        uint64_t size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+        uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
+        uint64_t vma_name_addr, build_id_addr;
+};
+#define PROCMAP_QUERY_ _IOWR('f', 17, struct procmap_query_)
+
+struct StackReader {
+        pid_t pid;
+        int maps_fd;
+        bool no_query;
+        Maps maps; /* only without PROCMAP_QUERY: read once a stop */
+        uint8_t *bytes;
+        size_t room, used;
+        StackCopy *stacks;
+        size_t n, stacks_room;
+};
+
+StackReader *stack_reader_new(pid_t pid, Error *e) {
+        StackReader *r = calloc(1, sizeof(*r));
+        char path[64];
+
+        if (!r)
+                return NULL;
+        r->pid = pid;
+        snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+        r->maps_fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (r->maps_fd < 0) {
+                error_errno(e, -errno, "%s", path);
+                free(r);
+                return NULL;
+        }
+        r->room = 1 << 20;
+        r->bytes = vec_grow(NULL, r->room, 1);
+        memset(r->bytes, 0, r->room); /* no page faults while the threads are stopped */
+        return r;
+}
+
+StackReader *stack_reader_free(StackReader *r) {
+        if (r) {
+                close(r->maps_fd);
+                maps_free(&r->maps);
+                free(r->bytes);
+                free(r->stacks);
+                free(r);
+        }
+        return NULL;
+}
+
+/* End of the mapping that holds `addr`; 0: none. */
+static uint64_t mapping_end(StackReader *r, uint64_t addr) {
+        const Mapping *m;
+
+        if (!r->no_query) {
+                struct procmap_query_ q = { .size = sizeof(q), .query_addr = addr };
+
+                if (ioctl(r->maps_fd, PROCMAP_QUERY_, &q) == 0)
+                        return q.vma_end;
+                if (errno == ENOENT)
+                        return 0;
+                r->no_query = true;
+        }
+        if (!r->maps.n && maps_read(r->pid, &r->maps, NULL) < 0)
+                return 0;
+        m = maps_at(&r->maps, addr);
+        return m ? m->end : 0;
+}
+
+/* Plans the copy of the stack that begins at `sp`. False when there is no memory there. */
+static bool plan(StackReader *r, uint64_t sp, size_t thread) {
+        uint64_t end = mapping_end(r, sp);
+        StackCopy c = { .sp = sp, .thread = thread };
+
+        if (!end)
+                return false;
+        c.size = MIN(end - sp, SCAN_MAX);
+        c.cut = end - sp > SCAN_MAX;
+        if (r->n == r->stacks_room) {
+                r->stacks_room = r->stacks_room ? r->stacks_room * 2 : 64;
+                r->stacks = vec_grow(r->stacks, r->stacks_room, sizeof(*r->stacks));
+        }
+        c.at = r->used;
+        r->used += align_up(c.size, 8);
+        r->stacks[r->n++] = c;
+        return true;
+}
+
+/* Copies what was planned from `first` on. False when a stack cannot be read. */
+static bool fetch(StackReader *r, size_t first) {
+        if (r->used > SCAN_TOTAL)
+                return false;
+        if (r->used > r->room) {
+                r->room = r->used + r->used / 2;
+                r->bytes = vec_grow(r->bytes, r->room, 1);
+        }
+        while (first < r->n) {
+                struct iovec local[BATCH], remote[BATCH];
+                size_t n = MIN(r->n - first, BATCH), i;
+                ssize_t got;
+
+                for (i = 0; i < n; i++) {
+                        StackCopy *c = &r->stacks[first + i];
+
+                        local[i] = (struct iovec){ r->bytes + c->at, c->size };
+                        remote[i] = (struct iovec){ (void *)(uintptr_t)c->sp, c->size };
+                }
+                got = process_vm_readv(r->pid, local, n, remote, n, 0);
+                if (got <= 0)
+                        return false;
+                for (i = 0; i < n && (size_t)got >= r->stacks[first + i].size; i++)
+                        got -= (ssize_t)r->stacks[first + i].size;
+                if (i < n) {
+                        /* Memory that cannot be read is no part of a stack: it ends there. */
+                        if (!got)
+                                return false;
+                        r->stacks[first + i].size = (size_t)got;
+                        r->stacks[first + i].cut = false;
+                        i++;
+                }
+                first += i;
+        }
+        return true;
+}
+
+/* The word of a signal frame that holds the segment registers: nothing else looks like it. */
+static inline bool is_segments(uint64_t w) {
+        /* cs 0x33, gs 0, fs 0, ss 0x2b; under Xen cs and ss have 0xe000 set */
+        return (w & UINT64_C(0x1fffffffffff1fff)) == UINT64_C(0x002b000000000033);
+}
+
+typedef struct Hit {
+        bool hit, failed;
+        const SafeRange *range;
+        uint64_t pc;
+} Hit;
+
+/* Scans one copy; follows signal frames to the stacks that they interrupted. */
+static Hit scan(const SafeSet *s, StackReader *r, size_t index) {
+        StackCopy c = r->stacks[index];
+        const uint64_t lo = s->lo, span = s->hi - s->lo;
+        size_t words = c.size / 8;
+        Hit hit = { 0 };
+
+        for (size_t i = 0; i < words; i++) {
+                uint64_t w, sp;
+                const SafeRange *range;
+
+                memcpy(&w, r->bytes + c.at + i * 8, 8);
+                if (w - lo <= span) {
+                        range = safe_returning(s, w);
+                        if (range && !hit.hit)
+                                hit = (Hit){ .hit = true, .range = range, .pc = w };
+                }
+                if (!is_segments(w) || i < 3)
+                        continue;
+                /* ..., rsp, rip, eflags, segments: */
+                memcpy(&w, r->bytes + c.at + (i - 2) * 8, 8);
+                memcpy(&sp, r->bytes + c.at + (i - 3) * 8, 8);
+                range = safe_running(s, w);
+                if (range && !hit.hit)
+                        hit = (Hit){ .hit = true, .range = range, .pc = w };
+                if (sp >= c.sp && sp < c.sp + c.size)
+                        continue;
+                bool known = false;
+                size_t mine = 0;
+                for (size_t k = 0; k < r->n; k++)
+                        if (r->stacks[k].thread == c.thread) {
+                                mine++;
+                                known |= sp >= r->stacks[k].sp && sp < r->stacks[k].sp + r->stacks[k].size;
+                        }
+                if (known)
+                        continue;
+                if (mine >= STACKS_PER_THREAD)
+                        hit.failed = true;
+                else if (plan(r, sp, c.thread) && !fetch(r, r->n - 1))
+                        hit.failed = true;
+                /* no memory there: a stale frame */
+        }
+        return hit;
+}
+
+static const SafeRange *in_registers(const SafeSet *s, const struct user_regs_struct *g, uint64_t *pc) {
+        const uint64_t all[] = { g->rax, g->rbx, g->rdx, g->rsi, g->rdi, g->rbp, g->r8,  g->r9,
+                                 g->r10, g->r11, g->r12, g->r13, g->r14, g->r15, g->rcx };
+        /* A system call leaves its return address in rcx; rip has it, too. */
+        size_t n = g->rcx == g->rip ? ELEMENTSOF(all) - 1 : ELEMENTSOF(all);
+
+        for (size_t i = 0; i < n; i++) {
+                const SafeRange *r = all[i] - s->lo <= s->hi - s->lo ? safe_returning(s, all[i]) : NULL;
+
+                if (r && all[i] != r->end) {
+                        *pc = all[i];
+                        return r;
+                }
+        }
+        return NULL;
+}
+
+static int blame_on(SafeBlame *b, pid_t tid, const SafeRange *r, uint64_t pc, bool unwind) {
+        *b = (SafeBlame){ .tid = tid, .name = r ? r->name : "", .pc = pc, .unwind = unwind };
+        return SAFE_BUSY;
+}
+
+int safe_check(const SafeSet *s, const World *w, StackReader *r, struct Unwinder *unwinder, SafeBlame *blame) {
+        r->n = r->used = 0;
+        maps_free(&r->maps);
+        if (!s->n)
+                return 0;
+        for (size_t i = 0; i < w->n; i++) {
+                const StoppedThread *t = &w->threads[i];
+                const SafeRange *range;
+                uint64_t pc;
+
+                if (t->gone)
+                        continue;
+                range = safe_running(s, t->regs.rip);
+                if (range)
+                        return blame_on(blame, t->tid, range, t->regs.rip, false);
+                range = in_registers(s, &t->regs, &pc);
+                if (range)
+                        return blame_on(blame, t->tid, range, pc, false);
+                if (t->regs.rsp % 8 || !plan(r, t->regs.rsp, i))
+                        return blame_on(blame, t->tid, NULL, 0, false);
+        }
+        if (!fetch(r, 0))
+                return blame_on(blame, w->threads[0].tid, NULL, 0, false);
+        for (size_t i = 0; i < r->n; i++) {
+                const StoppedThread *t = &w->threads[r->stacks[i].thread];
+                Hit hit = scan(s, r, i);
+
+                if (hit.failed)
+                        return blame_on(blame, t->tid, hit.range, hit.pc, true);
+                if (!hit.hit && !r->stacks[i].cut)
+                        continue;
+                (void)unwinder;
+                return blame_on(blame, t->tid, hit.range, hit.pc, true);
+        }
+        return 0;
+}

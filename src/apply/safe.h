@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+#include "proc/stop.h"
+
+/*
+ * Is this a safe point? For every stopped thread: does it run in, or will it return into, code that
+ * no thread may be inside of. The answer "safe" is a proof; everything doubtful is "not now".
+ */
+
+typedef struct SafeRange {
+        uint64_t start, end; /* addresses of the process */
+        uint64_t entry;      /* arriving here is like being called: not inside; 0: none */
+        bool ends_in_call;   /* a return address may be `end` */
+        const char *name;
+} SafeRange;
+
+typedef struct SafeSet {
+        SafeRange *ranges; /* sorted by start after safe_set_sort; they may overlap */
+        size_t n, room;
+        uint64_t lo, hi;
+        uint64_t *reach; /* highest end of ranges[0..i] */
+} SafeSet;
+
+void safe_set_add(SafeSet *s, SafeRange r);
+void safe_set_sort(SafeSet *s);
+void safe_set_free(SafeSet *s);
+/* The range that the thread would be in with its instruction pointer at `pc`; NULL: none. */
+const SafeRange *safe_running(const SafeSet *s, uint64_t pc);
+/* The range that a return to `addr` would lead into; NULL: none. */
+const SafeRange *safe_returning(const SafeSet *s, uint64_t addr);
+
+typedef struct SafeBlame {
+        pid_t tid;
+        const char *name; /* of the range */
+        uint64_t pc;      /* that was found; 0: the stack could not be read */
+        bool unwind;      /* a word that may be stale, and the stack could not be unwound to tell */
+} SafeBlame;
+
+/* Room for copies of stacks, kept from one try to the next. */
+typedef struct StackReader StackReader;
+struct Unwinder;
+StackReader *stack_reader_new(pid_t pid, Error *e);
+StackReader *stack_reader_free(StackReader *r);
+
+enum { SAFE_BUSY = 1 };
+/* 0: safe; SAFE_BUSY: not now, see *blame. `unwinder` may be NULL. */
+int safe_check(const SafeSet *s, const World *w, StackReader *r, struct Unwinder *unwinder, SafeBlame *blame);

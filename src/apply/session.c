@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/session.h"
+#include "base/macro.h"
+#include "proc/mem.h"
+#include "proc/task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+enum { REMOTE_USEC = 20000, REMOTE_TRIES = 64 };
+
+int session_read(Session *s, Error *e) {
+        int r;
+
+        free(s->loaded);
+        s->loaded = NULL;
+        headers_free(&s->headers, s->n_headers);
+        s->n_headers = 0;
+        maps_free(&s->maps);
+        r = maps_read(s->pid, &s->maps, e);
+        if (r == 0)
+                r = loaded_list(s->pid, &s->maps, &s->loaded, &s->n_loaded, e);
+        if (r == 0)
+                r = header_find(s->pid, &s->maps, &s->headers, &s->n_headers, e);
+        return r;
+}
+
+static bool is_32bit(pid_t pid) {
+        char path[64];
+        _cleanup_(closep) int fd = -1;
+
+        snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        return fd >= 0 && elf_head_is_32bit(fd);
+}
+
+/* One engine at a time: a lock on the process's mem file, which only those can open that may trace it. */
+static int lock_process(Session *s) {
+        uint64_t limit = now_usec() + (s->options && s->options->deadline_usec ? s->options->deadline_usec : 5000000);
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/mem", s->pid);
+        s->lock = open(path, O_RDONLY | O_CLOEXEC);
+        if (s->lock < 0)
+                return errno == ENOENT || errno == ESRCH
+                               ? refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", s->pid)
+                               : refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "cannot open its memory");
+        while (flock(s->lock, LOCK_EX | LOCK_NB) < 0) {
+                if (now_usec() >= limit)
+                        return refuse(s->res, REFUSAL_CODE_PROCESS_TRACED, "", "another staunch works on it");
+                usleep(1000);
+        }
+        return 0;
+}
+
+int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCache *cache, EngineResult *res,
+                 Error *e) {
+        TaskStatus status;
+        int r;
+
+        *s = (Session){ .pid = pid, .options = options, .cache = cache, .res = res, .lock = -1 };
+        r = task_status(pid, 0, &status, e);
+        if (r == -ESRCH || (r == 0 && status.tgid != pid))
+                return refuse(res, REFUSAL_CODE_PROCESS_GONE, "", "no process %d", pid);
+        if (r < 0)
+                return r;
+        if (status.state == 'X' || (status.state == 'Z' && status.threads <= 1))
+                return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm, "process %d has ended", pid);
+        if (status.kernel && status.state != 'Z')
+                return refuse(res, REFUSAL_CODE_IMAGE_NOT_MAPPED, status.comm, "a kernel thread");
+        if (status.tracer)
+                return refuse(res, REFUSAL_CODE_PROCESS_TRACED, status.comm, "by process %d", status.tracer);
+        if (is_32bit(pid))
+                return refuse(res, REFUSAL_CODE_PROCESS_32BIT, status.comm, "process %d", pid);
+        r = lock_process(s);
+        if (r)
+                return r;
+        r = session_read(s, e);
+        if (r == -EACCES || r == -EPERM)
+                return refuse(res, REFUSAL_CODE_PROCESS_PERMISSION, status.comm, "cannot read its mappings");
+        if (r == -ESRCH)
+                return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm, "process %d has ended", pid);
+        if (r < 0)
+                return r;
+        return session_repair(s, e);
+}
+
+void session_close(Session *s) {
+        free(s->loaded);
+        headers_free(&s->headers, s->n_headers);
+        maps_free(&s->maps);
+        if (s->lock >= 0)
+                close(s->lock);
+        *s = (Session){ .lock = -1 };
+}
+
+int session_remote(Session *s, Remote *out, Error *e) {
+        _cleanup_(freep) pid_t *tids = NULL;
+        size_t n;
+        int r, worst = REMOTE_BUSY;
+
+        if (!s->gate)
+                s->gate = stage_gate(s->pid, &s->maps);
+        if (!s->gate)
+                return refuse(s->res, REFUSAL_CODE_IMAGE_UNUSUAL, "", "the process has no system call instruction");
+        for (unsigned tries = 0; tries < REMOTE_TRIES; tries++) {
+                free(TAKE_PTR(tids));
+                r = task_threads(s->pid, &tids, &n);
+                if (r < 0)
+                        return refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d", s->pid);
+                for (size_t i = 0; i < n && i < 8; i++) { /* the leader is the first */
+                        r = remote_open(s->pid, tids[(i + tries / 4) % n], s->gate, REMOTE_USEC, out, e);
+                        if (r <= 0)
+                                return r;
+                        worst = r;
+                        if (r != REMOTE_BUSY)
+                                break;
+                }
+                if (worst != REMOTE_BUSY)
+                        break;
+                usleep(1000);
+        }
+        if (worst == REMOTE_TRACED)
+                return refuse(s->res, REFUSAL_CODE_PROCESS_TRACED, "", "process %d", s->pid);
+        if (worst == REMOTE_SECCOMP)
+                return refuse(s->res, REFUSAL_CODE_PROCESS_SECCOMP, "", "process %d", s->pid);
+        if (worst == REMOTE_PERMISSION)
+                return refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "process %d", s->pid);
+        return refuse(s->res, REFUSAL_CODE_PROCESS_STOP, "", "no thread could be stopped");
+}
+
+bool header_is_current(const Session *s, const Header *h) {
+        for (size_t i = 0; i < s->n_loaded; i++)
+                if (s->loaded[i].base == h->image_base &&
+                    build_id_equal(&s->loaded[i].head.build_id, &h->old_id))
+                        return true;
+        return false;
+}
+
+const char *header_site_name(const Header *h, size_t i) {
+        return i < h->n_sites ? h->strings + h->sites[i].name : "";
+}
+
+void add_site_bytes(const Header *h, SafeSet *set) {
+        for (size_t i = 0; i < h->n_sites; i++) {
+                const HeaderSite *x = &h->sites[i];
+
+                safe_set_add(set, (SafeRange){ .start = h->image_base + x->patch_addr,
+                                               .end = h->image_base + x->patch_addr + x->n,
+                                               .entry = h->image_base + x->old_addr,
+                                               .name = header_site_name(h, i) });
+        }
+}
+
+static int site_by_new(const void *a, const void *b) {
+        uint64_t x = (*(const HeaderSite *const *)a)->new_addr, y = (*(const HeaderSite *const *)b)->new_addr;
+
+        return (x > y) - (x < y);
+}
+
+void add_shadow_ranges(const Session *s, const Header *h, SafeSet *set) {
+        _cleanup_(freep) const HeaderSite **by_new = calloc(h->n_sites + 1, sizeof(*by_new));
+
+        for (size_t i = 0; by_new && i < h->n_sites; i++)
+                by_new[i] = &h->sites[i];
+        if (by_new)
+                qsort(by_new, h->n_sites, sizeof(*by_new), site_by_new);
+        for (size_t i = 0; i < h->n_code; i++) {
+                uint64_t start = h->shadow_base + h->code[i].addr, end = start + h->code[i].size;
+                HeaderSite key = { .new_addr = h->code[i].addr };
+                const HeaderSite *pkey = &key, **found = NULL;
+
+                if (by_new)
+                        found = bsearch(&pkey, by_new, h->n_sites, sizeof(*by_new), site_by_new);
+                safe_set_add(set, (SafeRange){ .start = start, .end = end,
+                                               .ends_in_call = range_ends_in_call(s->pid, start, end),
+                                               .name = found ? h->strings + (*found)->name : "new code" });
+        }
+        add_site_bytes(h, set);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/stage.h"
+#include "apply/switch.h"
+#include "proc/loaded.h"
+
+/* Work on one process, inside the guardian. */
+
+typedef struct ShadowCache { /* shadows made so far in this run: shared by processes */
+        Shadow **items;
+        size_t n, room;
+} ShadowCache;
+
+typedef struct Session {
+        pid_t pid;
+        const EngineOptions *options;
+        ShadowCache *cache;
+        EngineResult *res;
+        Maps maps;
+        Loaded *loaded;
+        size_t n_loaded;
+        Header *headers;
+        size_t n_headers;
+        uint64_t gate;
+        int lock; /* one engine at a time works on a process */
+} Session;
+
+/* Reads what there is to know of the process, and finishes or undoes an interrupted switch that it
+ * finds. ENGINE_REFUSED when the process cannot be worked on. */
+int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCache *cache, EngineResult *res,
+                 Error *e);
+void session_close(Session *s);
+/* Reads maps, images and headers anew. */
+int session_read(Session *s, Error *e);
+
+/* Opens a thread of the process for system calls. ENGINE_REFUSED when none can be had. */
+int session_remote(Session *s, Remote *out, Error *e);
+
+int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e);
+int session_revert(Session *s, const uint8_t *digest, Error *e);
+int session_repair(Session *s, Error *e);
+
+/* The image that the header speaks of is still there. */
+bool header_is_current(const Session *s, const Header *h);
+/* Adds the carried functions of a shadow, and the bytes of its sites, as places where no thread may be. */
+void add_shadow_ranges(const Session *s, const Header *h, SafeSet *set);
+void add_site_bytes(const Header *h, SafeSet *set);
+const char *header_site_name(const Header *h, size_t i);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/switch.h"
+#include "apply/fault.h"
+#include "base/macro.h"
+#include "proc/mem.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+        DEADLINE_USEC = 5000000,
+        BACKOFF_USEC = 1000,
+        BACKOFF_MAX_USEC = 100000,
+        STOP_USEC = 30000, /* a thread that has not stopped by then is not going to soon */
+};
+
+int refuse(EngineResult *res, RefusalCode code, const char *subject, const char *format, ...) {
+        va_list ap;
+
+        res->refusal = code;
+        snprintf(res->subject, sizeof(res->subject), "%s", subject);
+        va_start(ap, format);
+        vsnprintf(res->detail, sizeof(res->detail), format, ap);
+        va_end(ap);
+        return ENGINE_REFUSED;
+}
+
+bool range_ends_in_call(pid_t pid, uint64_t start, uint64_t end) {
+        uint8_t b[7] = { 0 };
+        size_t n = MIN(end - start, sizeof(b));
+
+        if (mem_read(pid, end - n, b + sizeof(b) - n, n) < 0)
+                return true;
+        if (b[2] == 0xe8) /* call rel32 */
+                return true;
+        for (size_t i = 0; i < 6; i++) /* call r/m: ff /2 */
+                if (b[i] == 0xff && (b[i + 1] & 0x38) == 0x10)
+                        return true;
+        return false;
+}
+
+void switch_free(Switch *s) {
+        edits_free(&s->edits);
+        safe_set_free(&s->safe);
+        free(s->marks);
+        if (s->mem_fd >= 0)
+                close(s->mem_fd);
+}
+
+static int write_mark(const Switch *s, const Mark *m, PatchState state, HeaderOp op, uint64_t txn) {
+        Header h = m->from;
+        uint8_t bytes[HEADER_STATE_BYTES];
+
+        h.state = state;
+        h.op = op;
+        h.txn = txn;
+        h.self = m->at;
+        header_encode_state(&h, bytes);
+        return mem_write(s->mem_fd, m->at + HEADER_STATE_AT, bytes, sizeof(bytes));
+}
+
+/* The headers are as we know them, in the memory that the process has now and that mem_fd writes. */
+static bool same_memory(const Switch *s) {
+        for (size_t i = 0; i < s->n_marks; i++) {
+                uint8_t want[HEADER_STATE_BYTES], have[HEADER_STATE_BYTES], ours[HEADER_STATE_BYTES];
+                uint64_t at = s->marks[i].at + HEADER_STATE_AT;
+
+                header_encode_state(&s->marks[i].from, want);
+                if (mem_read(s->pid, at, have, sizeof(have)) < 0 || memcmp(want, have, sizeof(want)) != 0 ||
+                    mem_read_fd(s->mem_fd, at, ours, sizeof(ours)) < 0 || memcmp(want, ours, sizeof(want)) != 0)
+                        return false;
+        }
+        return true;
+}
+
+/* All threads are stopped at a safe point. The journal first, then the code, then the journal. */
+static int commit(Switch *s, EngineResult *res, Error *e) {
+        size_t journalled = 0, marked = 0;
+        uint32_t owner;
+        uint64_t addr;
+        int r;
+
+        if (!same_memory(s))
+                return refuse(res, REFUSAL_CODE_PROCESS_GONE, "", "the process replaced its memory (exec)");
+        r = edits_check(&s->edits, s->pid, &owner, &addr, e);
+        if (r == EDIT_DIFFERS)
+                return refuse(res, REFUSAL_CODE_IMAGE_MODIFIED, s->owner_name(s, owner), "at 0x%llx",
+                              (unsigned long long)addr);
+        if (r == 0)
+                r = fault("switch-checked", e);
+        for (; r == 0 && journalled < s->n_marks; journalled++) {
+                const Mark *m = &s->marks[journalled];
+
+                r = write_mark(s, m, PATCH_STATE_SWITCHING, m->op, s->txn);
+                if (r < 0)
+                        error_errno(e, r, "write the journal");
+                else
+                        r = fault("switch-journal", e);
+        }
+        if (r == 0)
+                r = edits_write(&s->edits, s->mem_fd, e);
+        if (r == 0)
+                r = fault("switch-written", e);
+        for (; r == 0 && marked < s->n_marks; marked++) {
+                const Mark *m = &s->marks[marked];
+
+                r = write_mark(s, m, m->to, OP_NONE, s->txn);
+                if (r < 0)
+                        error_errno(e, r, "write the journal");
+                else
+                        r = fault("switch-header", e);
+        }
+        if (r == 0)
+                r = fault("switch-marked", e);
+        if (r < 0) { /* backwards */
+                while (marked-- > 0)
+                        write_mark(s, &s->marks[marked], PATCH_STATE_SWITCHING, s->marks[marked].op, s->txn);
+                edits_undo(&s->edits, s->mem_fd);
+                for (size_t i = 0; i < journalled; i++)
+                        write_mark(s, &s->marks[i], s->marks[i].from.state, s->marks[i].from.op,
+                                   s->marks[i].from.txn);
+        }
+        return r;
+}
+
+static int give_up(const World *w, int stop, const SafeBlame *b, EngineResult *res) {
+        char subject[128];
+
+        if (stop)
+                return w->stuck ? (snprintf(subject, sizeof(subject), "thread %d", w->stuck),
+                                   refuse(res, REFUSAL_CODE_PROCESS_STOP, subject, "did not stop"))
+                                : refuse(res, REFUSAL_CODE_PROCESS_STOP, "",
+                                         "processes that share its memory kept appearing");
+        snprintf(subject, sizeof(subject), "%s", b->name && b->name[0] ? b->name : "stack");
+        if (b->unwind)
+                return refuse(res, REFUSAL_CODE_UNWIND_FAILED, subject,
+                              "thread %d: 0x%llx on its stack may be a return address", b->tid,
+                              (unsigned long long)b->pc);
+        if (!b->pc)
+                return refuse(res, REFUSAL_CODE_UNWIND_FAILED, subject, "thread %d: its stack cannot be read",
+                              b->tid);
+        return refuse(res, REFUSAL_CODE_PROCESS_BUSY, subject, "thread %d is at 0x%llx", b->tid,
+                      (unsigned long long)b->pc);
+}
+
+static void sleep_usec(uint64_t usec) {
+        struct timespec ts = { (time_t)(usec / 1000000), (long)(usec % 1000000) * 1000 };
+
+        nanosleep(&ts, NULL);
+}
+
+int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error *e) {
+        uint64_t limit = now_usec() + (options && options->deadline_usec ? options->deadline_usec : DEADLINE_USEC);
+        uint64_t backoff = options && options->retry_usec ? options->retry_usec : BACKOFF_USEC;
+        StackReader *reader = stack_reader_new(s->pid, e);
+        SafeBlame blame = { 0 };
+        World w = { 0 };
+        bool ready;
+        int r, stop;
+
+        if (!reader)
+                return -ESRCH;
+        edits_prepare(&s->edits);
+        safe_set_sort(&s->safe);
+        r = world_init(&w, s->pid, e);
+        while (r == 0) {
+                res->attempts++;
+                stop = world_stop(&w, STOP_USEC, e);
+                if (stop == WORLD_TRACED || stop == WORLD_PERMISSION) {
+                        r = refuse(res, stop == WORLD_TRACED ? REFUSAL_CODE_PROCESS_TRACED
+                                                             : REFUSAL_CODE_PROCESS_PERMISSION,
+                                   "", "thread %d", w.stuck);
+                        break;
+                }
+                if (stop < 0) {
+                        r = stop;
+                        break;
+                }
+                ready = false;
+                if (stop == 0) {
+                        res->threads = (uint32_t)w.n;
+                        r = fault("stopped", e);
+                        ready = r == 0 && safe_check(&s->safe, &w, reader, NULL, &blame) == 0;
+                        if (ready)
+                                r = commit(s, res, e);
+                        world_resume(&w);
+                }
+                res->pause_usec = now_usec() - w.begin_usec;
+                res->pause_total_usec += res->pause_usec;
+                if (ready || r)
+                        break;
+                if (now_usec() >= limit) {
+                        r = give_up(&w, stop, &blame, res);
+                        break;
+                }
+                sleep_usec(MIN(backoff, limit - now_usec() + 1));
+                backoff = MIN(backoff * 2, BACKOFF_MAX_USEC);
+                if (stop && !w.stuck) { /* new sharers: look again */
+                        world_free(&w);
+                        r = world_init(&w, s->pid, e);
+                }
+        }
+        world_free(&w);
+        stack_reader_free(reader);
+        if (r == 0)
+                fault("resumed", NULL); /* it is done: an error here changes nothing */
+        return r;
+}

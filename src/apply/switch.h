@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/edit.h"
+#include "apply/header.h"
+#include "apply/safe.h"
+
+/* The stop, the safe point and the switch: common to apply, revert, replace and repair. */
+
+typedef struct Mark { /* a header whose state changes with the switch */
+        uint64_t at;  /* its address */
+        Header from;  /* state, op, txn, self: as they are now */
+        HeaderOp op;  /* while it happens */
+        PatchState to;
+} Mark;
+
+typedef struct Switch {
+        pid_t pid;
+        int mem_fd;
+        Edits edits;
+        SafeSet safe;
+        Mark *marks;
+        size_t n_marks;
+        uint64_t txn;
+        const char *(*owner_name)(const struct Switch *s, uint32_t owner);
+        const void *owners;
+} Switch;
+
+/* Tries until it is done or the deadline (now_usec) has passed. 0; ENGINE_REFUSED with the reason in
+ * *res; negative errno, with nothing changed. The counters of *res are kept in every case. */
+int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error *e);
+void switch_free(Switch *s);
+
+/* Sets the reason and returns ENGINE_REFUSED. */
+int refuse(EngineResult *res, RefusalCode code, const char *subject, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
+
+/* Bytes at `addr`..`end` of the process that a return address could follow: the range ends in a call. */
+bool range_ends_in_call(pid_t pid, uint64_t start, uint64_t end);

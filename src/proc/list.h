@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The processes of this machine (of this pid namespace), for programs that choose among them. */
+
+typedef struct Process {
+        pid_t pid;
+        char comm[32];
+        uint64_t start_time;  /* clock ticks after boot: with pid, an identity */
+        uint64_t mount_ns;    /* inode of the namespace; 0 when it cannot be read */
+        char unit[128];       /* systemd unit of its cgroup: "nginx.service"; "" when none */
+        bool kernel;          /* a kernel thread */
+        bool zombie;
+} Process;
+
+typedef struct ProcessList {
+        Process *items; /* sorted by pid */
+        size_t n;
+} ProcessList;
+
+/* All processes; those that end meanwhile are left out. */
+int process_list(ProcessList *out, Error *e);
+void process_list_free(ProcessList *l);
+/* One process. -ESRCH when there is none. */
+int process_read(pid_t pid, Process *out, Error *e);
+/* The innermost systemd unit (service, scope, socket, ...) that a /proc/PID/cgroup text names. */
+void process_unit(const char *cgroup, char *out, size_t size);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The memory of another process. Addresses are the other process's. All return 0 or negative errno. */
+
+/* Reads exactly `size` bytes; -EFAULT when a part is not readable. */
+int mem_read(pid_t pid, uint64_t addr, void *to, size_t size);
+/* Reads up to `size` bytes, as far as memory is readable without a gap; the count, 0 for none. */
+size_t mem_read_some(pid_t pid, uint64_t addr, void *to, size_t size);
+
+/* /proc/PID/mem, read and write; holds on to the memory it was opened on. */
+int mem_open(pid_t pid);
+/* Writes also where the process itself may not (its text): the page becomes a private copy. */
+int mem_write(int mem_fd, uint64_t addr, const void *from, size_t size);
+int mem_read_fd(int mem_fd, uint64_t addr, void *to, size_t size);

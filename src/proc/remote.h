@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+/*
+ * System calls made by a thread of another process on our behalf, through a `syscall` instruction
+ * that it has already. The thread's signals are blocked for the time, its registers are put back at
+ * the end, and a system call it was interrupted in is restarted by the kernel.
+ */
+typedef struct Remote {
+        pid_t pid, tid;
+        struct user_regs_struct saved;
+        uint64_t mask;
+        uint64_t gate; /* address of a `syscall` instruction */
+        bool called;   /* no longer in the stop of the beginning */
+} Remote;
+
+/* Positive outcomes of remote_open: */
+enum {
+        REMOTE_BUSY = 1,    /* the thread did not stop in time, or must not be used right now; another may do */
+        REMOTE_TRACED,      /* somebody else traces it */
+        REMOTE_SECCOMP,     /* its filter cannot be suspended */
+        REMOTE_PERMISSION,
+};
+/* Seizes and stops the thread. Waits at most `wait_usec`. */
+int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e);
+/* *result is what the kernel returned: a value, or a negative errno. -ESRCH when the thread is gone. */
+int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result);
+/* Puts everything back and lets go. */
+void remote_close(Remote *r);
+
+/*
+ * Waiting for traced threads, shared by remote.c and stop.c.
+ */
+struct user_regs_struct;
+/* When a stop made a call return EINTR although no signal was delivered, lets the kernel restart it.
+ * True when `regs` changed. */
+bool restart_after_stop(struct user_regs_struct *regs);
+/* A SIGALRM comes after `usec` and again every 2 ms until disarmed, so that waitpid() returns. */
+void wait_bound_arm(uint64_t usec);
+void wait_bound_disarm(void);
+bool wait_bound_passed(void);

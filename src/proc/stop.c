@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/stop.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "proc/remote.h"
+#include "proc/task.h"
+
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_NEW_TASKS = 256 };
+
+uint64_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* 1: the two share their memory; 0: not; negative errno. */
+static int shares_memory(pid_t a, pid_t b) {
+        long r = syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+        TaskStat x, y;
+
+        if (r >= 0)
+                return r == 0;
+        if (errno == ESRCH)
+                return 0;
+        if (errno != EPERM && errno != EACCES)
+                return -errno;
+        /* Not ours to look at. Sharers are of one size; something else rarely is. */
+        if (task_stat(a, &x) < 0 || task_stat(b, &y) < 0 || x.vsize != y.vsize)
+                return 0;
+        return -EPERM;
+}
+
+int world_init(World *w, pid_t pid, Error *e) {
+        _cleanup_(freep) pid_t *all = NULL;
+        VEC(pid_t) v = { 0 };
+        pid_t newest = task_newest();
+        size_t n;
+        int r;
+
+        if (newest < 0)
+                return error_errno(e, newest, "/proc/loadavg");
+        r = task_processes(&all, &n);
+        if (r < 0)
+                return error_errno(e, r, "/proc");
+        vec_push(&v, pid);
+        for (size_t i = 0; i < n; i++) {
+                if (all[i] == pid || all[i] == getpid())
+                        continue;
+                r = shares_memory(pid, all[i]);
+                if (r < 0) {
+                        vec_free(&v);
+                        return error_errno(e, r, "process %d: does it share the memory of %d", all[i], pid);
+                }
+                if (r)
+                        vec_push(&v, all[i]);
+        }
+        *w = (World){ .pids = v.items, .n_pids = v.n, .newest = newest };
+        return 0;
+}
+
+void world_free(World *w) {
+        free(w->pids);
+        free(w->threads);
+        *w = (World){ 0 };
+}
+
+static StoppedThread *find_thread(World *w, pid_t tid) {
+        for (size_t i = 0; i < w->n; i++)
+                if (w->threads[i].tid == tid)
+                        return &w->threads[i];
+        return NULL;
+}
+
+/* 0, or positive as world_stop. */
+static int seize(World *w, pid_t pid, pid_t tid) {
+        StoppedThread t = { .pid = pid, .tid = tid };
+        TaskStatus status;
+
+        if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0) {
+                if (errno == ESRCH)
+                        return 0; /* ended */
+                if (task_status(pid, tid, &status, NULL) < 0 || strchr("ZX", status.state))
+                        return 0; /* a leader that has ended before the others stays as a zombie */
+                if (status.tracer == getpid())
+                        goto add; /* still ours: it did not stop the last time */
+                w->stuck = tid;
+                return status.tracer ? WORLD_TRACED : WORLD_PERMISSION;
+        }
+add:
+        if (w->n == w->room) {
+                w->room = w->room ? w->room * 2 : 64;
+                w->threads = vec_grow(w->threads, w->room, sizeof(*w->threads));
+        }
+        w->threads[w->n++] = t;
+        return 0;
+}
+
+/* Seizes all threads that are not yet; the count of new ones in *fresh. */
+static int seize_all(World *w, size_t *fresh) {
+        size_t before = w->n;
+
+        for (size_t i = 0; i < w->n_pids; i++) {
+                _cleanup_(freep) pid_t *tids = NULL;
+                size_t n;
+                int r = task_threads(w->pids[i], &tids, &n);
+
+                if (r < 0)
+                        continue;
+                for (size_t k = 0; k < n; k++) {
+                        if (before && find_thread(w, tids[k]))
+                                continue;
+                        r = seize(w, w->pids[i], tids[k]);
+                        if (r)
+                                return r;
+                }
+        }
+        *fresh = w->n - before;
+        return 0;
+}
+
+/* 0 when the thread is stopped or gone; WORLD_AGAIN when the time is over. */
+static int await(World *w, StoppedThread *t) {
+        int status;
+
+        while (!t->stopped && !t->gone) {
+                pid_t p = waitpid(t->tid, &status, __WALL);
+
+                if (p < 0 && errno == EINTR) {
+                        if (!wait_bound_passed())
+                                continue;
+                        w->stuck = t->tid;
+                        return WORLD_AGAIN;
+                }
+                if (p < 0 || !WIFSTOPPED(status)) {
+                        t->gone = true;
+                        break;
+                }
+                t->stopped = true;
+                t->signal = status >> 16 ? 0 : WSTOPSIG(status);
+        }
+        if (!t->gone && ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs) < 0)
+                t->gone = true; /* killed while stopped */
+        return 0;
+}
+
+/* The threads that the kernel counts, zombies among them, in all processes. */
+static size_t count_threads(const World *w) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < w->n_pids; i++) {
+                TaskStat s;
+
+                if (task_stat(w->pids[i], &s) == 0)
+                        n += s.threads;
+        }
+        return n;
+}
+
+/* Did a process that shares the memory appear after world_init? Its maker is stopped now. */
+static bool new_sharer(const World *w) {
+        pid_t newest = task_newest();
+        pid_t pid = w->newest;
+
+        if (newest < 0 || newest < pid || newest - pid > MAX_NEW_TASKS)
+                return newest != pid;
+        while (++pid <= newest)
+                if (syscall(SYS_kcmp, w->pids[0], pid, KCMP_VM, 0, 0) == 0) {
+                        bool ours = false;
+
+                        for (size_t i = 0; i < w->n; i++)
+                                ours |= w->threads[i].tid == pid;
+                        if (!ours)
+                                return true;
+                }
+        return false;
+}
+
+int world_stop(World *w, uint64_t bound_usec, Error *e) {
+        size_t fresh, done = 0, live = 0;
+        int r;
+
+        w->n = 0;
+        w->stuck = 0;
+        wait_bound_arm(bound_usec);
+        r = seize_all(w, &fresh);
+        w->begin_usec = now_usec();
+        while (r == 0) {
+                for (size_t i = done; i < w->n; i++)
+                        if (ptrace(PTRACE_INTERRUPT, w->threads[i].tid, 0, 0) < 0)
+                                w->threads[i].gone = true;
+                for (size_t i = done; i < w->n && r == 0; i++)
+                        r = await(w, &w->threads[i]);
+                if (r)
+                        break;
+                done = w->n;
+                live = 0;
+                for (size_t i = 0; i < w->n; i++)
+                        live += !w->threads[i].gone;
+                if (live == count_threads(w))
+                        break;
+                r = seize_all(w, &fresh);
+                if (r || !fresh)
+                        break; /* the rest are zombies, or ended */
+        }
+        wait_bound_disarm();
+        if (r == 0 && live == 0)
+                r = error_set(e, -ESRCH, "process %d ended", w->pids[0]);
+        if (r == 0 && new_sharer(w)) {
+                w->stuck = 0;
+                r = WORLD_AGAIN;
+        }
+        if (r)
+                world_resume(w);
+        return r;
+}
+
+/* A thread that was asked to stop and did not: let it go as soon as it does. */
+static void release_late(StoppedThread *t) {
+        int status;
+        pid_t p = waitpid(t->tid, &status, __WALL);
+
+        if (p == t->tid && WIFSTOPPED(status)) {
+                struct user_regs_struct regs;
+
+                if (ptrace(PTRACE_GETREGS, t->tid, 0, &regs) == 0 && restart_after_stop(&regs))
+                        ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
+                ptrace(PTRACE_DETACH, t->tid, 0, status >> 16 ? 0 : (void *)(intptr_t)WSTOPSIG(status));
+                t->gone = true;
+        } else if (p == t->tid || (p < 0 && errno == ECHILD)) {
+                t->gone = true;
+        }
+}
+
+void world_resume(World *w) {
+        bool late = false;
+
+        for (size_t i = 0; i < w->n; i++) {
+                StoppedThread *t = &w->threads[i];
+
+                if (t->gone)
+                        continue;
+                if (!t->stopped) {
+                        late = true;
+                        continue;
+                }
+                if (restart_after_stop(&t->regs))
+                        ptrace(PTRACE_SETREGS, t->tid, 0, &t->regs);
+                if (ptrace(PTRACE_DETACH, t->tid, 0, (void *)(intptr_t)t->signal) == 0)
+                        t->gone = true;
+        }
+        /* The others were interrupted, and stop when the kernel lets them: wait for that. Only one in
+         * an uninterruptible sleep takes longer than a moment. */
+        for (unsigned tries = 0; late && tries < 50; tries++) {
+                late = false;
+                wait_bound_arm(2000);
+                for (size_t i = 0; i < w->n; i++)
+                        if (!w->threads[i].gone) {
+                                release_late(&w->threads[i]);
+                                late |= !w->threads[i].gone;
+                        }
+                wait_bound_disarm();
+        }
+        w->late = late;
+}

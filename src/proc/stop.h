@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+/* Stopping every thread of every process that shares one memory, and letting them go. */
+
+typedef struct StoppedThread {
+        pid_t pid, tid;
+        int signal;   /* to be delivered when it goes on; 0: none */
+        bool stopped; /* false: seized, not stopped yet */
+        bool gone;
+        struct user_regs_struct regs;
+} StoppedThread;
+
+typedef struct World {
+        pid_t *pids; /* processes that share the memory; pids[0] is the one that was asked for */
+        size_t n_pids;
+        pid_t newest; /* id of the newest task when they were listed */
+        StoppedThread *threads;
+        size_t n, room;
+        uint64_t begin_usec; /* when the first was interrupted */
+        bool late;           /* a thread is still seized: it stops as soon as the kernel lets it, and is let go when we exit */
+        pid_t stuck;         /* the thread for which the last world_stop gave up */
+} World;
+
+/* Positive outcomes: */
+enum {
+        WORLD_AGAIN = 1,  /* not now: a thread did not stop in time or a new sharer appeared; nothing is stopped */
+        WORLD_TRACED,     /* subject: World.stuck */
+        WORLD_PERMISSION,
+};
+/* Finds the processes that share `pid`'s memory. */
+int world_init(World *w, pid_t pid, Error *e);
+/* Stops all threads and reads their registers. */
+int world_stop(World *w, uint64_t bound_usec, Error *e);
+/* Lets all go. */
+void world_resume(World *w);
+void world_free(World *w);
+
+uint64_t now_usec(void); /* CLOCK_MONOTONIC */

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/task.h"
+#include "base/macro.h"
+#include "base/vec.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+int proc_read(const char *path, size_t limit, char **text, size_t *size) {
+        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        _cleanup_(freep) char *buffer = NULL;
+        size_t room = 0, n = 0;
+
+        if (fd < 0)
+                return -errno;
+        for (;;) {
+                ssize_t got;
+
+                if (room - n < 4096) {
+                        char *p;
+
+                        room = room ? room * 2 : 16384;
+                        if (room > limit + 16384)
+                                return -EFBIG;
+                        p = realloc(buffer, room + 1);
+                        if (!p)
+                                return -ENOMEM;
+                        buffer = p;
+                }
+                got = read(fd, buffer + n, room - n);
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return -errno;
+                if (got == 0)
+                        break;
+                n += (size_t)got;
+        }
+        buffer[n] = 0;
+        *text = TAKE_PTR(buffer);
+        *size = n;
+        return 0;
+}
+
+static const char *status_field(const char *text, const char *name) {
+        size_t n = strlen(name);
+
+        for (const char *p = text; p; p = strchr(p, '\n')) {
+                if (*p == '\n')
+                        p++;
+                if (strncmp(p, name, n) == 0 && p[n] == ':') {
+                        for (p += n + 1; *p == ' ' || *p == '\t'; p++)
+                                ;
+                        return p;
+                }
+        }
+        return "";
+}
+
+int task_status(pid_t pid, pid_t tid, TaskStatus *out, Error *e) {
+        _cleanup_(freep) char *text = NULL;
+        char path[64];
+        const char *name;
+        size_t n;
+        int r;
+
+        if (tid)
+                snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+        else
+                snprintf(path, sizeof(path), "/proc/%d/status", pid);
+        r = proc_read(path, 65536, &text, &n);
+        if (r < 0)
+                return error_errno(e, r == -ENOENT ? -ESRCH : r, "process %d", pid);
+        name = status_field(text, "Name");
+        snprintf(out->comm, sizeof(out->comm), "%.*s", (int)strcspn(name, "\n"), name);
+        out->state = status_field(text, "State")[0];
+        out->tgid = (pid_t)atol(status_field(text, "Tgid"));
+        out->tracer = (pid_t)atol(status_field(text, "TracerPid"));
+        out->seccomp = (unsigned)atol(status_field(text, "Seccomp"));
+        out->threads = (unsigned)atol(status_field(text, "Threads"));
+        out->kernel = status_field(text, "VmSize")[0] == 0;
+        return 0;
+}
+
+int task_stat(pid_t pid, TaskStat *out) {
+        char path[64], text[1024], *p;
+        unsigned long long start = 0, vsize = 0;
+        long threads = 0;
+        ssize_t n;
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? -ESRCH : -errno;
+        n = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        if (n <= 0)
+                return -ESRCH;
+        text[n] = 0;
+        p = strrchr(text, ')'); /* the name may hold anything, also ')' */
+        if (!p || sscanf(p + 1,
+                         " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu %llu",
+                         &out->state, &threads, &start, &vsize) != 4)
+                return -EBADMSG;
+        out->threads = (unsigned)threads;
+        out->start_time = start;
+        out->vsize = vsize;
+        return 0;
+}
+
+static int numbers_in(const char *path, pid_t **out, size_t *n) {
+        VEC(pid_t) v = { 0 };
+        DIR *d = opendir(path);
+
+        if (!d)
+                return errno == ENOENT ? -ESRCH : -errno;
+        for (struct dirent *entry; (entry = readdir(d));)
+                if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+                        vec_push(&v, (pid_t)atol(entry->d_name));
+        closedir(d);
+        *out = v.items;
+        *n = v.n;
+        return 0;
+}
+
+int task_threads(pid_t pid, pid_t **out, size_t *n) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/task", pid);
+        return numbers_in(path, out, n);
+}
+
+int task_processes(pid_t **out, size_t *n) {
+        return numbers_in("/proc", out, n);
+}
+
+pid_t task_newest(void) {
+        char text[128];
+        const char *p;
+        ssize_t n;
+        int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return (pid_t)-errno;
+        n = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        if (n <= 0)
+                return -EIO;
+        text[n] = 0;
+        p = strrchr(text, ' ');
+        return p ? (pid_t)atol(p + 1) : -EBADMSG;
+}

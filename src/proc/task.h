@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What /proc tells of processes and threads. */
+
+/* Reads a whole /proc file into malloc'ed memory, NUL-terminated. Negative errno. */
+int proc_read(const char *path, size_t limit, char **text, size_t *size);
+
+typedef struct TaskStatus {
+        char comm[32];
+        char state;       /* R S D T t Z X I */
+        pid_t tgid, tracer;
+        unsigned seccomp; /* 0 none, 1 strict, 2 filter */
+        unsigned threads;
+        bool kernel; /* a kernel thread, or a process without memory */
+} TaskStatus;
+
+/* Of a process (tid == 0) or of one of its threads. -ESRCH when it is gone. */
+int task_status(pid_t pid, pid_t tid, TaskStatus *out, Error *e);
+
+typedef struct TaskStat {
+        char state;
+        unsigned threads;
+        uint64_t start_time; /* clock ticks after boot */
+        uint64_t vsize;      /* bytes */
+} TaskStat;
+
+/* The cheap half: one small file. -ESRCH when it is gone. */
+int task_stat(pid_t pid, TaskStat *out);
+
+/* The thread ids of a process, malloc'ed. -ESRCH when it is gone. */
+int task_threads(pid_t pid, pid_t **out, size_t *n);
+
+/* Every process in this pid namespace, malloc'ed, ascending as readdir gives them. */
+int task_processes(pid_t **out, size_t *n);
+
+/* The id that was given to the newest process or thread of this pid namespace. Negative errno. */
+pid_t task_newest(void);
