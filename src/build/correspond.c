@@ -277,13 +277,19 @@ bool pointees_same(const Diff *d, uint64_t old, uint64_t new) {
         }
 }
 
-static const Ref *ref_of_insn(const Code *code, const Function *f, uint64_t insn, uint32_t nth) {
-        for (uint32_t i = 0; i < f->n_refs; i++)
-                if (code->refs[f->ref + i].insn == insn) {
-                        if (nth == 0)
-                                return &code->refs[f->ref + i];
-                        nth--;
-                }
+/* The nth reference of an instruction. Callers go through a function in order: `hint` is where the
+ * last one was found. */
+static const Ref *ref_of_insn(const Code *code, const Function *f, uint64_t insn, uint32_t nth, uint32_t *hint) {
+        for (uint32_t step = 0; step < f->n_refs; step++) {
+                uint32_t i = *hint + step < f->n_refs ? *hint + step : *hint + step - f->n_refs;
+
+                if (code->refs[f->ref + i].insn != insn || (i > 0 && code->refs[f->ref + i - 1].insn == insn))
+                        continue;
+                *hint = i;
+                if (i + nth >= f->n_refs || code->refs[f->ref + i + nth].insn != insn)
+                        return NULL;
+                return &code->refs[f->ref + i + nth];
+        }
         return NULL;
 }
 
@@ -296,6 +302,7 @@ static void vote_aligned(Work *w, uint32_t match) {
         const Function *f = match_old(d, m), *g = match_new(d, m);
         const Alignment *al = &d->alignments[match];
         size_t run = 0, n_blames = w->blames.n;
+        uint32_t hint_old = 0, hint_new = 0;
         const char *why;
 
         for (size_t i = 0; i <= al->n; i++) {
@@ -312,8 +319,8 @@ static void vote_aligned(Work *w, uint32_t match) {
                                 if (!(x->flags & INSN_REF) || !(y->flags & INSN_REF))
                                         continue;
                                 for (uint32_t nth = 0; nth < 2; nth++) {
-                                        const Ref *a = ref_of_insn(d->old, f, insn_addr(d->old, x), nth);
-                                        const Ref *b = ref_of_insn(d->new, g, insn_addr(d->new, y), nth);
+                                        const Ref *a = ref_of_insn(d->old, f, insn_addr(d->old, x), nth, &hint_old);
+                                        const Ref *b = ref_of_insn(d->new, g, insn_addr(d->new, y), nth, &hint_new);
 
                                         if (a && b && a->kind == b->kind)
                                                 compare_targets(w, f, g, a->target, b->target, match, &why);
