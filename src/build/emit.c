@@ -240,6 +240,15 @@ static const Function *variable_exchanged(const Diff *d, uint64_t from, uint64_t
         return NULL;
 }
 
+/* A library's variable that the linker gave a copy in this program (R_X86_64_COPY). */
+static bool is_copied(const Image *image, uint64_t addr) {
+        for (size_t i = 0; i < image->n_relocs; i++)
+                if (image->relocs[i].type == R_X86_64_COPY &&
+                    addr - image->relocs[i].addr < MAX(image->dynsyms[image->relocs[i].symbol].size, 1u))
+                        return true;
+        return false;
+}
+
 static bool data_home(Emitter *m, const Function *user, uint64_t target, const Place *q, Home *out) {
         Diff *d = m->d;
         const Function *doubtful;
@@ -280,6 +289,10 @@ static bool data_home(Emitter *m, const Function *user, uint64_t target, const P
                 if (has_section(m, target)) {
                         *out = (Home){ PATCH_BASE_SHADOW, target };
                         return true;
+                }
+                if (is_copied(d->new_image, target)) {
+                        refuse(m, REFUSAL_CODE_IMPORT_NEW, user, target, "a variable of a library that the old program does not use");
+                        return false;
                 }
                 if (!added_variable(d, target, &from, &to)) {
                         refuse(m, REFUSAL_CODE_DATA_UNMAPPED, user, target, "no unchanged code says where the old process has it");
