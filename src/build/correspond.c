@@ -293,7 +293,10 @@ static const Ref *ref_of_insn(const Code *code, const Function *f, uint64_t insn
         return NULL;
 }
 
-enum { ALIGNED_RUN = 3 };
+enum {
+        ALIGNED_RUN = 3,
+        DATA_DEPTH = 64, /* how far pointers in data are followed from what code refers to */
+};
 
 /* References of aligned instructions vote when enough neighbours are aligned too. */
 static void vote_aligned(Work *w, uint32_t match) {
@@ -713,7 +716,7 @@ void correspond(Diff *d) {
                         }
                 }
                 vote_symbols(&w);
-                for (unsigned k = 0; k < 4; k++) {
+                for (unsigned k = 0; k < DATA_DEPTH; k++) {
                         size_t n = w.votes.n;
 
                         count_votes(&w);
