@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# build and show: the file, its tools, its bytes.
+. "$(dirname "$0")/lib.sh"
+
+compile_pair fixed <<'C'
+#include <stdio.h>
+#include <string.h>
+static int counter;
+__attribute__((noinline)) int answer(const char *s) {
+        counter++;
+#ifdef NEW
+        if (!s)
+                return -1;
+#endif
+        return (int)strlen(s) + counter;
+}
+int main(int argc, char **argv) { printf("%d\n", answer(argv[argc - 1])); return 0; }
+C
+old=$tmp/old/fixed new=$tmp/new/fixed
+
+expect 0 build "$old" "$new" -o "$tmp/patch"
+says '1 functions replaced\|1 function replaced'
+expect 0 build --json "$old" "$new" -o "$tmp/patch2"
+shape build
+value "j['verdict']" hotpatch
+value "j['sites']" 1
+cmp "$tmp/patch" "$tmp/patch2" || fail "two builds of one patch differ"
+digest=$(sha256sum "$tmp/patch" | cut -d ' ' -f 1)
+value "j['digest']" "$digest"
+
+# The patch does not depend on where the files lie.
+mkdir "$tmp/elsewhere"
+cp "$old" "$tmp/elsewhere/fixed"
+expect 0 build "$tmp/elsewhere/fixed" "$new" -o "$tmp/patch3"
+cmp "$tmp/patch" "$tmp/patch3" || fail "the patch depends on the folder"
+
+expect 0 show "$tmp/patch"
+says "$digest"
+says 'answer'
+expect 0 show --json "$tmp/patch"
+shape show
+value "j['digest']" "$digest"
+value "[s['name'] for s in j['sites']]" "['answer']"
+value "j['executable']" True
+
+# Other tools read it without complaint.
+readelf -aW "$tmp/patch" >"$tmp/out" 2>"$tmp/err" || fail "readelf"
+[ ! -s "$tmp/err" ] || fail "readelf complains"
+grep -qi warning "$tmp/out" && fail "readelf warns"
+says '__staunch_old_base'
+says ' answer$'
+objdump -dr "$tmp/patch" >"$tmp/out" 2>"$tmp/err" || fail "objdump"
+[ ! -s "$tmp/err" ] || fail "objdump complains"
+says '<answer>:'
+if command -v gdb >/dev/null; then
+        gdb -nx -batch -ex 'info functions answer' "$tmp/patch" >"$tmp/out" 2>"$tmp/err" </dev/null
+        says 'answer'
+        [ ! -s "$tmp/err" ] || fail "gdb complains"
+fi
+
+# Nothing to do, and refused: no file.
+expect 0 build "$old" "$old" -o "$tmp/none"
+says 'unchanged'
+expect 0 build --json "$old" "$old" -o "$tmp/none"
+shape build
+value "j['patch']" None
+compile_pair changed <<'C'
+#ifdef NEW
+__thread int slot[64] = { 1 };
+#else
+__thread int slot[2] = { 1 };
+#endif
+__attribute__((noinline)) int work(int i) { return slot[i & 1]; }
+int main(int argc, char **argv) { (void)argv; return work(argc); }
+C
+expect 3 build "$tmp/old/changed" "$tmp/new/changed" -o "$tmp/none"
+says 'tls-changed'
+expect 3 build --json "$tmp/old/changed" "$tmp/new/changed" -o "$tmp/none"
+shape build
+value "j['patch']" None
+[ ! -e "$tmp/none" ] || fail "a file was written although there is no patch"
+
+# A folder as the target.
+expect 0 build "$old" "$new" -o "$tmp/elsewhere"
+cmp "$tmp/patch" "$tmp/elsewhere/fixed.staunch" || fail "no patch in the folder"
+finish

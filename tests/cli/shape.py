@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""shape.py NAME: checks the JSON on standard input against the shape NAME below. Keys that end in "?"
+may be missing; a list has one element shape; a set is a choice of values; (None, x) allows null."""
+
+import json
+import re
+import sys
+
+
+class Hex:
+    def __init__(self, pattern):
+        self.pattern = re.compile(pattern)
+
+
+ADDRESS = Hex(r"0x[0-9a-f]+")
+BUILD_ID = Hex(r"([0-9a-f]{2})*")
+DIGEST = Hex(r"[0-9a-f]{64}")
+FUNCTIONS = {"identical": int, "changed": int, "carried": int, "added": int, "removed": int}
+FINDING = {"code": Hex(r"[a-z0-9-]+"), "kind": {"update", "process", "advice"}, "subject": str, "detail": str}
+VERDICT = {"hotpatch", "restart", "unchanged", "unsupported"}
+GRADE = {"unproved", "consistent", "proved"}
+SIDE = {"path": str, "build_id": BUILD_ID}
+
+BUILD = {"file": str, "patch": (None, str), "digest": (None, DIGEST), "verdict": VERDICT, "grade": GRADE,
+         "evidence": str, "functions": FUNCTIONS, "sites": int, "bytes": int, "old_build_id": BUILD_ID,
+         "new_build_id": BUILD_ID, "findings": [FINDING], "usec": int, "peak_kib": int}
+SHOW_SIDE = {"path": str, "version": str, "build_id": BUILD_ID, "lo": ADDRESS, "hi": ADDRESS}
+
+SHAPES = {
+    "diff": {"pairs": [{"file": str, "old": SIDE, "new": SIDE, "verdict": VERDICT, "grade": GRADE, "evidence": str,
+                        "functions": FUNCTIONS, "findings": [FINDING], "usec": int, "peak_kib": int}],
+             "only_old": [str], "only_new": [str]},
+    "build": BUILD,
+    "builds": {"patches": [BUILD]},
+    "show": {"name": str, "digest": DIGEST, "executable": bool, "low_addresses": bool, "old": SHOW_SIDE,
+             "new": SHOW_SIDE, "grade": GRADE, "evidence": str,
+             "sites": [{"name": str, "old_addr": ADDRESS, "new_addr": ADDRESS, "jump_addr": ADDRESS,
+                        "ranges": [{"addr": ADDRESS, "size": int}]}],
+             "sections": [{"name": str, "addr": ADDRESS, "size": int, "executable": bool, "writable": bool}],
+             "imports": [{"name": str, "version": str, "weak": bool, "function": bool}], "relocations": int,
+             "findings": [FINDING]},
+    "actions": {"processes": [{"pid": int, "comm": str, "outcome": {"patched", "reverted", "refused", "current", "error"},
+                               "refusal": (None, {"code": Hex(r"[a-z0-9-]+"), "subject": str, "detail": str}),
+                               "error": (None, str), "functions": int, "pause_usec": int, "pause_total_usec": int,
+                               "stage_usec": int, "attempts": int, "threads": int, "private_bytes": int,
+                               "shared_bytes": int}]},
+    "status": {"processes": [{"pid": int, "comm": str, "unit": str,
+                              "patches": [{"digest": DIGEST, "name": str, "old_build_id": BUILD_ID,
+                                           "new_build_id": BUILD_ID,
+                                           "state": {"staged", "switching", "active", "reverted"}, "sites": int,
+                                           "sites_intact": int, "time": int, "image_base": ADDRESS,
+                                           "shadow_base": ADDRESS, "intact": bool}]}]},
+    "converge": {"dry_run": bool,
+                 "processes": [{"pid": int, "comm": str, "unit": str, "threads?": int, "attempts?": int,
+                                "stage_usec?": int, "pause_total_usec?": int, "private_bytes?": int,
+                                "shared_bytes?": int,
+                                "images": [{"path": str, "old_build_id": BUILD_ID, "new_build_id": BUILD_ID,
+                                            "outcome": {"patched", "hotpatch", "restart", "current", "error"},
+                                            "functions": int, "pause_usec": int, "findings": [FINDING],
+                                            "error": (None, str)}]}],
+                 "pairs": [{"path": str, "old_build_id": BUILD_ID, "new_build_id": BUILD_ID, "verdict": VERDICT | {"error"},
+                            "functions": FUNCTIONS, "digest": (None, DIGEST), "usec": int, "peak_kib": int}],
+                 "summary": {"processes": int, "patched": int, "restart": int, "errors": int, "current": int,
+                             "hotpatchable": int}},
+}
+
+
+def check(shape, value, where):
+    if isinstance(shape, tuple):
+        if value is not None:
+            check(shape[1], value, where)
+    elif isinstance(shape, dict):
+        if not isinstance(value, dict):
+            sys.exit(f"{where}: not an object")
+        known = {key.rstrip("?") for key in shape}
+        for key in value:
+            if key not in known:
+                sys.exit(f"{where}.{key}: not in the shape")
+        for key, inner in shape.items():
+            if key.rstrip("?") in value:
+                check(inner, value[key.rstrip("?")], f"{where}.{key.rstrip('?')}")
+            elif not key.endswith("?"):
+                sys.exit(f"{where}.{key}: missing")
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            sys.exit(f"{where}: not a list")
+        for i, item in enumerate(value):
+            check(shape[0], item, f"{where}[{i}]")
+    elif isinstance(shape, set):
+        if value not in shape:
+            sys.exit(f"{where}: {value!r} is none of {sorted(shape)}")
+    elif isinstance(shape, Hex):
+        if not isinstance(value, str) or not shape.pattern.fullmatch(value):
+            sys.exit(f"{where}: {value!r} is not of the form {shape.pattern.pattern}")
+    elif shape is int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            sys.exit(f"{where}: {value!r} is not a count")
+    elif not isinstance(value, shape):
+        sys.exit(f"{where}: {value!r} is not {shape.__name__}")
+
+
+check(SHAPES[sys.argv[1]], json.load(sys.stdin), "")
