@@ -97,11 +97,7 @@ static int apply(const Options *o, Patch *const *patches, size_t n, const Patch 
         code = actions_print(&actions, o->json);
         if (!actions.n && !o->json)
                 puts("No process maps an image that these patches are for.");
-        if (hidden) {
-                fprintf(stderr, "staunch: %zu processes of other users could not be looked at; run as root\n",
-                        hidden);
-                code = EXIT_ERROR;
-        }
+        code = targets_hidden(hidden, code);
         actions_free(&actions);
         process_list_free(&targets);
         return code;

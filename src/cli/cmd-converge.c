@@ -3,6 +3,7 @@
 #include "cli/converge.h"
 #include "cli/json.h"
 #include "cli/report.h"
+#include "cli/targets.h"
 
 #include <string.h>
 
@@ -196,11 +197,7 @@ static int run(const Command *self, int argc, char **argv) {
                 print_text(&c);
         else if (print_json(&c, &o) != EXIT_DONE)
                 code = EXIT_ERROR;
-        if (c.outdated.hidden) {
-                fprintf(stderr, "staunch: %zu processes of other users could not be looked at; run as root\n",
-                        c.outdated.hidden);
-                code = EXIT_ERROR;
-        }
+        code = targets_hidden(c.outdated.hidden, code);
         converge_free(&c);
         return code;
 }

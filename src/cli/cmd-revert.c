@@ -59,11 +59,7 @@ static int revert(const Options *o, const uint8_t *digest) {
         code = actions_print(&actions, o->json);
         if (!actions.n && !o->json)
                 puts("No process carries such a patch.");
-        if (hidden) {
-                fprintf(stderr, "staunch: %zu processes of other users could not be looked at; run as root\n",
-                        hidden);
-                code = EXIT_ERROR;
-        }
+        code = targets_hidden(hidden, code);
         actions_free(&actions);
         process_list_free(&targets);
         return code;

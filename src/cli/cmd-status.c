@@ -143,11 +143,7 @@ static int look(const Options *o, bool judge) {
         collect(&targets, o, &t, list, &sums);
         process_list_free(&targets);
         code = sums.errors ? EXIT_ERROR : judge && sums.damaged ? EXIT_REFUSED : EXIT_DONE;
-        if (sums.hidden) {
-                fprintf(stderr, "staunch: %zu processes of other users could not be looked at; run as root\n",
-                        sums.hidden);
-                code = EXIT_ERROR;
-        }
+        code = targets_hidden(sums.hidden, code);
         if (o->json)
                 return json_print(json_pack("{s:o}", "processes", list)) == EXIT_DONE ? code : EXIT_ERROR;
         json_decref(list);

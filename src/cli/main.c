@@ -5,7 +5,10 @@
 
 #include <string.h>
 
-static const Command *const commands[] = { &command_diff, &command_build, &command_show, &command_explain };
+static const Command *const commands[] = {
+        &command_converge, &command_diff,   &command_build,  &command_show,    &command_apply,
+        &command_revert,   &command_verify, &command_status, &command_explain,
+};
 
 static void program_help(FILE *to) {
         fputs("Usage: staunch COMMAND [OPTION]...\n"
@@ -18,7 +21,7 @@ static void program_help(FILE *to) {
               "  -h, --help          this text; `staunch COMMAND --help` for a command\n"
               "      --version       the version\n"
               "      --explain CODE  what a refusal code means, and what to do\n\n"
-              "See staunch(1).\n",
+              "After a package upgrade, `staunch converge` is all that is needed; see staunch(1).\n",
               to);
 }
 

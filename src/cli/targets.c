@@ -47,6 +47,19 @@ bool targets_exists(const Process *p) {
         return p->comm[0] != 0;
 }
 
+int targets_hidden(size_t n, int code) {
+        if (!n)
+                return code;
+        progress_clear();
+        if (geteuid() == 0) {
+                fprintf(stderr, "staunch: %zu processes not looked at: more privileged than this program\n",
+                        n);
+                return code;
+        }
+        fprintf(stderr, "staunch: %zu processes of other users could not be looked at; run as root\n", n);
+        return EXIT_ERROR;
+}
+
 int targets_maps(pid_t pid, const BuildId *id, Error *e) {
         _cleanup_(maps_free) Maps maps = { 0 };
         _cleanup_(freep) Loaded *loaded = NULL;
