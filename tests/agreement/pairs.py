@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs written for the layout verdict: what `staunch diff` says of the stripped builds against what it
+says with debug information, for each compiler and optimisation level.
+
+    pairs.py STAUNCH [--levels O0,O2] [--compilers gcc,clang] [--only NAME] [--json FILE] [-j N]
+
+pairs/known.txt lists what is known to be judged wrongly, as "PAIR COMPILER LEVEL REASON" with * for any:
+those are shown and do not fail, and one that is right now fails until it is taken off the list, so that
+the list only shrinks.
+
+A pair whose name starts with same- keeps its layout; every other one changes it. Fails when a changed
+layout is judged hotpatchable without debug information, when debug information does not show the
+change, or when it shows one where there is none.
+"""
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pairs")
+CXX = {"gcc": "g++", "clang": "clang++"}
+
+
+def build(source, compiler, level, new, out):
+    cxx = source.endswith(".cc")
+    objects = []
+    for text in (source, "shared.c"):
+        tool = CXX[compiler] if text.endswith(".cc") else compiler
+        objects.append(f"{out}.{text}.o")
+        standalone = ["-fstandalone-debug"] if compiler == "clang" else []
+        subprocess.run([tool, f"-{level}", "-g", *standalone, "-fPIE", *(["-DNEW"] if new else []), "-c", text,
+                        "-o", objects[-1]], cwd=HERE, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([CXX[compiler] if cxx else compiler, "-pie", "-Wl,--build-id", *objects, "-o", out], check=True)
+    subprocess.run(["strip", "-s", "-o", out + ".stripped", out], check=True)
+
+
+def diff(staunch, old, new, *options):
+    r = subprocess.run([staunch, "diff", "--json", *options, old, new], capture_output=True, text=True)
+    if r.returncode not in (0, 3):
+        raise RuntimeError(f"staunch diff {' '.join(options)} {old} {new}: exit {r.returncode}: {r.stderr.strip()}")
+    return json.loads(r.stdout)["pairs"][0]
+
+
+def one(staunch, source, compiler, level):
+    with tempfile.TemporaryDirectory() as d:
+        old, new = os.path.join(d, "old"), os.path.join(d, "new")
+        build(source, compiler, level, False, old)
+        build(source, compiler, level, True, new)
+        dwarf = diff(staunch, old, new)
+        bare = diff(staunch, old + ".stripped", new + ".stripped", "--no-debug")
+    codes = lambda p: sorted({f["code"] for f in p["findings"]})
+    return {
+        "pair": source.rsplit(".", 1)[0], "compiler": compiler, "level": level,
+        "changed": not source.startswith("same-"),
+        "dwarf": {"changed": "layout-changed" in codes(dwarf), "verdict": dwarf["verdict"], "grade": dwarf["grade"],
+                  "codes": codes(dwarf)},
+        "stripped": {"verdict": bare["verdict"], "grade": bare["grade"], "codes": codes(bare)},
+    }
+
+
+def read_known():
+    known = []
+    with open(os.path.join(HERE, "known.txt")) as f:
+        for line in f:
+            if line.strip() and not line.startswith("#"):
+                pair, compiler, level, reason = line.split(maxsplit=3)
+                known.append((pair, compiler, level, reason.strip()))
+    return known
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("staunch")
+    p.add_argument("--levels", default="O0,O1,O2,O3")
+    p.add_argument("--compilers", default="gcc,clang")
+    p.add_argument("--only")
+    p.add_argument("--json")
+    p.add_argument("-j", type=int, default=2)
+    a = p.parse_args()
+    sources = sorted(f for f in os.listdir(HERE) if f.endswith((".c", ".cc")) and f != "shared.c")
+    if a.only:
+        sources = [s for s in sources if a.only in s]
+    compilers = [c for c in a.compilers.split(",") if shutil.which(c) and shutil.which(CXX[c])]
+    jobs = [(s, c, level) for s in sources for c in compilers for level in a.levels.split(",")]
+    with concurrent.futures.ThreadPoolExecutor(a.j) as pool:
+        results = list(pool.map(lambda j: one(os.path.abspath(a.staunch), *j), jobs))
+    known, met = read_known(), set()
+    wrong = 0
+    tally = collections.Counter()
+    for r in results:
+        where = f"{r['pair']} ({r['compiler']} -{r['level']})"
+        if r["changed"] != r["dwarf"]["changed"]:
+            print(f"WRONG {where}: debug information says {'changed' if r['dwarf']['changed'] else 'not changed'}")
+            wrong += 1
+        if r["changed"] and r["stripped"]["verdict"] not in ("restart", "unsupported"):
+            reason = next((k for k in known if k[0] == r["pair"] and k[1] in ("*", r["compiler"]) and
+                           k[2] in ("*", r["level"])), None)
+            print(f"{'known' if reason else 'WRONG'} {where}: the layout changed, and without debug information "
+                  f"the verdict is {r['stripped']['verdict']} ({r['stripped']['grade']})"
+                  + (f": {reason[3]}" if reason else ""))
+            r["known"] = bool(reason)
+            met.add(reason)
+            wrong += not reason
+        tally["changed" if r["changed"] else "same", r["stripped"]["verdict"]] += 1
+        if not r["changed"] and r["stripped"]["verdict"] == "restart":
+            print(f"missed {where}: {', '.join(r['stripped']['codes'])}")
+    tried = {(r["pair"], r["compiler"], r["level"]) for r in results}
+    for k in known:
+        if k not in met and any(k[0] == p and k[1] in ("*", c) and k[2] in ("*", lv) for p, c, lv in tried):
+            print(f"WRONG known.txt: {' '.join(k[:3])} is judged rightly now: take it off the list")
+            wrong += 1
+    for (kind, verdict), n in sorted(tally.items()):
+        print(f"layout {kind}: {verdict} {n}")
+    if a.json:
+        with open(a.json, "w") as f:
+            json.dump(results, f, indent=1)
+    print(f"{max(len(results) - wrong, 0)} passed, {wrong} failed")
+    return 1 if wrong or not results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
