@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import http.server
+import os
 import threading
 
 from common import Live, need, exchange
@@ -31,6 +32,7 @@ class Squid(Live):
         self.origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
         threading.Thread(target=self.origin.serve_forever, daemon=True).start()
         share = self.path("usr/share/squid")
+        os.chmod(self.root, 0o777)
         self.directory("cache")
         self.directory("errors")
         self.write("squid.conf", f"""
@@ -42,7 +44,7 @@ access_log stdio:{self.root}/access.log
 cache_log {self.root}/cache.log
 cache_store_log none
 coredump_dir {self.root}
-cache_effective_user root
+cache_effective_user nobody
 mime_table {share}/mime.conf
 icon_directory {share}/icons
 error_directory {self.root}/errors
@@ -58,7 +60,7 @@ host_verify_strict off
         self.write("usr/share/squid/mime.conf", "")
 
     def start(self):
-        self.spawn([self.path("usr/sbin/squid"), "-N", "-f", self.path("squid.conf")])
+        self.spawn([self.path("usr/sbin/squid"), "-N", "-n", f"s{self.port}", "-f", self.path("squid.conf")], user="nobody")
 
     def get(self, path):
         port = self.origin.server_address[1]
