@@ -4,6 +4,7 @@
  * with a corrected function (a hotpatch); version 3 with another layout of a structure that lives on
  * the heap (a restart).
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdint.h>
