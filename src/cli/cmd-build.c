@@ -51,9 +51,9 @@ static void build_text(const Pair *pair, const Comparison *c, const char *writte
         if (c->outcome == OUTCOME_UNCHANGED)
                 puts("; no code changed, so there is no patch to make");
         else if (written)
-                printf("\n  %s: %zu functions replaced, %zu added, %zu bytes\n  digest %s\n",
-                       text_safe(a, written), c->patch->n_sites, c->added, c->patch_size,
-                       digest_text(c->patch->digest, digest));
+                printf("\n  %s: %zu function%s replaced, %zu added, %zu bytes\n  digest %s\n",
+                       text_safe(a, written), c->patch->n_sites, plural(c->patch->n_sites), c->added,
+                       c->patch_size, digest_text(c->patch->digest, digest));
         else
                 puts("; no patch was written");
         report_findings(&c->verdict, stdout);

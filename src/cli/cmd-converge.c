@@ -75,7 +75,8 @@ static int print_json(const Converged *c, const Options *o) {
                 if (!c->processes[i].gone)
                         json_array_append_new(processes, process_json(&c->processes[i]));
         for (size_t i = 0; i < c->outdated.n_pairs; i++)
-                json_array_append_new(pairs, pair_json(c, i));
+                if (c->pairs[i].wanted)
+                        json_array_append_new(pairs, pair_json(c, i));
         json_object_set_new(j, "dry_run", json_boolean(o->dry_run));
         json_object_set_new(j, "processes", processes);
         json_object_set_new(j, "pairs", pairs);
@@ -164,12 +165,13 @@ static void print_text(const Converged *c) {
                 print_restarts(c, a);
                 putchar('\n');
         }
-        printf("%zu processes looked at: ", c->outdated.looked_at);
+        printf("%zu %s looked at: ", c->outdated.looked_at,
+               c->outdated.looked_at == 1 ? "process" : "processes");
         if (c->patched + c->would + c->restart + c->errors == 0)
                 printf("all current%s", c->current ? " (some by patches that they carry)" : "");
         else
-                printf("%zu %s, %zu to be restarted, %zu errors", c->patched + c->would,
-                       c->would ? "hotpatchable" : "patched", c->restart, c->errors);
+                printf("%zu %s, %zu to be restarted, %zu error%s", c->patched + c->would,
+                       c->would ? "hotpatchable" : "patched", c->restart, c->errors, plural(c->errors));
         puts(".");
         if (c->restart)
                 puts("'staunch explain CODE' says more about a reason.");
@@ -197,7 +199,8 @@ static int run(const Command *self, int argc, char **argv) {
                 print_text(&c);
         else if (print_json(&c, &o) != EXIT_DONE)
                 code = EXIT_ERROR;
-        code = targets_hidden(c.outdated.hidden, code);
+        if (!o.root) /* below a folder of one's own nothing is expected of others */
+                code = targets_hidden(c.outdated.hidden, code);
         converge_free(&c);
         return code;
 }

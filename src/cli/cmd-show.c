@@ -120,10 +120,10 @@ static void show_text(const Patch *p) {
         show_side("to", p->new_path, p->new_version, &p->new_id, a);
         printf("  %-10s%s%s%s\n", "layout", layout_grade_text(p->verdict.grade),
                *p->verdict.evidence ? ": " : "", text_safe(a, p->verdict.evidence));
-        printf("  %-10s%zu functions replaced; %lu bytes of code, %lu of constants, %lu of variables; %zu "
-               "relocations, "
-               "%zu imports\n\n",
-               "content", p->n_sites, sums.code, sums.constant, sums.writable, p->n_relocs, p->n_imports);
+        printf("  %-10s%zu function%s replaced; %lu bytes of code, %lu of constants, %lu of variables\n",
+               "content", p->n_sites, plural(p->n_sites), sums.code, sums.constant, sums.writable);
+        printf("  %-10s%zu relocation%s, %zu import%s\n\n", "", p->n_relocs, plural(p->n_relocs),
+               p->n_imports, plural(p->n_imports));
         table_init(&t, a, 4);
         table_cell(&t, COLOUR_BOLD, "FUNCTION");
         table_cell(&t, COLOUR_BOLD, "OLD");

@@ -153,12 +153,14 @@ static int look(const Options *o, bool judge) {
                 puts(o->pids.n ? "The processes carry no patch." : "No process carries a patch.");
         if (judge && sums.patches) {
                 if (sums.damaged)
-                        printf("\n%zu of %zu patches are damaged: not every replaced function leads to its "
+                        printf("\nDamaged: %zu of %zu. Not every replaced function leads to its "
                                "new code. Revert "
                                "them, or restart the processes.\n",
                                sums.damaged, sums.patches);
                 else
-                        printf("\n%zu patches in %zu processes, all intact.\n", sums.patches, sums.processes);
+                        printf("\n%zu patch%s in %zu process%s, all intact.\n", sums.patches,
+                               sums.patches == 1 ? "" : "es", sums.processes,
+                               sums.processes == 1 ? "" : "es");
         }
         return code;
 }

@@ -38,9 +38,12 @@ static void compare_pairs(Converged *c, const Options *o) {
                 OutdatedPair *pair = &c->outdated.pairs[i];
                 ConvergedPair *to = &c->pairs[i];
 
-                progress("comparing %s (%zu of %zu)", base_name(pair->path), i + 1, c->outdated.n_pairs);
-                if (compare(pair, o, &to->comparison, &to->error) < 0 && !to->error.code)
-                        to->error.code = -EIO;
+                if (to->wanted) {
+                        progress("comparing %s (%zu of %zu)", base_name(pair->path), i + 1,
+                                 c->outdated.n_pairs);
+                        if (compare(pair, o, &to->comparison, &to->error) < 0 && !to->error.code)
+                                to->error.code = -EIO;
+                }
                 closep(&pair->old_fd);
                 closep(&pair->new_fd);
                 pair->old_fd = pair->new_fd = -1;
@@ -51,13 +54,32 @@ static const Patch *patch_of(const Converged *c, const ConvergedImage *image) {
         return image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
 }
 
+/* Marks the images whose pair is active already. Negative: the process cannot be asked. */
+static int mark_current(ConvergedProcess *p, Error *e) {
+        _cleanup_(freep) ProcessPatch *have = NULL;
+        size_t n = 0;
+        int r = engine_status(p->of->process.pid, &have, &n, e);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < p->of->n; i++)
+                for (size_t k = 0; k < n; k++)
+                        if (have[k].state == PATCH_STATE_ACTIVE && have[k].sites == have[k].sites_intact &&
+                            build_id_equal(&have[k].old_id, &p->images[i].image->old_id) &&
+                            build_id_equal(&have[k].new_id, &p->images[i].image->new_id)) {
+                                p->images[i].outcome = IMAGE_CURRENT;
+                                p->images[i].functions = have[k].sites;
+                        }
+        return 0;
+}
+
 /* What can be said of an image without touching the process. */
 static void judge_image(const Converged *c, ConvergedImage *image) {
         const OutdatedImage *from = image->image;
         const ConvergedPair *pair;
 
-        image->refusal = REFUSAL_N;
-        image->subject = image->detail = image->error = "";
+        if (image->outcome == IMAGE_CURRENT)
+                return;
         if (from->pair == SIZE_MAX) {
                 image->outcome = IMAGE_RESTART;
                 image->refusal = from->code;
@@ -83,25 +105,6 @@ static void judge_image(const Converged *c, ConvergedImage *image) {
         default:
                 image->outcome = IMAGE_RESTART;
         }
-}
-
-/* Marks the images whose pair is active already. Negative: the process cannot be asked. */
-static int mark_current(ConvergedProcess *p, Error *e) {
-        _cleanup_(freep) ProcessPatch *have = NULL;
-        size_t n = 0;
-        int r = engine_status(p->of->process.pid, &have, &n, e);
-
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < p->of->n; i++)
-                for (size_t k = 0; k < n; k++)
-                        if (have[k].state == PATCH_STATE_ACTIVE && have[k].sites == have[k].sites_intact &&
-                            build_id_equal(&have[k].old_id, &p->images[i].image->old_id) &&
-                            build_id_equal(&have[k].new_id, &p->images[i].image->new_id)) {
-                                p->images[i].outcome = IMAGE_CURRENT;
-                                p->images[i].functions = have[k].sites;
-                        }
-        return 0;
 }
 
 static void set_error(Converged *c, ConvergedProcess *p, const bool *chosen, const Error *e) {
@@ -249,6 +252,27 @@ static void count(Converged *c, const ConvergedProcess *p) {
                 c->current++;
 }
 
+/* Asks one process what it carries, and wants the pairs that it does not. */
+static void begin_process(Converged *c, size_t i) {
+        ConvergedProcess *p = &c->processes[i];
+
+        p->of = &c->outdated.processes[i];
+        p->images = arena_newa(c->outdated.arena, ConvergedImage, p->of->n);
+        for (size_t k = 0; k < p->of->n; k++)
+                p->images[k] = (ConvergedImage){
+                        .image = &p->of->images[k],
+                        .outcome = IMAGE_WOULD_PATCH,
+                        .refusal = REFUSAL_N,
+                        .subject = "",
+                        .detail = "",
+                        .error = "",
+                };
+        mark_current(p, NULL); /* it is asked again before it is changed, and what fails then is reported */
+        for (size_t k = 0; k < p->of->n; k++)
+                if (p->images[k].outcome != IMAGE_CURRENT && p->of->images[k].pair != SIZE_MAX)
+                        c->pairs[p->of->images[k].pair].wanted = true;
+}
+
 int converge_run(const Options *o, Converged *out, Error *e) {
         Converged c = { 0 };
         int r = outdated_find(o, &c.outdated, e);
@@ -257,18 +281,16 @@ int converge_run(const Options *o, Converged *out, Error *e) {
                 return r;
         c.pairs = arena_newa(c.outdated.arena, ConvergedPair, c.outdated.n_pairs);
         c.processes = arena_newa(c.outdated.arena, ConvergedProcess, c.outdated.n_processes);
+        for (size_t i = 0; i < c.outdated.n_processes; i++)
+                begin_process(&c, i);
         compare_pairs(&c, o);
         for (size_t i = 0; i < c.outdated.n_processes; i++) {
                 ConvergedProcess *p = &c.processes[i];
 
-                p->of = &c.outdated.processes[i];
-                p->images = arena_newa(c.outdated.arena, ConvergedImage, p->of->n);
                 progress("%d %s (%zu of %zu)", p->of->process.pid, p->of->process.comm, i + 1,
                          c.outdated.n_processes);
-                for (size_t k = 0; k < p->of->n; k++) {
-                        p->images[k].image = &p->of->images[k];
+                for (size_t k = 0; k < p->of->n; k++)
                         judge_image(&c, &p->images[k]);
-                }
                 apply_process(&c, p, o);
                 count(&c, p);
         }

@@ -34,6 +34,7 @@ typedef struct ConvergedProcess {
 } ConvergedProcess;
 
 typedef struct ConvergedPair {
+        bool wanted; /* some process does not carry its patch yet; otherwise it is not compared */
         Comparison comparison;
         Error error; /* code != 0: the pair could not be compared */
 } ConvergedPair;

@@ -53,24 +53,32 @@ void report_findings(const Verdict *v, FILE *to) {
 }
 
 const char *report_reason(const Verdict *v, Arena *a) {
+        bool named[REFUSAL_N] = { false };
         const Finding *first = NULL;
-        const char *text;
+        const char *text, *others = "";
         size_t more = 0;
 
         for (size_t i = 0; i < v->n; i++) {
-                if (refusal_get(v->findings[i].code)->kind == REFUSAL_ADVICE)
+                const Finding *f = &v->findings[i];
+
+                if (refusal_get(f->code)->kind == REFUSAL_ADVICE)
                         continue;
                 if (!first)
-                        first = &v->findings[i];
-                else
+                        first = f;
+                else if (f->code == first->code)
                         more++;
+                else if (!named[f->code])
+                        others = arena_printf(a, "%s; %s", others, refusal_get(f->code)->code);
+                named[f->code] = true;
         }
         if (!first)
                 return "";
         text = arena_printf(a, "%s: %s", refusal_get(first->code)->code, first->subject);
         if (*first->detail)
                 text = arena_printf(a, "%s (%s)", text, first->detail);
-        return more ? arena_printf(a, "%s, and %zu more", text, more) : text;
+        if (more)
+                text = arena_printf(a, "%s and %zu more", text, more);
+        return arena_printf(a, "%s%s", text, others);
 }
 
 json_t *report_functions(const Comparison *c) {

@@ -56,7 +56,8 @@ int targets_hidden(size_t n, int code) {
                         n);
                 return code;
         }
-        fprintf(stderr, "staunch: %zu processes of other users could not be looked at; run as root\n", n);
+        fprintf(stderr, "staunch: %zu process%s of other users could not be looked at; run as root\n", n,
+                n == 1 ? "" : "es");
         return EXIT_ERROR;
 }
 

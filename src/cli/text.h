@@ -35,6 +35,9 @@ void table_init(Table *t, Arena *arena, size_t columns);
 void table_cell(Table *t, Colour c, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void table_print(const Table *t, FILE *to);
 
+static inline const char *plural(size_t n) {
+        return n == 1 ? "" : "s";
+}
 /* "12 us", "3.4 ms", "1.25 s". */
 const char *text_duration(Arena *a, uint64_t usec);
 /* Prints `text` wrapped to the terminal's width, each line behind `indent` spaces. */

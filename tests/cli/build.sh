@@ -20,7 +20,7 @@ C
 old=$tmp/old/fixed new=$tmp/new/fixed
 
 expect 0 build "$old" "$new" -o "$tmp/patch"
-says '1 functions replaced\|1 function replaced'
+says '1 function replaced'
 expect 0 build --json "$old" "$new" -o "$tmp/patch2"
 shape build
 value "j['verdict']" hotpatch

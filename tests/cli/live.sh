@@ -1,0 +1,271 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# apply, revert, verify, status and converge on processes of our own. Each target answers one number a line
+# for each line it is sent, so nothing here waits for time to pass.
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
+
+cat >"$tmp/target.c" <<'C'
+#include <stdio.h>
+#include <unistd.h>
+#ifdef LIBRARY
+int answer(int x);
+#else
+__attribute__((noinline)) int answer(int x) {
+#if NEW
+        if (x > 5)
+                return 100 + NEW;
+#endif
+        return x * 7 % 5;
+}
+#endif
+int main(void) {
+        char line[64];
+        setbuf(stdout, NULL);
+        while (fgets(line, sizeof(line), stdin))
+                printf("%d\n", answer(10));
+        return 0;
+}
+C
+cat >"$tmp/library.c" <<'C'
+int answer(int x);
+int slot(void);
+#if NEW == 9
+static __thread volatile int slots[100] = { 1 };
+#else
+static __thread volatile int slots[1] = { 1 };
+#endif
+int slot(void) {
+        return slots[0];
+}
+int answer(int x) {
+#if NEW
+        if (x > 5)
+                return 200 + NEW;
+#endif
+        return x * 7 % 5;
+}
+C
+make() { # make PATH VERSION
+        "$CC" -O2 -Wl,--build-id -DNEW="$2" -o "$1.tmp" "$tmp/target.c" && mv "$1.tmp" "$1"
+}
+make_library() { # make_library PATH VERSION
+        "$CC" -O2 -Wl,--build-id -shared -fPIC -Wl,-soname,libanswer.so.1 -DNEW="$2" -o "$1.tmp" "$tmp/library.c" &&
+                mv "$1.tmp" "$1"
+}
+
+# start NAME PROGRAM...: a target with pipes $tmp/NAME.in and .out; its pid is in $pid.
+started=
+start() {
+        name=$1
+        shift
+        mkfifo "$tmp/$name.in" "$tmp/$name.out"
+        "$@" <"$tmp/$name.in" >"$tmp/$name.out" &
+        pid=$!
+        started="$started $pid"
+}
+# The test holds the pipes of up to two targets open: 3 and 4 of the first, 5 and 6 of the second.
+ask() { # ask FIRST|SECOND EXPECTED
+        if [ "$1" = first ]; then
+                echo >&3
+                read -r got <&4
+        else
+                echo >&5
+                read -r got <&6
+        fi
+        [ "$got" = "$2" ] || fail "the $1 target answers '$got', expected '$2'"
+}
+cleanup() {
+        for p in $started; do
+                kill "$p" 2>/dev/null
+        done
+        rm -rf "$tmp"
+}
+trap cleanup EXIT
+
+root=$tmp/root
+mkdir -p "$root/bin" "$root/lib"
+make "$tmp/v0" 0 && make "$tmp/v1" 1 && make "$tmp/v2" 2 || { echo "no working compiler"; exit 77; }
+cp "$tmp/v0" "$root/bin/target"
+start one "$root/bin/target"
+one=$pid
+exec 3>"$tmp/one.in" 4<"$tmp/one.out"
+start two "$root/bin/target"
+two=$pid
+exec 5>"$tmp/two.in" 6<"$tmp/two.out"
+ask first 0
+ask second 0
+
+# apply, status, verify, revert by pid.
+expect 0 build "$tmp/v0" "$tmp/v1" -o "$tmp/patch"
+digest=$(sha256sum "$tmp/patch" | cut -d ' ' -f 1)
+expect 0 status --json --pid "$one"
+shape status
+value "j['processes'][0]['patches']" "[]"
+expect 0 apply --json "$tmp/patch" --pid "$one"
+shape actions
+value "j['processes'][0]['outcome']" patched
+value "j['processes'][0]['functions']" 1
+ask first 101
+ask second 0
+expect 0 apply --json "$tmp/patch" --pid "$one"
+value "j['processes'][0]['outcome']" current
+expect 0 status --json
+shape status
+value "[(p['pid'], p['patches'][0]['digest'], p['patches'][0]['state']) for p in j['processes'] if p['pid'] in ($one, $two)]" \
+        "[($one, '$digest', 'active')]"
+expect 0 verify --pid "$one"
+says 'all intact'
+expect 0 verify --json --pid "$one,$two"
+shape status
+value "[len(p['patches']) for p in j['processes']]" "[$( [ "$one" -lt "$two" ] && echo '1, 0' || echo '0, 1')]"
+
+# Damage: one byte of the jump is taken back by hand.
+expect 0 show --json "$tmp/patch"
+jump=$(python3 -c "import json,sys; print(int(json.load(sys.stdin)['sites'][0]['jump_addr'], 16))" <"$tmp/out")
+expect 0 status --json --pid "$one"
+base=$(python3 -c "import json,sys; print(int(json.load(sys.stdin)['processes'][0]['patches'][0]['image_base'], 16))" <"$tmp/out")
+poke() { python3 -c "
+import os, sys
+f = os.open('/proc/$one/mem', os.O_RDWR)
+print(os.pread(f, 1, $jump + $base).hex())
+os.pwrite(f, bytes.fromhex('$1'), $jump + $base)"; }
+was=$(poke cc)
+expect 3 verify --pid "$one"
+says 'Damaged: 1 of 1'
+expect 3 verify --json --pid "$one"
+value "j['processes'][0]['patches'][0]['intact']" False
+poke "$was" >/dev/null
+expect 0 verify --pid "$one"
+
+expect 0 revert --json "$digest" --pid "$one"
+shape actions
+value "j['processes'][0]['outcome']" reverted
+ask first 0
+expect 0 revert --json --pid "$one"
+value "j['processes'][0]['outcome']" current
+
+# --all finds both and no other process.
+expect 0 apply --json "$tmp/patch" --all
+shape actions
+value "sorted(p['pid'] for p in j['processes']) == sorted([$one, $two])" True
+ask first 101
+ask second 101
+expect 0 revert --json "$tmp/patch" --all
+value "sorted((p['pid'], p['outcome']) for p in j['processes']) == sorted([($one, 'reverted'), ($two, 'reverted')])" True
+ask first 0
+ask second 0
+
+# A process that does not map the image, and one that is not there.
+expect 3 apply --json "$tmp/patch" --pid $$
+shape actions
+value "j['processes'][0]['refusal']['code']" image-not-mapped
+expect 1 apply --json "$tmp/patch" --pid 2147483000
+shape actions
+value "j['processes'][0]['outcome']" error
+expect 1 status --pid 2147483000
+complains 'no process 2147483000'
+expect 2 apply "$tmp/patch"
+expect 2 apply "$tmp/patch" --all --pid 1
+expect 2 apply --all
+expect 2 apply "$tmp/patch" --pid x
+expect 2 apply "$tmp/patch" --pid 1,
+expect 2 apply "$tmp/patch" --all --deadline never
+expect 2 apply "$tmp/patch" "$tmp/patch" --all
+expect 2 converge file
+expect 2 converge --root relative
+expect 1 apply "$tmp/v0" --all
+
+# converge: nothing to do, then an upgrade the way dpkg does it.
+expect 0 converge --json --root "$root"
+shape converge
+value "j['processes']" "[]"
+cp "$tmp/v1" "$root/bin/target.dpkg-new"
+ln "$root/bin/target" "$root/bin/target.dpkg-tmp"
+mv "$root/bin/target.dpkg-new" "$root/bin/target"
+rm "$root/bin/target.dpkg-tmp"
+expect 4 converge --json --dry-run --root "$root"
+shape converge
+value "sorted((p['pid'], p['images'][0]['outcome']) for p in j['processes']) == sorted([($one, 'hotpatch'), ($two, 'hotpatch')])" True
+value "len(j['pairs'])" 1
+ask first 0
+expect 4 converge --json --pid "$one" --root "$root"
+value "[(p['pid'], p['images'][0]['outcome']) for p in j['processes']]" "[($one, 'patched')]"
+ask first 101
+ask second 0
+expect 4 converge --root "$root"
+says "^ *$two .* patched "
+says "^ *$one .* current "
+says '1 patched, 0 to be restarted, 0 errors'
+ask second 101
+expect 0 converge --json --root "$root"
+value "(j['pairs'], j['summary']['current'])" "([], 2)"
+
+# A newer build replaces the patch in one step.
+cp "$tmp/v2" "$root/bin/target.dpkg-new"
+mv "$root/bin/target.dpkg-new" "$root/bin/target"
+expect 4 converge --json --root "$root"
+value "j['summary']['patched']" 2
+ask first 102
+ask second 102
+expect 0 converge --root "$root"
+says 'all current'
+
+# The file is gone. What lies below /tmp is nobody's package, so it must not be reported.
+rm "$root/bin/target"
+expect 0 converge --json --root "$root"
+value "j['processes']" "[]"
+exec 3>&- 4<&- 5>&- 6<&-
+wait "$one" "$two"
+
+# A library whose file name changes with its version, found again by its soname; and a target in a mount
+# namespace and root folder of its own.
+make_library "$root/lib/libanswer.so.1.0" 0
+ln -s libanswer.so.1.0 "$root/lib/libanswer.so.1"
+"$CC" -O2 -DLIBRARY -Wl,--build-id -o "$root/bin/user" "$tmp/target.c" "$root/lib/libanswer.so.1.0" -Wl,-rpath,"$root/lib"
+rm -f "$tmp"/*.in "$tmp"/*.out
+start one "$root/bin/user"
+one=$pid
+exec 3>"$tmp/one.in" 4<"$tmp/one.out"
+ask first 0
+mkdir -p "$tmp/chroot/proc"
+for file in $(ldd "$root/bin/user" | grep -v libanswer | grep -o '/[^ ]*'); do
+        mkdir -p "$tmp/chroot$(dirname "$file")"
+        cp "$file" "$tmp/chroot$file"
+done
+mkdir -p "$tmp/chroot$root/lib"
+cp -a "$root/lib/." "$tmp/chroot$root/lib/"
+cp "$root/bin/user" "$tmp/chroot/user"
+start two unshare -m chroot "$tmp/chroot" /user
+two=$pid
+exec 5>"$tmp/two.in" 6<"$tmp/two.out"
+ask second 0
+upgrade_library() { # upgrade_library FOLDER FROM TO VERSION
+        make_library "$1/libanswer.so.1.$3" "$4"
+        ln -sfn "libanswer.so.1.$3" "$1/libanswer.so.1"
+        rm "$1/libanswer.so.1.$2"
+}
+upgrade_library "$root/lib" 0 1 1
+expect 4 converge --json --root "$root"
+shape converge
+value "[(p['pid'], p['images'][0]['path'], p['images'][0]['outcome']) for p in j['processes']]" \
+        "[($one, '$root/lib/libanswer.so.1.0', 'patched')]"
+ask first 201
+ask second 0
+upgrade_library "$tmp/chroot$root/lib" 0 1 1
+expect 4 converge --json --pid "$two"
+value "[i['outcome'] for p in j['processes'] for i in p['images'] if 'libanswer' in i['path']]" "['patched']"
+ask second 201
+
+# An update that must be refused: the process goes on, and is named with the reason.
+upgrade_library "$root/lib" 1 2 9
+expect 3 converge --json --root "$root"
+shape converge
+value "(j['summary']['restart'], [f['code'] for f in j['processes'][0]['images'][0]['findings']])" "(1, ['tls-changed'])"
+expect 3 converge --root "$root"
+says 'tls-changed'
+says "process $one (user)"
+ask first 201
+exec 3>&- 4<&- 5>&- 6<&-
+wait "$one" "$two"
+finish
