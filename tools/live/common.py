@@ -49,6 +49,7 @@ class Live:
         self.root = os.path.realpath(root)
         self.offered = offered
         self.started = []        # Popen
+        self.clients = set()     # pids of what `run` started
         self.errors = []
         self.ok = self.failed = 0
         self.longest = 0.0
@@ -175,20 +176,33 @@ class Live:
     def run(self, command, **kwargs):
         """A client or a tool of the software, with its libraries."""
         kwargs.setdefault("capture_output", True)
-        r = subprocess.run([str(c) for c in command], env=self.environment(), cwd=self.root, text=True,
-                           errors="replace", **kwargs)
-        if r.returncode:
-            out = ((r.stderr or "") + (r.stdout or "")).strip()
-            raise AssertionError(f"{os.path.basename(str(command[0]))}: exit {r.returncode}: {out[-400:]}")
-        return r.stdout
+        timeout = kwargs.pop("timeout", None)
+        if kwargs.pop("capture_output"):
+            kwargs.update(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child = subprocess.Popen([str(c) for c in command], env=self.environment(), cwd=self.root, text=True,
+                                 errors="replace", **kwargs)
+        self.clients.add(child.pid)
+        try:
+            out, err = child.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            raise
+        finally:
+            self.clients.discard(child.pid)
+        if child.returncode:
+            text = ((err or "") + (out or "")).strip()
+            raise AssertionError(f"{os.path.basename(str(command[0]))}: exit {child.returncode}: {text[-400:]}")
+        return out
 
     def pids(self):
         """Of ours, those that run or map something below the root."""
         mine = []
         for child in self.started:
             mine += process.tree(child.pid)
+        others = {p for c in list(self.clients) for p in process.tree(c)} | {os.getpid()}
         for pid in process.tree(os.getpid()):
-            if pid not in mine and pid != os.getpid():
+            if pid not in mine and pid not in others:
                 mine.append(pid)
         return [p for p in mine if process.images(p, self.root)]
 
