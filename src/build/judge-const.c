@@ -33,6 +33,28 @@ static bool equality(const FnValues *f, uint32_t op) {
         return false;
 }
 
+/* The same bits of a mask, further up or down; clearing masks count by the bits that they clear. */
+static bool mask_moved(const Op *a, const Op *b) {
+        uint64_t all = a->size >= 8 ? UINT64_MAX : (UINT64_C(1) << (a->size * 8)) - 1;
+        uint64_t x = (uint64_t)a->imm & all, y = (uint64_t)b->imm & all;
+
+        if (a->kind == OP_AND && a->imm < 0 && b->imm < 0) {
+                x = ~x & all;
+                y = ~y & all;
+        }
+        if (x && y && !(x & y))
+                return true; /* other bits altogether */
+        for (unsigned k = 1; k < 32 && x && y; k++)
+                if (((x << k) & all) == y || ((y << k) & all) == x)
+                        return true;
+        return false;
+}
+
+static bool masks(const Op *op) {
+        return op->mnemonic == ZYDIS_MNEMONIC_AND || op->mnemonic == ZYDIS_MNEMONIC_OR || op->mnemonic == ZYDIS_MNEMONIC_TEST ||
+               op->mnemonic == ZYDIS_MNEMONIC_XOR;
+}
+
 void collect_constants(Judge *j, const PairView *p) {
         for (uint32_t i = 0; i < p->new->n_ops; i++) {
                 const Op *b = &p->new->ops[i], *a;
@@ -42,6 +64,10 @@ void collect_constants(Judge *j, const PairView *p) {
                 if (p->how[i] != PAIR_SHAPE || !b->has_imm)
                         continue;
                 a = &p->old->ops[p->partner[i]];
+                if (a->imm != b->imm && masks(b) && mask_moved(a, b))
+                        vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, false, true });
+                if (a->imm != b->imm && (b->mnemonic == ZYDIS_MNEMONIC_SHR || b->mnemonic == ZYDIS_MNEMONIC_SAR))
+                        vec_push(&j->shifts, (ConstShift){ j->match, 0, 0, false, true }); /* counts beside a mask */
                 if (a->imm == b->imm || llabs(a->imm - b->imm) > MAX_DELTA || llabs(a->imm) > MAX_ENUM)
                         continue;
                 stores = b->kind == OP_MOV && b->has_mem && b->mem_first;
@@ -59,20 +85,39 @@ void collect_constants(Judge *j, const PairView *p) {
                 } else if (at.root == ROOT_STACK && !b->has_mem) {
                         continue;
                 }
-                vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, stores || equality(p->new, i) });
+                vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, stores || equality(p->new, i), false });
         }
 }
 
 void judge_constants(Judge *j) {
+        const ConstShift *mask = NULL;
+        size_t bits = 0;
+        bool said = false;
+
         for (size_t i = 0; i < j->shifts.n; i++) {
                 const ConstShift *s = &j->shifts.items[i];
                 size_t equal = s->equality, all = 1;
                 bool several = false, first = true;
 
+                if (s->bits) {
+                        bits++;
+                        if (s->old || s->new)
+                                mask = s;
+                        if (bits >= 2 && mask && !said) {
+                                said = true;
+                                s = mask;
+                                j->subject = j->d->new->functions[j->d->matches[s->match].new].name;
+                                j->of_subject = 0;
+                                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
+                                          "several masks moved (0x%" PRIx64 " is now 0x%" PRIx64 "), as if bit fields had changed",
+                                          (uint64_t)s->old, (uint64_t)s->new);
+                        }
+                        continue;
+                }
                 for (size_t k = 0; k < j->shifts.n; k++) {
                         const ConstShift *t = &j->shifts.items[k];
 
-                        if (k == i || t->new - t->old != s->new - s->old)
+                        if (k == i || t->bits || t->new - t->old != s->new - s->old)
                                 continue;
                         if (k < i)
                                 first = false;

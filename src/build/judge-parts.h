@@ -12,10 +12,11 @@ typedef struct CallRef {
         uint32_t callee, caller; /* indexes of functions of one image */
 } CallRef;
 
-typedef struct ConstShift { /* a constant that an aligned compare or store has another value of */
+typedef struct ConstShift { /* a constant that an aligned compare, store or mask has another value of */
         uint32_t match;
         int64_t old, new;
         bool equality; /* compared for equality, or stored */
+        bool bits;     /* a mask whose bits moved */
 } ConstShift;
 
 typedef struct SizeMemo {
@@ -67,7 +68,9 @@ typedef struct Need {
         Value at;
         uint16_t width;
         uint8_t class, flags;
+        bool narrow; /* the new function touches the wider word there, too: this is a part of it */
 } Need;
+Need need_of(const FnValues *new, const Access *a);
 /* The first of the places with that root; *n is how many. */
 const Access *places_of_root(const FnValues *f, uint32_t root, size_t *n);
 /* True when the function touches that place in the same way. */
@@ -82,6 +85,7 @@ bool value_read_only(const Judge *j, Value v);
 bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need);
 /* True when some new caller's object, in that caller's terms, is testified for what the added
  * function needs. */
+bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned depth);
 bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth);
 size_t callers_of(const Judge *j, Side side, uint32_t callee, const CallRef **first);
 

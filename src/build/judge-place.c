@@ -51,7 +51,7 @@ static bool covers(const Access *p, const Need *need) {
         if (p->class != CLASS_INT || need->class != CLASS_INT || p->width > 8 || (p->flags & ACCESS_CONST))
                 return false;
         /* a part of a word: its low end, or some of its bits */
-        if (p->at.off == need->at.off && p->width > need->width)
+        if (need->narrow && p->at.off == need->at.off && p->width > need->width)
                 return true;
         return (need->flags & ACCESS_BITS) && p->at.off <= need->at.off && need->at.off + need->width <= p->at.off + p->width;
 }
@@ -64,6 +64,16 @@ static bool root_testified(const FnValues *f, const Need *need) {
                 if (covers(&p[i], need))
                         return true;
         return (need->class == CLASS_VECTOR || (need->flags & ACCESS_CONST)) && n > 1 && tiled(p, n, need);
+}
+
+Need need_of(const FnValues *new, const Access *a) {
+        Need need = { a->at, a->width, a->class, a->flags, false };
+        size_t n;
+        const Access *p = places_of_root(new, a->at.root, &n);
+
+        for (size_t i = 0; i < n && !need.narrow; i++)
+                need.narrow = p[i].at.off == a->at.off && p[i].at.stride == a->at.stride && p[i].width > a->width && p[i].width <= 8;
+        return need;
 }
 
 bool place_testified(const FnValues *f, const Need *need) {

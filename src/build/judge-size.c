@@ -147,22 +147,31 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                 }
                 if (!used)
                         continue;
-                o = places_of_root(p->old, v.root, &n);
-                for (size_t k = 0; k < n && !found; k++)
-                        found = o[k].at.off == v.off;
                 for (size_t k = 0; k < p->old->n_calls && !found; k++)
                         for (unsigned a = 0; a < VALUES_MAX_ARGS && !found; a++)
-                                found = p->old->calls[k].args[a].root == v.root && p->old->calls[k].args[a].off == v.off;
+                                found = value_equal(p->old->calls[k].args[a], v);
                 if (found)
                         continue;
-                for (need.width = 1; need.width <= 16 && !found; need.width *= 2) {
-                        need.class = need.width == 16 ? CLASS_VECTOR : CLASS_INT;
+                if (callee && !callee->incomplete) {
+                        /* what the callee touches, as if it were touched here */
+                        o = places_of_root(callee, values_param(j->w, i), &n);
+                        found = true;
+                        for (size_t k = 0; k < n && found; k++) {
+                                need = (Need){ { v.root, o[k].at.stride ? o[k].at.stride : v.stride, v.off + o[k].at.off },
+                                               o[k].width, o[k].class, o[k].flags, false };
+                                found = testify(j, p->old_function, p->new, &need);
+                        }
+                } else {
+                        /* bytes: known as such, or as vectors of them (cleared or copied as a whole) */
+                        need.at.stride = 1;
                         need.flags = ACCESS_READ;
                         found = testify(j, p->old_function, p->new, &need);
+                        need.at.stride = 0;
+                        need.width = 16;
+                        need.class = CLASS_VECTOR;
+                        found = found || testify(j, p->old_function, p->new, &need);
                 }
-                need.at.stride = need.width = 1;
-                need.class = CLASS_INT;
-                if (found || testify(j, p->old_function, p->new, &need))
+                if (found)
                         continue;
                 values_print(j->w, v.root, what, sizeof(what));
                 judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "gives %s the address %s0x%" PRIx64 " of %s, where the old code never was",

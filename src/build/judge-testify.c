@@ -14,7 +14,7 @@
  * it takes no shorter, more general type; or when the two objects are known to be touched alike.
  */
 
-enum { MAX_STEPS = 3, MAX_QUEUE = 160, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3 };
+enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3, ENOUGH = 24 };
 
 typedef struct Step {
         uint32_t function;
@@ -277,6 +277,56 @@ static void go_variable(Search *s, uint64_t addr, Value at, unsigned depth) {
         }
 }
 
+/* The object is what the function returns: to its callers. */
+static void go_returned(Search *s, const Step *at, const FnValues *f) {
+        const CallRef *c;
+        size_t n, fan = 0;
+
+        if (f->result.root < ROOT_FIRST || f->result.stride || f->result.off)
+                return;
+        n = callers_of(s->j, SIDE_OLD, at->function, &c);
+        for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++) {
+                const FnValues *g;
+
+                if ((i && c[i].caller == c[i - 1].caller) || s->j->d->old->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
+                        continue;
+                fan++;
+                g = values_of(s->j->w, SIDE_OLD, c[i].caller);
+                for (size_t k = 0; k < g->n_calls && !s->found; k++) {
+                        Value v;
+
+                        if (g->calls[k].target == at->function && g->calls[k].result.root >= ROOT_FIRST &&
+                            values_substitute(s->j->w, at->at, f->result.root, g->calls[k].result, &v))
+                                consider(s, c[i].caller, v, at->depth + 1u, false, false, false);
+                }
+        }
+}
+
+/* The object was stored somewhere: to who loads it from there; or loaded: to who stored it. */
+static void go_stored(Search *s, const Step *at, const FnValues *f) {
+        for (size_t k = 0; k < f->n_stores && !s->found; k++) {
+                const Store *x = &f->stores[k];
+                Value v;
+
+                if (x->at.root == ROOT_CONFLICT || x->at.root == ROOT_THREAD || x->value.stride || x->at.stride ||
+                    values_node(s->j->w, x->at.root)->depth >= NODE_MAX_DEPTH)
+                        continue;
+                if (values_substitute(s->j->w, at->at, x->value.root,
+                                      (Value){ node_make(s->j->w, &(Node){ .kind = NODE_LOAD, .a = x->at.root, .off = x->at.off }), 0,
+                                               -x->value.off }, &v))
+                        consider(s, at->function, v, at->depth + 1u, false, false, false);
+        }
+        if (at->at.root >= ROOT_FIRST && values_node(s->j->w, at->at.root)->kind == NODE_LOAD)
+                for (size_t k = 0; k < f->n_stores && !s->found; k++) {
+                        const Store *x = &f->stores[k];
+                        Node n = *values_node(s->j->w, at->at.root);
+
+                        if (x->at.root == n.a && x->at.off == n.off && x->at.stride == n.stride && !n.b)
+                                consider(s, at->function, (Value){ x->value.root, at->at.stride, at->at.off + x->value.off },
+                                         at->depth + 1u, false, false, false);
+                }
+}
+
 static bool search(Search *s) {
         for (size_t i = 0; i < s->n && !s->found; i++) {
                 Step at = s->queue[i];
@@ -289,6 +339,10 @@ static bool search(Search *s) {
                                 go_up(s, &at, at.down && !at.typed);
                         if (!s->found)
                                 go_down(s, &at, f);
+                        if (!s->found)
+                                go_returned(s, &at, f);
+                        if (!s->found)
+                                go_stored(s, &at, f);
                 }
                 if (!s->found)
                         go_return(s, &at);
@@ -301,9 +355,12 @@ static bool search(Search *s) {
 }
 
 bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need) {
-        Search *s = calloc(1, sizeof(*s));
+        Search *s;
         bool found;
 
+        if (j->findings >= ENOUGH)
+                return false; /* the verdict is clear; a longer list helps nobody */
+        s = calloc(1, sizeof(*s));
         if (!s)
                 abort();
         s->j = j;
@@ -321,35 +378,45 @@ bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need)
         return found;
 }
 
-bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth) {
+bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned depth) {
+        bool added = j->d->matches[j->d->new_match[new_function]].old == NO_FUNCTION, own = false, other = false;
         const CallRef *c;
         size_t n;
 
-        if (place_free(j, need))
-                return true;
         if (!values_has_param(j->w, need->at.root, NULL))
-                return testify(j, NO_FUNCTION, values_of(j->w, SIDE_NEW, new_function), need);
-        if (testify(j, NO_FUNCTION, values_of(j->w, SIDE_NEW, new_function), need))
-                return true;
+                return false;
         n = callers_of(j, SIDE_NEW, new_function, &c);
         for (size_t i = 0; i < n && i < MAX_FAN; i++) {
                 const Match *m = &j->d->matches[j->d->new_match[c[i].caller]];
                 const FnValues *f;
 
-                if (i && c[i].caller == c[i - 1].caller)
+                if ((i && c[i].caller == c[i - 1].caller) || j->d->new->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
                         continue;
                 f = values_of(j->w, SIDE_NEW, c[i].caller);
                 for (size_t k = 0; k < f->n_calls; k++) {
                         Need up = *need;
 
-                        if (f->calls[k].target != new_function || !values_to_caller(j->w, need->at, f->calls[k].args, &up.at))
+                        if (f->calls[k].target != new_function)
                                 continue;
-                        if (place_free(j, &up))
-                                return true;
+                        if (!values_to_caller(j->w, need->at, f->calls[k].args, &up.at)) {
+                                other = true;
+                                continue;
+                        }
+                        if (place_free(j, &up)) {
+                                own = true;
+                                continue;
+                        }
+                        other = true;
                         if (m->old == NO_FUNCTION ? depth < 3 && testify_added(j, c[i].caller, &up, depth + 1)
                                                   : testify(j, m->old, f, &up))
                                 return true;
                 }
         }
-        return false;
+        /* Memory that the callers made: they are all new code only when this function is new. */
+        return added && own && !other;
+}
+
+bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth) {
+        return place_free(j, need) || testify(j, NO_FUNCTION, values_of(j->w, SIDE_NEW, new_function), need) ||
+               testify_callers(j, new_function, need, depth);
 }

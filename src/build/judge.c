@@ -224,8 +224,34 @@ static bool displaced(Judge *j, const PairView *p, const Access *a) {
         return true;
 }
 
+/* A loop that was unrolled steps over several elements at once, and touches the same member of each:
+ * the place as the loop had it. */
+static bool rolled(const FnValues *f, const Access *a, Need *whole) {
+        size_t n;
+        const Access *p = places_of_root(f, a->at.root, &n);
+
+        for (uint32_t k = 8; k >= 2 && a->at.stride; k /= 2) {
+                uint32_t stride = a->at.stride / k, found = 0;
+                int64_t lowest = a->at.off;
+
+                if (a->at.stride % k)
+                        continue;
+                for (size_t i = 0; i < n; i++)
+                        if (p[i].at.stride == a->at.stride && p[i].width == a->width && p[i].class == a->class &&
+                            (p[i].at.off - a->at.off) % (int64_t)stride == 0 && llabs(p[i].at.off - a->at.off) < a->at.stride) {
+                                found++;
+                                lowest = MIN(lowest, p[i].at.off);
+                        }
+                if (found < k)
+                        continue;
+                *whole = (Need){ { a->at.root, stride, lowest }, a->width, a->class, a->flags, false };
+                return true;
+        }
+        return false;
+}
+
 static void judge_access(Judge *j, const PairView *p, const Access *a) {
-        Need need = { a->at, a->width, a->class, a->flags };
+        Need need = need_of(p->new, a), whole;
         const Access *gone;
         char what[200];
 
@@ -247,8 +273,10 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                         return;
                 need.at = a->at;
         }
+        if (rolled(p->new, a, &whole) && (place_testified(p->old, &whole) || testify(j, p->old_function, p->new, &whole)))
+                return;
         gone = vanished(j, p, a);
-        if (!gone && testify(j, p->old_function, p->new, &need))
+        if (!gone && (testify(j, p->old_function, p->new, &need) || testify_callers(j, p->new_function, &need, 0)))
                 return;
         if (gone && llabs(gone->at.off - a->at.off) <= 256 && a->at.root != ROOT_IMAGE) {
                 values_print(j->w, a->at.root, what, sizeof(what));
@@ -322,7 +350,7 @@ static void judge_added(Judge *j, uint32_t match) {
         }
         for (size_t i = 0; i < f->n_places; i++) {
                 const Access *a = &f->places[i];
-                Need need = { a->at, a->width, a->class, a->flags };
+                Need need = need_of(f, a);
 
                 if (place_free(j, &need))
                         continue;

@@ -219,6 +219,8 @@ static void op_fill(Op *op, const ZydisDecodedInstruction *in, const ZydisDecode
 
                         if (r < 0)
                                 break;
+                        if (o[i].actions & ZYDIS_OPERAND_ACTION_MASK_READ)
+                                op->reads |= (uint16_t)(1u << r);
                         if (o[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
                                 op->writes |= (uint16_t)(1u << r);
                         if (visible && i == 0)
@@ -252,6 +254,12 @@ static void op_fill(Op *op, const ZydisDecodedInstruction *in, const ZydisDecode
                 op->imm = 1;
                 op->has_imm = true;
         }
+        if (op->base >= 0)
+                op->reads |= (uint16_t)(1u << op->base);
+        if (op->index >= 0)
+                op->reads |= (uint16_t)(1u << op->index);
+        if (op->kind == OP_ZERO)
+                op->reads = 0;
         if (op->kind == OP_NOP)
                 op->has_mem = false;
         if (op->has_mem && op->has_imm && bit_operation(in->mnemonic))

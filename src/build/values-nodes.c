@@ -400,8 +400,21 @@ bool values_to_caller(Values *w, Value v, const Value *args, Value *out) {
 bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
         Value param = { values_param(w, i), 0, -arg.off };
 
-        if (arg.root == ROOT_NONE || arg.root == ROOT_STACK || arg.root == ROOT_CONFLICT || arg.stride)
+        if (arg.root == ROOT_NONE || arg.root == ROOT_STACK || arg.root == ROOT_CONFLICT)
                 return false;
+        if (arg.stride) {
+                /* a pointer to one element */
+                const Node *n = &w->nodes[v.root];
+
+                if (v.root == arg.root && v.stride == arg.stride) {
+                        *out = (Value){ param.root, 0, v.off - arg.off };
+                        return true;
+                }
+                if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != arg.root || n->stride != arg.stride || n->b)
+                        return false;
+                *out = (Value){ node_make(w, &(Node){ .kind = NODE_LOAD, .a = param.root, .off = n->off - arg.off }), v.stride, v.off };
+                return true;
+        }
         if (arg.root == ROOT_IMAGE) {
                 /* what hangs on a variable whose address is given away */
                 const Node *n = &w->nodes[v.root];

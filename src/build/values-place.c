@@ -34,6 +34,8 @@ Values *values_new(const Diff *d) {
         w->n_nodes = ROOT_FIRST;
         w->of[SIDE_OLD] = arena_newa(w->arena, FnValues *, d->old->n_functions + 1);
         w->of[SIDE_NEW] = arena_newa(w->arena, FnValues *, d->new->n_functions + 1);
+        w->clobbers[SIDE_OLD] = arena_newa(w->arena, uint16_t, d->old->n_functions + 1);
+        w->clobbers[SIDE_NEW] = arena_newa(w->arena, uint16_t, d->new->n_functions + 1);
         w->by_old = arena_newa(w->arena, MapEntry, d->n_map + 1);
         w->by_new = arena_newa(w->arena, MapEntry, d->n_map + 1);
         for (size_t i = 0; i < d->n_map; i++)

@@ -11,8 +11,6 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
 enum { MAX_SLOTS = 192, WIDEN_AFTER = 64, MAX_TABLE = 4096, ESCAPE_SPAN = 4096, SUMMARY_INSNS = 24, SUMMARY_DEPTH = 3, NO_BLOCK = -1 };
 
 static const uint8_t arg_regs[VALUES_MAX_ARGS] = { RDI, RSI, RDX, RCX, R8, R9 };
-static const uint16_t caller_saved = 1u << RAX | 1u << RCX | 1u << RDX | 1u << RSI | 1u << RDI | 1u << R8 | 1u << R9 |
-                                     1u << R10 | 1u << R11;
 
 typedef struct Slot {
         int64_t off;
@@ -55,9 +53,11 @@ typedef struct Run {
         VEC(Access) accesses;
         VEC(CallSite) calls;
         VEC(JumpTable) tables;
+        VEC(Store) stores;
         Value result;
         Value *op_value;
         uint32_t op;
+        uint64_t table; /* where the table begins that the last memory operand indexes; 0: none */
 } Run;
 
 /* ---- state ---- */
@@ -170,6 +170,15 @@ static bool looks_like_address(const Run *r, int64_t v) {
                image_section_at(image, (uint64_t)v);
 }
 
+static bool own_global(const Run *r, Value v, uint64_t *addr) {
+        const Node *n = &r->w->nodes[v.root];
+
+        if (v.root < ROOT_FIRST || n->kind != NODE_GLOBAL)
+                return false;
+        *addr = (uint64_t)(n->off + v.off);
+        return true;
+}
+
 static Value imm_value(Run *r, const Op *op) {
         return looks_like_address(r, op->imm) && op->size >= 4 ? global(r, (uint64_t)op->imm) : value_const(op->imm);
 }
@@ -177,6 +186,7 @@ static Value imm_value(Run *r, const Op *op) {
 static Value address(Run *r, const State *s, const Op *op) {
         Value v = value_const(0);
 
+        r->table = 0;
         if (op->rip) {
                 v = global(r, (uint64_t)op->disp);
         } else {
@@ -185,9 +195,13 @@ static Value address(Run *r, const State *s, const Op *op) {
                 } else {
                         if (op->base >= 0)
                                 v = s->reg[op->base];
+                        if (op->index >= 0 && own_global(r, v, &r->table))
+                                r->table += (uint64_t)op->disp;
                         if (op->index >= 0)
                                 v = value_add(r->w, v, value_scale(s->reg[op->index], op->scale));
                 }
+                if (op->index >= 0 && op->base < 0)
+                        r->table = (uint64_t)op->disp;
                 if (looks_like_address(r, op->disp))
                         v = value_add(r->w, global(r, (uint64_t)op->disp), v);
                 else
@@ -199,15 +213,6 @@ static Value address(Run *r, const State *s, const Op *op) {
         if (v.root == ROOT_NONE)
                 return (Value){ ROOT_THREAD, v.stride, v.off };
         return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = ROOT_THREAD, .b = v.root }), v.stride, v.off };
-}
-
-static bool own_global(const Run *r, Value v, uint64_t *addr) {
-        const Node *n = &r->w->nodes[v.root];
-
-        if (v.root < ROOT_FIRST || n->kind != NODE_GLOBAL)
-                return false;
-        *addr = (uint64_t)(n->off + v.off);
-        return true;
 }
 
 static bool read_only(const Image *image, uint64_t addr) {
@@ -278,8 +283,8 @@ static Value load(Run *r, const State *s, Value at, uint32_t width) {
         if (own_global(r, at, &addr)) {
                 if (width == 8 && !at.stride && got_value(r, addr, &v))
                         return v;
-                if (width == 4 && at.stride && read_only(r->code->image, addr))
-                        return (Value){ node_make(r->w, &(Node){ .kind = NODE_TABLE, .off = (int64_t)addr }), 0, 0 };
+                if (width == 4 && r->table && read_only(r->code->image, r->table))
+                        return (Value){ node_make(r->w, &(Node){ .kind = NODE_TABLE, .off = (int64_t)r->table }), 0, 0 };
         }
         at = values_canonical(r->w, r->side, at);
         if (width != 8 || at.root == ROOT_NONE)
@@ -368,6 +373,16 @@ static void record_value(Run *r, Value v) {
                 r->op_value[r->op] = values_canonical(r->w, r->side, v);
 }
 
+static void record_store(Run *r, Value at, uint32_t width, Value v) {
+        Store x;
+
+        if (!r->record || width != 8 || at.root == ROOT_STACK || at.root == ROOT_NONE || v.root == ROOT_NONE || v.root == ROOT_STACK)
+                return;
+        x = (Store){ values_canonical(r->w, r->side, at), values_canonical(r->w, r->side, v) };
+        if (x.value.root >= ROOT_FIRST && r->w->nodes[x.value.root].kind != NODE_FUNCTION)
+                vec_push(&r->stores, x);
+}
+
 /* ---- instructions ---- */
 
 static void set_reg(Run *r, State *s, const Op *op, Value v) {
@@ -452,10 +467,30 @@ static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t targe
         return (Value){ node_make(r->w, &(Node){ .kind = NODE_RETURN, .a = callee, .b = first.root }), 0, 0 };
 }
 
+/* The caller-saved registers that a call changes: all, unless what follows shows that the compiler
+ * knew better of a function of its own unit. */
+static uint16_t changed_by(Run *r, uint32_t target) {
+        uint16_t written = 1u << RAX | 1u << RDX;
+
+        if (target == NO_TARGET)
+                return CALLER_SAVED;
+        for (uint32_t i = r->op + 1; i < r->n_ops && i < r->op + 32; i++) {
+                const Op *op = &r->ops[i];
+
+                if (op->reads & CALLER_SAVED & ~written & (op->kind == OP_PUSH ? 0 : 0xffff))
+                        return values_clobbers(r->w, r->side, target);
+                if (op->kind == OP_CALL || op->kind == OP_RET || op->kind == OP_STOP)
+                        break;
+                written |= op->writes;
+        }
+        return CALLER_SAVED;
+}
+
 /* A call (or a tail call); false when it does not return. */
 static bool call(Run *r, State *s, const Op *op, Value at, bool tail) {
         uint32_t target = NO_TARGET, callee = ROOT_NONE;
         const Known *known;
+        uint16_t changed;
         Value result;
 
         if (op->target) {
@@ -489,8 +524,11 @@ static bool call(Run *r, State *s, const Op *op, Value at, bool tail) {
         note_escapes(r, s, callee);
         result = call_result(r, s, callee, target);
         known = callee >= ROOT_FIRST && r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known : NULL;
+        if (r->record)
+                r->calls.items[r->calls.n - 1].result = values_canonical(r->w, r->side, result);
+        changed = changed_by(r, target) | (1u << RAX);
         for (int i = 0; i < 16; i++)
-                if (caller_saved & (1u << i))
+                if (changed & (1u << i))
                         s->reg[i] = value_any();
         for (size_t k = 0; k < r->escapes.n; k++)
                 slots_kill(s, r->escapes.items[k].off, 8);
@@ -588,6 +626,7 @@ static bool step(Run *r, State *s, const Op *op) {
                         v = op->src >= 0 ? s->reg[op->src] : op->has_imm ? imm_value(r, op) : value_any();
                         store(s, at, op->width, v);
                         record_value(r, v);
+                        record_store(r, at, op->width, v);
                 } else {
                         set_reg(r, s, op, source(r, s, op, at));
                 }
@@ -764,10 +803,9 @@ static bool table_flow(Run *r, const State *s, uint64_t table, bool relative, ui
 static void indirect_jump(Run *r, State *s, const Op *op) {
         Value at = op->has_mem ? address(r, s, op) : op->dst >= 0 ? s->reg[op->dst] : value_any();
         const Node *n = &r->w->nodes[at.root];
-        uint64_t table;
 
-        if (op->has_mem && at.stride && own_global(r, at, &table) && read_only(r->code->image, table)) {
-                if (table_flow(r, s, table, false, 0))
+        if (op->has_mem && r->table && read_only(r->code->image, r->table)) {
+                if (table_flow(r, s, r->table, false, 0))
                         return;
         }
         if (!op->has_mem && at.root >= ROOT_FIRST && n->kind == NODE_TARGET) {
@@ -967,7 +1005,7 @@ static void run_orphans(Run *r, State *scratch) {
                                 r->orphan.reg[RSP] = (Value){ ROOT_STACK, 1, 0 };
                         }
                         for (int x = 0; x < 16; x++)
-                                if (caller_saved & (1u << x))
+                                if (CALLER_SAVED & (1u << x))
                                         r->orphan.reg[x] = value_any();
                         fixpoint(r, scratch);
                 }
@@ -1010,6 +1048,8 @@ static void finish(Run *r, FnValues *out) {
         }
         out->n_calls = r->calls.n;
         out->calls = arena_dup(arena, r->calls.items, r->calls.n * sizeof(CallSite));
+        out->n_stores = r->stores.n;
+        out->stores = arena_dup(arena, r->stores.items, r->stores.n * sizeof(Store));
         out->n_tables = r->tables.n;
         out->tables = arena_dup(arena, r->tables.items, r->tables.n * sizeof(JumpTable));
         out->result = r->result.root == (uint32_t)VALUE_UNSET ? value_any() : r->result;
@@ -1066,4 +1106,5 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
         vec_free(&r.accesses);
         vec_free(&r.calls);
         vec_free(&r.tables);
+        vec_free(&r.stores);
 }

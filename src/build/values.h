@@ -69,7 +69,7 @@ typedef struct CallSite {
         uint32_t callee; /* canonical root: a FUNCTION node, or where the pointer came from */
         uint32_t target; /* index of the function in its own image, or NO_TARGET */
         bool tail;
-        Value args[VALUES_MAX_ARGS]; /* canonical */
+        Value args[VALUES_MAX_ARGS], result; /* canonical */
 } CallSite;
 
 typedef enum OpKind {
@@ -84,13 +84,18 @@ typedef struct Op {
         int64_t imm, disp;
         uint32_t insn; /* Code.insns */
         uint16_t mnemonic;
-        uint16_t writes; /* bit mask of general registers */
+        uint16_t writes, reads; /* bit masks of general registers */
         uint16_t width;  /* of the memory operand */
         uint8_t length, kind, size /* of the first operand */, class, flags;
         int8_t dst, src, base, index;
         uint8_t scale;
         bool has_mem, rip, thread, mem_first, has_imm, narrow /* the source is narrower than the result */;
 } Op;
+
+/* A pointer that is put into memory outside of the stack. */
+typedef struct Store {
+        Value at, value; /* canonical */
+} Store;
 
 /* A table that an indirect jump goes through. */
 typedef struct JumpTable {
@@ -111,6 +116,8 @@ typedef struct FnValues {
         size_t n_places;
         CallSite *calls;
         size_t n_calls;
+        Store *stores;
+        size_t n_stores;
         JumpTable *tables;
         size_t n_tables;
         Value result;
@@ -171,6 +178,11 @@ uint32_t values_callee_at(Values *w, Side side, uint64_t addr, uint32_t *target)
 /* values-decode.c */
 int values_decode(const Code *code, const Function *f, Op **ops, uint32_t *n); /* malloc'ed; -EBADMSG when a byte does not decode */
 
+/* values-clobber.c: the caller-saved registers that calling a function changes. Compilers keep values
+ * in the others across calls of functions of the same unit. */
+enum { CALLER_SAVED = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 };
+uint16_t values_clobbers(Values *w, Side side, uint32_t function);
+
 /* values-run.c: the analysis itself; results in the arena */
 void values_run(Values *w, Side side, uint32_t function, FnValues *out);
 
@@ -201,6 +213,7 @@ struct Values {
         size_t n_map;
         size_t analysed;
         unsigned depth; /* of summaries */
+        uint16_t *clobbers[2]; /* per function: registers that it changes; 0: not known yet */
 };
 static inline const Code *values_code(const Values *w, Side side) {
         return side == SIDE_OLD ? w->diff->old : w->diff->new;
