@@ -8,7 +8,7 @@ import argparse, concurrent.futures, fnmatch, json, os, select, shlex, shutil, s
 HERE = os.path.dirname(os.path.abspath(__file__))
 SILENCE_SEC = int(os.environ.get('SCENARIO_SILENCE_SEC', 120))  # a target or tool that says nothing for so long hangs: the test's verdict, not its measure
 KEYS = {'title', 'expect', 'source', 'cflags', 'ldflags', 'lib', 'host', 'libs', 'combos', 'only', 'needs', 'steps',
-        'apply', 'advice', 'deadline', 'accept', 'old-ldflags', 'new-ldflags', 'extra', 'self'}
+        'apply', 'advice', 'deadline', 'accept', 'old-ldflags', 'new-ldflags', 'new-cflags', 'extra', 'self'}
 LEVELS = ['O0', 'O1', 'O2', 'O3', 'Os']
 BASE = [f'{cc}-{o}' for cc in ('gcc', 'clang') for o in LEVELS]
 EXTRA = ['gcc-O2-g', 'clang-O2-g', 'gcc-O0-g', 'gcc-O2-sym', 'gcc-O2-lto', 'clang-O2-lto', 'gcc-O2-nopie',
@@ -137,7 +137,8 @@ class Builder:
         std = ['-std=gnu17'] if source.endswith('.c') and 'gnu11' not in self.tags else []
         if not os.path.exists(out):
             tool([cc, *std, self.level, *self.flags(TAG_C), '-D_GNU_SOURCE', f'-DVERSION={version}', '-I' + HERE,
-                  '-w', '-pthread', *more, *shlex.split(self.s.get('cflags', self.combo)), '-c', source, '-o', out],
+                  '-w', '-pthread', *more, *shlex.split(self.s.get('cflags', self.combo)),
+                  *(shlex.split(self.s.get('new-cflags', self.combo)) if '/v1/' not in out else []), '-c', source, '-o', out],
                  self.log)
         return out
 

@@ -14,7 +14,7 @@ NOINLINE static int use(void) { return level_get() + PICK(10, 20) + other; }
 void target_work(void) {
         use();
         if (harness_turns() < 0)
-                level_set(1);
+                level_set((int)harness_turns());
 }
 
 void target_check(int version) {

@@ -25,7 +25,7 @@ void target_work(void) {
         take(1);
         give();
         if (harness_turns() < 0)
-                limit_set(7);
+                limit_set((int)harness_turns());
 }
 
 void target_check(int version) {

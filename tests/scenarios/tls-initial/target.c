@@ -9,7 +9,7 @@ NOINLINE static long step(long v) { other += v; return tls_get() * PICK(1, 10); 
 
 void target_work(void) {
         if (harness_turns() < 0)
-                tls_set(5);
+                tls_set(harness_turns());
         step(1);
 }
 
