@@ -247,7 +247,8 @@ static void add_marks(const Plan *plan, Switch *sw) {
 
 int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
         _cleanup_(plan_free) Plan plan = { 0 };
-        _cleanup_(switch_free) Switch sw = { .pid = s->pid, .mem_fd = -1, .owner_name = owner_name, .owners = &plan };
+        _cleanup_(switch_free) Switch sw = { .pid = s->pid, .mem_fd = -1, .owner_name = owner_name, .owners = &plan,
+                                            .maps = &s->maps, .loaded = s->loaded, .n_loaded = s->n_loaded };
         uint64_t begin = now_usec();
         int r = fault("begin", e);
 

@@ -17,7 +17,8 @@ static const char *owner_name(const Switch *sw, uint32_t owner) {
 }
 
 static int open_switch(Session *s, Switch *sw, Error *e) {
-        *sw = (Switch){ .pid = s->pid, .owner_name = owner_name, .owners = s };
+        *sw = (Switch){ .pid = s->pid, .owner_name = owner_name, .owners = s, .maps = &s->maps, .loaded = s->loaded,
+                        .n_loaded = s->n_loaded };
         sw->mem_fd = mem_open(s->pid);
         if (sw->mem_fd == -EACCES || sw->mem_fd == -EPERM)
                 return refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "cannot write its memory");

@@ -3,7 +3,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/maps.h"
-#include "proc/unwind.h"
+#include "proc/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,12 +11,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 enum {
         SCAN_MAX = 1 << 20,      /* bytes of one stack; a longer one has to be unwound */
         SCAN_TOTAL = 128 << 20,
         STACKS_PER_THREAD = 4,
         BATCH = 512,
+        UNWIND_USEC = 2000, /* for unwinding in one stop; what is proved by then need not be the next time */
 };
 
 void safe_set_add(SafeSet *s, SafeRange r) {
@@ -94,6 +97,21 @@ struct procmap_query_ {
 };
 #define PROCMAP_QUERY_ _IOWR('f', 17, struct procmap_query_)
 
+/* A part of a thread's stack, copied while it is stopped. */
+typedef struct StackCopy {
+        uint64_t sp; /* its lowest address */
+        size_t size;
+        size_t at; /* in the reader's buffer */
+        size_t thread;
+        bool cut; /* it goes on */
+} StackCopy;
+
+/* A thread whose stack was found safe by unwinding, as it was: an idle one is not unwound again. */
+typedef struct Proof {
+        pid_t tid;
+        XXH128_hash_t hash;
+} Proof;
+
 struct StackReader {
         pid_t pid;
         int maps_fd;
@@ -103,6 +121,7 @@ struct StackReader {
         size_t room, used;
         StackCopy *stacks;
         size_t n, stacks_room;
+        VEC(Proof) proofs;
 };
 
 StackReader *stack_reader_new(pid_t pid, Error *e) {
@@ -131,6 +150,7 @@ StackReader *stack_reader_free(StackReader *r) {
                 maps_free(&r->maps);
                 free(r->bytes);
                 free(r->stacks);
+                vec_free(&r->proofs);
                 free(r);
         }
         return NULL;
@@ -285,12 +305,86 @@ static const SafeRange *in_registers(const SafeSet *s, const struct user_regs_st
         return NULL;
 }
 
+typedef struct Unwinding {
+        const SafeSet *set;
+        const StackReader *reader;
+        size_t thread;
+        Hit hit;
+} Unwinding;
+
+static bool read_word(void *context, uint64_t addr, uint64_t *word) {
+        const Unwinding *u = context;
+
+        for (size_t i = 0; i < u->reader->n; i++) {
+                const StackCopy *c = &u->reader->stacks[i];
+
+                if (c->thread == u->thread && addr >= c->sp && c->size >= 8 && addr - c->sp <= c->size - 8) {
+                        memcpy(word, u->reader->bytes + c->at + (addr - c->sp), 8);
+                        return true;
+                }
+        }
+        return mem_read(u->reader->pid, addr, word, 8) == 0;
+}
+
+static int check_frame(void *context, uint64_t pc, bool exact) {
+        Unwinding *u = context;
+        const SafeRange *r = exact ? safe_running(u->set, pc) : safe_returning(u->set, pc);
+
+        if (!r)
+                return 0;
+        u->hit = (Hit){ .hit = true, .range = r, .pc = pc };
+        return SAFE_BUSY;
+}
+
+static XXH128_hash_t state_hash(const StoppedThread *t, const StackReader *r, size_t thread) {
+        XXH128_hash_t h = XXH3_128bits(&t->regs, sizeof(t->regs));
+
+        for (size_t i = 0; i < r->n; i++) {
+                const StackCopy *c = &r->stacks[i];
+
+                if (c->thread != thread)
+                        continue;
+                h.low64 ^= c->sp;
+                h = XXH3_128bits_withSeed(r->bytes + c->at, c->size, h.low64 ^ (h.high64 << 1));
+        }
+        return h;
+}
+
+/* 0: every frame of the thread is known, and none is in a range. Otherwise *hit says why not. */
+static int unwind_one(const SafeSet *s, const StoppedThread *t, StackReader *r, size_t thread, Unwinder *unwinder,
+                      uint64_t until, Hit *hit) {
+        Unwinding u = { .set = s, .reader = r, .thread = thread };
+        XXH128_hash_t hash = state_hash(t, r, thread);
+        int q;
+
+        for (size_t i = 0; i < r->proofs.n; i++)
+                if (r->proofs.items[i].tid == t->tid && XXH128_isEqual(r->proofs.items[i].hash, hash))
+                        return 0;
+        if (!unwinder || now_usec() > until) {
+                hit->failed = true;
+                return SAFE_BUSY;
+        }
+        q = unwind_thread(unwinder, &t->regs, read_word, check_frame, &u);
+        if (q == 0) {
+                vec_push(&r->proofs, (Proof){ t->tid, hash });
+                return 0;
+        }
+        if (q == SAFE_BUSY)
+                *hit = u.hit;
+        else
+                hit->failed = true;
+        return SAFE_BUSY;
+}
+
 static int blame_on(SafeBlame *b, pid_t tid, const SafeRange *r, uint64_t pc, bool unwind) {
         *b = (SafeBlame){ .tid = tid, .name = r ? r->name : "", .pc = pc, .unwind = unwind };
         return SAFE_BUSY;
 }
 
-int safe_check(const SafeSet *s, const World *w, StackReader *r, struct Unwinder *unwinder, SafeBlame *blame) {
+int safe_check(const SafeSet *s, const World *w, StackReader *r, Unwinder *unwinder, SafeBlame *blame) {
+        uint64_t until = now_usec() + UNWIND_USEC;
+        size_t proved = SIZE_MAX;
+
         r->n = r->used = 0;
         maps_free(&r->maps);
         if (!s->n)
@@ -317,12 +411,13 @@ int safe_check(const SafeSet *s, const World *w, StackReader *r, struct Unwinder
                 const StoppedThread *t = &w->threads[r->stacks[i].thread];
                 Hit hit = scan(s, r, i);
 
-                if (hit.failed)
-                        return blame_on(blame, t->tid, hit.range, hit.pc, true);
-                if (!hit.hit && !r->stacks[i].cut)
+                if (!hit.hit && !hit.failed && !r->stacks[i].cut)
                         continue;
-                (void)unwinder;
-                return blame_on(blame, t->tid, hit.range, hit.pc, true);
+                if (r->stacks[i].thread == proved) /* by the stack it runs on */
+                        continue;
+                if (unwind_one(s, t, r, r->stacks[i].thread, unwinder, until, &hit))
+                        return blame_on(blame, t->tid, hit.range, hit.pc, hit.failed);
+                proved = r->stacks[i].thread;
         }
         return 0;
 }

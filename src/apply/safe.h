@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "proc/stop.h"
+#include "proc/unwind.h"
 
 /*
  * Is this a safe point? For every stopped thread: does it run in, or will it return into, code that
@@ -40,10 +41,9 @@ typedef struct SafeBlame {
 
 /* Room for copies of stacks, kept from one try to the next. */
 typedef struct StackReader StackReader;
-struct Unwinder;
 StackReader *stack_reader_new(pid_t pid, Error *e);
 StackReader *stack_reader_free(StackReader *r);
 
 enum { SAFE_BUSY = 1 };
-/* 0: safe; SAFE_BUSY: not now, see *blame. `unwinder` may be NULL. */
-int safe_check(const SafeSet *s, const World *w, StackReader *r, struct Unwinder *unwinder, SafeBlame *blame);
+/* 0: safe; SAFE_BUSY: not now, see *blame. */
+int safe_check(const SafeSet *s, const World *w, StackReader *r, Unwinder *unwinder, SafeBlame *blame);

@@ -156,6 +156,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         uint64_t limit = now_usec() + (options && options->deadline_usec ? options->deadline_usec : DEADLINE_USEC);
         uint64_t backoff = options && options->retry_usec ? options->retry_usec : BACKOFF_USEC;
         StackReader *reader = stack_reader_new(s->pid, e);
+        Unwinder *unwinder;
         SafeBlame blame = { 0 };
         World w = { 0 };
         bool ready;
@@ -163,6 +164,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
 
         if (!reader)
                 return -ESRCH;
+        unwinder = unwinder_new(s->pid, s->maps, s->loaded, s->n_loaded);
         edits_prepare(&s->edits);
         safe_set_sort(&s->safe);
         r = world_init(&w, s->pid, e);
@@ -183,7 +185,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                 if (stop == 0) {
                         res->threads = (uint32_t)w.n;
                         r = fault("stopped", e);
-                        ready = r == 0 && safe_check(&s->safe, &w, reader, NULL, &blame) == 0;
+                        ready = r == 0 && safe_check(&s->safe, &w, reader, unwinder, &blame) == 0;
                         if (ready)
                                 r = commit(s, res, e);
                         world_resume(&w);
@@ -205,6 +207,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         }
         world_free(&w);
         stack_reader_free(reader);
+        unwinder_free(unwinder);
         if (r == 0)
                 fault("resumed", NULL); /* it is done: an error here changes nothing */
         return r;

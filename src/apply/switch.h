@@ -4,6 +4,7 @@
 #include "apply/edit.h"
 #include "apply/header.h"
 #include "apply/safe.h"
+#include "proc/loaded.h"
 
 /* The stop, the safe point and the switch: common to apply, revert, replace and repair. */
 
@@ -24,6 +25,9 @@ typedef struct Switch {
         uint64_t txn;
         const char *(*owner_name)(const struct Switch *s, uint32_t owner);
         const void *owners;
+        const Maps *maps; /* for unwinding */
+        const Loaded *loaded;
+        size_t n_loaded;
 } Switch;
 
 /* Tries until it is done or the deadline (now_usec) has passed. 0; ENGINE_REFUSED with the reason in
