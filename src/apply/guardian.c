@@ -17,6 +17,7 @@
 
 typedef struct Reply {
         int code;
+        bool last; /* this guardian ends now: it holds threads that only its end lets go of */
         EngineResult res;
         Error error;
 } Reply;
@@ -86,7 +87,8 @@ static _Noreturn void serve(int fd, pid_t front, const Patch *const *patches, si
                 if (got != sizeof(request))
                         _exit(0);
                 serve_one(&request, patches, n, &cache, &reply);
-                if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply))
+                reply.last = late_release() > 0;
+                if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply) || reply.last)
                         _exit(0);
         }
 }
@@ -193,6 +195,8 @@ int guardian_call(const GuardianRequest *request, const Patch *const *patches, s
                 else if (e)
                         *e = reply.error;
         }
+        if (reply.last)
+                end_locked();
         pthread_mutex_unlock(&guardian.mutex);
         return r;
 }

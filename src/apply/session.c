@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-enum { REMOTE_USEC = 20000, REMOTE_TRIES = 64 };
+enum { REMOTE_USEC = 2000000, REMOTE_TRIES = 64 };
 
 int session_read(Session *s, Error *e) {
         int r;
@@ -71,13 +71,14 @@ int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCach
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm, "process %d has ended", pid);
         if (status.kernel && status.state != 'Z')
                 return refuse(res, REFUSAL_CODE_IMAGE_NOT_MAPPED, status.comm, "a kernel thread");
-        if (status.tracer)
-                return refuse(res, REFUSAL_CODE_PROCESS_TRACED, status.comm, "by process %d", status.tracer);
         if (is_32bit(pid))
                 return refuse(res, REFUSAL_CODE_PROCESS_32BIT, status.comm, "process %d", pid);
         r = lock_process(s);
         if (r)
                 return r;
+        r = task_status(pid, 0, &status, e);
+        if (r == 0 && status.tracer)
+                return refuse(res, REFUSAL_CODE_PROCESS_TRACED, status.comm, "by process %d", status.tracer);
         r = session_read(s, e);
         if (r == -EACCES || r == -EPERM)
                 return refuse(res, REFUSAL_CODE_PROCESS_PERMISSION, status.comm, "cannot read its mappings");

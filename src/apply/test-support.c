@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 const char *victim_path;
@@ -19,8 +20,10 @@ Victim victim_start(char *const argv[]) {
                 abort();
         v.pid = fork();
         if (v.pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
                 dup2(in[0], 0);
                 dup2(out[1], 1);
+                close_range(3, ~0U, 0);
                 close_range(3, ~0U, 0);
                 execv(argv[0], argv);
                 _exit(127);
@@ -128,4 +131,59 @@ Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
         memset(p->digest, id, sizeof(p->digest));
         image_free(image);
         return p;
+}
+
+/* addl %edi, counter(%rip); mov $2, %eax; ret */
+const uint8_t code_two[12] = { 0x01, 0x3d, 0, 0, 0, 0, 0xb8, 2, 0, 0, 0, 0xc3 };
+const uint8_t code_three[12] = { 0x01, 0x3d, 0, 0, 0, 0, 0xb8, 3, 0, 0, 0, 0xc3 };
+
+Patch *patch_simple(const uint8_t code[12], uint8_t id) {
+        const Replacement r[] = {
+                { "answer", code, 12, 2, R_X86_64_PC32, "counter", NULL, -4 },
+                { "caller", code, 12, 2, R_X86_64_PC32, "counter", NULL, -4 },
+        };
+
+        return patch_make(r, 2, id);
+}
+
+void show(const char *what, int r, const EngineResult *res, const Error *e) {
+        printf("%s: %d %s %s %s %s threads %u pause %lu total %lu stage %lu attempts %u private %lu shared %lu\n",
+                      what, r, r < 0 ? e->text : "", res->refusal < REFUSAL_N ? refusal_get(res->refusal)->code : "",
+                      res->subject, res->detail, res->threads, res->pause_usec, res->pause_total_usec, res->stage_usec,
+                      res->attempts, res->private_bytes, res->shared_bytes);
+}
+
+int victim_apply(Victim *v, Patch *p, EngineResult *res) {
+        const Patch *patches[] = { p };
+        Error e = { 0 };
+        int r;
+
+        *res = (EngineResult){ .refusal = REFUSAL_N };
+        r = engine_apply(v->pid, patches, 1, NULL, res, &e);
+        if (getenv("STAUNCH_TEST_SHOW") || r)
+                show("apply", r, res, &e);
+        return r;
+}
+
+int victim_revert(Victim *v, EngineResult *res) {
+        Error e = { 0 };
+        int r;
+
+        *res = (EngineResult){ .refusal = REFUSAL_N };
+        r = engine_revert(v->pid, NULL, NULL, res, &e);
+        if (getenv("STAUNCH_TEST_SHOW") || r)
+                show("revert", r, res, &e);
+        return r;
+}
+
+Victim victim_start_with(const char *a, const char *b) {
+        char path[4096], x[16], y[16];
+        char *argv[] = { path, x, y, NULL };
+
+        snprintf(path, sizeof(path), "%s", victim_path);
+        snprintf(x, sizeof(x), "%s", a ? a : "");
+        snprintf(y, sizeof(y), "%s", b ? b : "");
+        argv[1] = a ? x : NULL;
+        argv[2] = a && b ? y : NULL;
+        return victim_start(argv);
 }

@@ -29,4 +29,12 @@ typedef struct Replacement {
         int64_t addend;
 } Replacement;
 
+extern const uint8_t code_two[12], code_three[12]; /* adds to `counter` and returns 2, 3 */
+/* Replaces `answer` and `caller`. */
+Patch *patch_simple(const uint8_t code[12], uint8_t id);
+Victim victim_start_with(const char *a, const char *b);
+int victim_apply(Victim *v, Patch *p, EngineResult *res);
+int victim_revert(Victim *v, EngineResult *res);
+void show(const char *what, int r, const EngineResult *res, const Error *e);
+
 Patch *patch_make(const Replacement *r, size_t n, uint8_t id);

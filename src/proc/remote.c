@@ -3,79 +3,22 @@
 #include "base/macro.h"
 #include "proc/mem.h"
 #include "proc/task.h"
+#include "proc/wait.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 
 #ifndef PTRACE_O_SUSPEND_SECCOMP
 #define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
 #endif
-enum { ERESTARTNOHAND_ = 514, STOP_EVENT = 128 /* PTRACE_EVENT_STOP */ };
-
-static volatile sig_atomic_t bound_passed;
-
-static void on_alarm(int sig) {
-        bound_passed = 1;
-}
-
-void wait_bound_arm(uint64_t usec) {
-        struct sigaction sa = { .sa_handler = on_alarm }; /* no SA_RESTART: waitpid must return */
-        struct itimerval it = { .it_interval = { 0, 2000 },
-                                .it_value = { (time_t)(usec / 1000000), (suseconds_t)(usec % 1000000) } };
-
-        if (!usec)
-                it.it_value.tv_usec = 1;
-        bound_passed = 0;
-        sigaction(SIGALRM, &sa, NULL);
-        setitimer(ITIMER_REAL, &it, NULL);
-}
-
-void wait_bound_disarm(void) {
-        struct itimerval it = { 0 };
-
-        setitimer(ITIMER_REAL, &it, NULL);
-}
-
-bool wait_bound_passed(void) {
-        return bound_passed;
-}
-
-bool restart_after_stop(struct user_regs_struct *regs) {
-        /*
-         * The kernel's own restart codes need no help. These calls turn an interruption into a plain
-         * -EINTR, whether or not there was a signal. We are inside get_signal(): with ERESTARTNOHAND
-         * the kernel restarts the call when no handler runs, and returns EINTR when one does: what
-         * would have happened without us. close() is not among them: its descriptor is gone.
-         */
-        static const uint16_t restartable[] = {
-                SYS_read,         SYS_write,       SYS_pread64,      SYS_pwrite64,     SYS_readv,
-                SYS_writev,       SYS_preadv,      SYS_pwritev,      SYS_preadv2,      SYS_pwritev2,
-                SYS_recvfrom,     SYS_recvmsg,     SYS_recvmmsg,     SYS_sendto,       SYS_sendmsg,
-                SYS_sendmmsg,     SYS_accept,      SYS_accept4,      SYS_connect,      SYS_epoll_wait,
-                SYS_epoll_pwait,  441,             SYS_semop,        SYS_semtimedop,   SYS_rt_sigtimedwait,
-                SYS_io_getevents, 333,             426,              SYS_poll,         SYS_ppoll,
-                SYS_select,       SYS_pselect6,    SYS_pause,        SYS_rt_sigsuspend, SYS_msgrcv,
-                SYS_msgsnd,       SYS_nanosleep,   SYS_clock_nanosleep, SYS_futex,     SYS_wait4,
-                SYS_waitid,       SYS_open,        SYS_openat,       SYS_flock,        SYS_fcntl,
-                SYS_mq_timedreceive, SYS_mq_timedsend, SYS_sendfile, SYS_splice,       SYS_tee,
-                SYS_getrandom,    SYS_fsync,       SYS_fdatasync,    SYS_stat,         SYS_lstat,
-                SYS_newfstatat,   SYS_getdents64,
-        };
-
-        if ((int64_t)regs->rax != -EINTR || (int64_t)regs->orig_rax < 0)
-                return false;
-        for (size_t i = 0; i < ELEMENTSOF(restartable); i++)
-                if (regs->orig_rax == restartable[i]) {
-                        regs->rax = (unsigned long long)-(int64_t)ERESTARTNOHAND_;
-                        return true;
-                }
-        return false;
-}
+enum {
+        STOP_EVENT = 128, /* PTRACE_EVENT_STOP */
+        ASLEEP_USEC = 20000,
+};
 
 /* A restartable sequence must not be left and re-entered in its middle: the kernel would not abort it. */
 static bool inside_rseq(const Remote *r) {
@@ -106,18 +49,14 @@ static bool dispatches_syscalls(pid_t tid) {
 }
 
 /* Waits until the thread is in an event stop; signals that arrive are handed on. */
-static int wait_event_stop(pid_t tid) {
-        for (;;) {
-                int status;
-                pid_t p = waitpid(tid, &status, __WALL);
+static int wait_event_stop(pid_t tid, uint64_t wait_usec) {
+        uint64_t now = now_usec();
 
-                if (p < 0 && errno == EINTR) {
-                        if (wait_bound_passed())
-                                return -ETIMEDOUT;
-                        continue;
-                }
-                if (p < 0 || !WIFSTOPPED(status))
-                        return -ESRCH;
+        for (;;) {
+                int status, r = wait_stop(tid, now + ASLEEP_USEC, now + wait_usec, &status);
+
+                if (r < 0)
+                        return r;
                 if (status >> 16 == STOP_EVENT)
                         return 0;
                 if (ptrace(PTRACE_CONT, tid, 0, (status >> 16) == 0 ? (void *)(intptr_t)(WSTOPSIG(status) & 0x7f) : 0) <
@@ -136,8 +75,11 @@ int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote 
         q = task_status(pid, tid, &status, e);
         if (q < 0)
                 return q == -ESRCH ? REMOTE_BUSY : q;
-        if (status.tracer)
+        late_release();
+        if (status.tracer && status.tracer != getpid())
                 return REMOTE_TRACED;
+        if (status.tracer)
+                return REMOTE_BUSY;
         if (!strchr("RSTt", status.state))
                 return REMOTE_BUSY;
         if (status.seccomp)
@@ -151,17 +93,13 @@ int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote 
                         return REMOTE_TRACED;
                 if (!status.seccomp || ptrace(PTRACE_SEIZE, tid, 0, 0) < 0)
                         return REMOTE_PERMISSION;
-                wait_bound_arm(wait_usec);
-                if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) == 0 && wait_event_stop(tid) == 0)
-                        ptrace(PTRACE_DETACH, tid, 0, 0);
-                wait_bound_disarm();
+                ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+                late_add(tid);
                 return REMOTE_SECCOMP;
         }
-        wait_bound_arm(wait_usec);
-        q = ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0 ? -errno : wait_event_stop(tid);
-        wait_bound_disarm();
+        q = ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0 ? -errno : wait_event_stop(tid, wait_usec);
         if (q == -ETIMEDOUT)
-                return error_set(e, -ETIMEDOUT, "thread %d did not stop", tid);
+                late_add(tid);
         if (q < 0)
                 return REMOTE_BUSY;
         if (ptrace(PTRACE_GETREGS, tid, 0, &r.saved) < 0 || ptrace(PTRACE_GETSIGMASK, tid, (void *)8, &r.mask) < 0) {
@@ -213,7 +151,7 @@ static struct user_regs_struct parked(const Remote *r) {
         if ((int64_t)regs.orig_rax >= 0) {
                 int64_t v = (int64_t)regs.rax;
 
-                if (v == -512 || v == -513 || v == -ERESTARTNOHAND_) {
+                if (v == -512 || v == -513 || v == -514) {
                         regs.rax = regs.orig_rax;
                         regs.rip -= 2;
                 } else if (v == -516) {

@@ -34,15 +34,3 @@ int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote 
 int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result);
 /* Puts everything back and lets go. */
 void remote_close(Remote *r);
-
-/*
- * Waiting for traced threads, shared by remote.c and stop.c.
- */
-struct user_regs_struct;
-/* When a stop made a call return EINTR although no signal was delivered, lets the kernel restart it.
- * True when `regs` changed. */
-bool restart_after_stop(struct user_regs_struct *regs);
-/* A SIGALRM comes after `usec` and again every 2 ms until disarmed, so that waitpid() returns. */
-void wait_bound_arm(uint64_t usec);
-void wait_bound_disarm(void);
-bool wait_bound_passed(void);

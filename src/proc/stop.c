@@ -2,8 +2,8 @@
 #include "proc/stop.h"
 #include "base/macro.h"
 #include "base/vec.h"
-#include "proc/remote.h"
 #include "proc/task.h"
+#include "proc/wait.h"
 
 #include <errno.h>
 #include <linux/kcmp.h>
@@ -12,17 +12,13 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
+#include <stdio.h>
 #include <unistd.h>
 
-enum { MAX_NEW_TASKS = 256 };
-
-uint64_t now_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
+enum {
+        MAX_NEW_TASKS = 256,
+        PATIENCE = 5, /* how much longer a thread is waited for that only lacks a processor */
+};
 
 /* 1: the two share their memory; 0: not; negative errno. */
 static int shares_memory(pid_t a, pid_t b) {
@@ -92,8 +88,8 @@ static int seize(World *w, pid_t pid, pid_t tid) {
                         return 0; /* ended */
                 if (task_status(pid, tid, &status, NULL) < 0 || strchr("ZX", status.state))
                         return 0; /* a leader that has ended before the others stays as a zombie */
-                if (status.tracer == getpid())
-                        goto add; /* still ours: it did not stop the last time */
+                if (status.tracer == getpid() && late_take(tid))
+                        goto add; /* it did not stop the last time */
                 w->stuck = tid;
                 return status.tracer ? WORLD_TRACED : WORLD_PERMISSION;
         }
@@ -130,26 +126,20 @@ static int seize_all(World *w, size_t *fresh) {
 }
 
 /* 0 when the thread is stopped or gone; WORLD_AGAIN when the time is over. */
-static int await(World *w, StoppedThread *t) {
-        int status;
+static int await(World *w, StoppedThread *t, uint64_t bound_usec) {
+        int status, r = wait_stop(t->tid, w->begin_usec + bound_usec, w->begin_usec + PATIENCE * bound_usec, &status);
 
-        while (!t->stopped && !t->gone) {
-                pid_t p = waitpid(t->tid, &status, __WALL);
-
-                if (p < 0 && errno == EINTR) {
-                        if (!wait_bound_passed())
-                                continue;
-                        w->stuck = t->tid;
-                        return WORLD_AGAIN;
-                }
-                if (p < 0 || !WIFSTOPPED(status)) {
-                        t->gone = true;
-                        break;
-                }
-                t->stopped = true;
-                t->signal = status >> 16 ? 0 : WSTOPSIG(status);
+        if (r == -ETIMEDOUT) {
+                w->stuck = t->tid;
+                return WORLD_AGAIN;
         }
-        if (!t->gone && ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs) < 0)
+        if (r < 0) {
+                t->gone = true;
+                return 0;
+        }
+        t->stopped = true;
+        t->signal = status >> 16 ? 0 : WSTOPSIG(status);
+        if (ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs) < 0)
                 t->gone = true; /* killed while stopped */
         return 0;
 }
@@ -192,7 +182,7 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
 
         w->n = 0;
         w->stuck = 0;
-        wait_bound_arm(bound_usec);
+        late_release();
         r = seize_all(w, &fresh);
         w->begin_usec = now_usec();
         while (r == 0) {
@@ -200,7 +190,7 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
                         if (ptrace(PTRACE_INTERRUPT, w->threads[i].tid, 0, 0) < 0)
                                 w->threads[i].gone = true;
                 for (size_t i = done; i < w->n && r == 0; i++)
-                        r = await(w, &w->threads[i]);
+                        r = w->threads[i].gone ? 0 : await(w, &w->threads[i], bound_usec);
                 if (r)
                         break;
                 done = w->n;
@@ -213,7 +203,6 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
                 if (r || !fresh)
                         break; /* the rest are zombies, or ended */
         }
-        wait_bound_disarm();
         if (r == 0 && live == 0)
                 r = error_set(e, -ESRCH, "process %d ended", w->pids[0]);
         if (r == 0 && new_sharer(w)) {
@@ -225,25 +214,8 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
         return r;
 }
 
-/* A thread that was asked to stop and did not: let it go as soon as it does. */
-static void release_late(StoppedThread *t) {
-        int status;
-        pid_t p = waitpid(t->tid, &status, __WALL);
-
-        if (p == t->tid && WIFSTOPPED(status)) {
-                struct user_regs_struct regs;
-
-                if (ptrace(PTRACE_GETREGS, t->tid, 0, &regs) == 0 && restart_after_stop(&regs))
-                        ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
-                ptrace(PTRACE_DETACH, t->tid, 0, status >> 16 ? 0 : (void *)(intptr_t)WSTOPSIG(status));
-                t->gone = true;
-        } else if (p == t->tid || (p < 0 && errno == ECHILD)) {
-                t->gone = true;
-        }
-}
-
 void world_resume(World *w) {
-        bool late = false;
+        size_t late = 0;
 
         for (size_t i = 0; i < w->n; i++) {
                 StoppedThread *t = &w->threads[i];
@@ -251,25 +223,16 @@ void world_resume(World *w) {
                 if (t->gone)
                         continue;
                 if (!t->stopped) {
-                        late = true;
+                        late_add(t->tid);
+                        late++;
                         continue;
                 }
                 if (restart_after_stop(&t->regs))
                         ptrace(PTRACE_SETREGS, t->tid, 0, &t->regs);
-                if (ptrace(PTRACE_DETACH, t->tid, 0, (void *)(intptr_t)t->signal) == 0)
-                        t->gone = true;
+                ptrace(PTRACE_DETACH, t->tid, 0, (void *)(intptr_t)t->signal);
         }
-        /* The others were interrupted, and stop when the kernel lets them: wait for that. Only one in
-         * an uninterruptible sleep takes longer than a moment. */
-        for (unsigned tries = 0; late && tries < 50; tries++) {
-                late = false;
-                wait_bound_arm(2000);
-                for (size_t i = 0; i < w->n; i++)
-                        if (!w->threads[i].gone) {
-                                release_late(&w->threads[i]);
-                                late |= !w->threads[i].gone;
-                        }
-                wait_bound_disarm();
-        }
-        w->late = late;
+        w->n = 0;
+        /* The others were interrupted, too, and stop in a moment, but for the one that we gave up on. */
+        for (unsigned tries = 0; late && late_release() > 1 && tries < 100; tries++)
+                usleep(100);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "proc/wait.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,7 +26,6 @@ typedef struct World {
         StoppedThread *threads;
         size_t n, room;
         uint64_t begin_usec; /* when the first was interrupted */
-        bool late;           /* a thread is still seized: it stops as soon as the kernel lets it, and is let go when we exit */
         pid_t stuck;         /* the thread for which the last world_stop gave up */
 } World;
 
@@ -42,5 +42,3 @@ int world_stop(World *w, uint64_t bound_usec, Error *e);
 /* Lets all go. */
 void world_resume(World *w);
 void world_free(World *w);
-
-uint64_t now_usec(void); /* CLOCK_MONOTONIC */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A named fault at every step of a switch: afterwards the target runs old or new code entirely. */
+#include "apply/fault.h"
+#include "apply/guardian.h"
+#include "apply/test-support.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static Patch *two, *three;
+
+/* Nothing is traced or stopped, both functions are of one version, and status agrees. */
+static void check_whole(Victim *v, const char *name) {
+        ProcessPatch *patches;
+        int a, b = -1, active = 1;
+        size_t n;
+        Error e;
+
+        a = victim_ask(v, "call", &b);
+        if (a != b || a < 1 || a > 3)
+                fail_msg("fault %s: answers are %d and %d", name, a, b);
+        assert_int_equal(engine_status(v->pid, &patches, &n, &e), 0);
+        for (size_t i = 0; i < n; i++) {
+                if (patches[i].state == PATCH_STATE_SWITCHING)
+                        fail_msg("fault %s: still switching", name);
+                if (patches[i].state == PATCH_STATE_ACTIVE) {
+                        active = patches[i].digest[0];
+                        assert_int_equal(patches[i].sites_intact, patches[i].sites);
+                }
+        }
+        free(patches);
+        if (active != a)
+                fail_msg("fault %s: patch %d is active, and the answer is %d", name, active, a);
+        assert_int_equal(victim_ask(v, "check", NULL), 0); /* no worker saw anything else */
+}
+
+typedef enum Step { STEP_APPLY, STEP_REPLACE, STEP_REVERT, STEPS } Step;
+
+static int do_step(Victim *v, Step step) {
+        const Patch *patches[] = { step == STEP_REPLACE ? three : two };
+        EngineResult res;
+        Error e;
+
+        return step == STEP_REVERT ? engine_revert(v->pid, NULL, NULL, &res, &e)
+                                   : engine_apply(v->pid, patches, 1, NULL, &res, &e);
+}
+
+static void provoke(FaultKind kind) {
+        for (size_t i = 0; fault_names[i]; i++)
+                for (Step step = 0; step < STEPS; step++) {
+                        Victim v = victim_start_with("w2", NULL);
+                        EngineResult res;
+                        int status, r;
+                        pid_t front;
+
+                        if (step != STEP_APPLY)
+                                assert_int_equal(victim_apply(&v, two, &res), 0);
+                        guardian_end();
+                        /* The front end is a child, so that it can be killed. */
+                        front = fork();
+                        if (front == 0) {
+                                fault_set(fault_names[i], kind);
+                                r = do_step(&v, step);
+                                guardian_end();
+                                _exit(r < 0 ? 10 : r ? 11 : 0);
+                        }
+                        assert_int_equal(waitpid(front, &status, 0), front);
+                        if (kind == FAULT_ERROR || kind == FAULT_KILL_GUARDIAN)
+                                assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 11);
+                        /* The guardian of a killed front end may be at work: the next command waits for it,
+                         * and repairs what is left. */
+                        assert_int_equal(victim_apply(&v, three, &res), 0);
+                        assert_int_equal(victim_ask(&v, "call", NULL), 3);
+                        check_whole(&v, fault_names[i]);
+                        assert_int_equal(victim_revert(&v, &res), 0);
+                        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+                        check_whole(&v, fault_names[i]);
+                        victim_stop(&v);
+                }
+}
+
+/* As above, but the state is looked at before anything else touches the process. */
+static void provoke_and_look(FaultKind kind) {
+        for (size_t i = 0; fault_names[i]; i++)
+                for (Step step = 0; step < STEPS; step++) {
+                        Victim v = victim_start_with("w2", NULL);
+                        EngineResult res;
+
+                        if (step != STEP_APPLY)
+                                assert_int_equal(victim_apply(&v, two, &res), 0);
+                        guardian_end();
+                        fault_set(fault_names[i], kind);
+                        do_step(&v, step);
+                        fault_set(NULL, FAULT_NONE);
+                        check_whole(&v, fault_names[i]);
+                        guardian_end();
+                        victim_stop(&v);
+                }
+}
+
+static void error_is_undone(void **state) {
+        (void)state;
+        provoke_and_look(FAULT_ERROR);
+}
+
+static void killed_guardian_is_repaired(void **state) {
+        (void)state;
+        provoke_and_look(FAULT_KILL_GUARDIAN);
+}
+
+static void killed_front_end_changes_nothing(void **state) {
+        (void)state;
+        provoke(FAULT_KILL_FRONT);
+}
+
+static void both_killed_is_repaired_by_the_next(void **state) {
+        (void)state;
+        provoke(FAULT_KILL_BOTH);
+}
+
+int main(int argc, char **argv) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(error_is_undone),
+                cmocka_unit_test(killed_guardian_is_repaired),
+                cmocka_unit_test(killed_front_end_changes_nothing),
+                cmocka_unit_test(both_killed_is_repaired_by_the_next),
+        };
+
+        if (argc < 2)
+                return 2;
+        victim_path = argv[1];
+        two = patch_simple(code_two, 2);
+        three = patch_simple(code_three, 3);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+/* Waiting for traced threads: shared by remote.c and stop.c. */
+
+/*
+ * Waits until a seized and interrupted thread reports; the status of waitpid(). A thread that runs,
+ * or is about to, is waited for until now_usec() passes `until`: it only lacks a processor. One that
+ * sleeps uninterruptibly is waited for until `until_asleep`. -ETIMEDOUT, -ESRCH.
+ */
+int wait_stop(pid_t tid, uint64_t until_asleep, uint64_t until, int *status);
+
+/* When a stop made a call return EINTR although no signal was delivered, lets the kernel restart it.
+ * True when `regs` changed. */
+bool restart_after_stop(struct user_regs_struct *regs);
+
+/*
+ * Threads that were asked to stop and have not: still ours, to be let go when they do. The kernel
+ * lets go of those that are left when this process ends.
+ */
+void late_add(pid_t tid);
+/* True, and forgotten, when `tid` is one of them. */
+bool late_take(pid_t tid);
+/* Lets go of those that have stopped by now; how many are left. */
+size_t late_release(void);
+
+uint64_t now_usec(void); /* CLOCK_MONOTONIC */
