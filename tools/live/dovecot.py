@@ -32,6 +32,7 @@ state_dir = {self.root}/base
 libexec_dir = {self.root}/usr/lib/dovecot
 mail_plugin_dir = {self.root}/usr/lib/dovecot/modules
 login_plugin_dir = {self.root}/usr/lib/dovecot/modules/login
+version_ignore = yes
 protocols = imap
 listen = 127.0.0.1
 ssl = no
