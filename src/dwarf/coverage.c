@@ -17,6 +17,10 @@ static const char *const runtime[] = {
         "__stack_chk_fail_local", "stat", "fstat", "lstat", "fstatat", "stat64", "fstat64", "lstat64", "fstatat64",
         "mknod", "mknodat", "pthread_atfork", "__pthread_atfork", "__clang_call_terminate", "__on_dlclose",
         "__on_dlclose_late", "__asan_init",
+        /* libgcc: arithmetic, no state */
+        "__udivti3", "__umodti3", "__divti3", "__modti3", "__udivmodti4", "__divmodti4", "__popcountdi2", "__mulvdi3",
+        "__muldc3", "__mulsc3", "__mulxc3", "__divdc3", "__divsc3", "__divxc3", "__powidf2", "__powisf2", "__powixf2",
+        "__floattidf", "__floatuntidf", "__floattisf", "__floatuntisf", "__fixdfti", "__fixunsdfti", "__cpu_indicator_init",
 };
 
 static bool is_runtime(const char *name) {

@@ -73,6 +73,8 @@ build_one() { # PACKAGE VERSION SOURCE-DIRECTORY old|new before?
                         -o DPkg::Lock::Timeout=600 "$package=$2" >> "$out/log" 2>&1 ||
                         { say "$package: its build dependencies cannot be installed"; return 1; }
         fi
+        # -T leaves the patches to the caller
+        (cd "$work" && dpkg-source --before-build tree) >> "$out/log" 2>&1 || { say "$package $version: patches do not apply"; return 1; }
         say "$package $version: build"
         (cd "$work/tree" && DEB_BUILD_OPTIONS="nocheck nodoc nostrip parallel=${JOBS:-1}" DEB_BUILD_PROFILES="nocheck nodoc" \
                 nice dpkg-buildpackage -B -T build-arch -uc -us --no-check-builddeps) >> "$out/log" 2>&1 ||
