@@ -86,8 +86,35 @@ static void ranges_normalise(RangeVec *v) {
         v->n = n;
 }
 
+/* One gap of undescribed code: pieces that end without fall-through and are followed by padding, or
+ * by an aligned address, are ranges of their own. */
+static void add_gap(const Decoder *decoder, const ImageSection *s, uint64_t start, uint64_t end, RangeVec *gaps) {
+        uint64_t at = start;
+
+        while (at < end) {
+                Decoded d;
+                uint64_t pad;
+
+                if (!decode(decoder, s->bytes + (at - s->addr), end - at, at, &d)) {
+                        at++;
+                        continue;
+                }
+                at += d.length;
+                if (!(d.flags & INSN_END) || at >= end)
+                        continue;
+                pad = decode_padding(s->bytes + (at - s->addr), end - at);
+                if (pad == 0 && at % 16 != 0)
+                        continue;
+                vec_push(gaps, (RawRange){ .addr = start, .size = at - start, .uncovered = true });
+                start = at = at + pad;
+        }
+        if (start < end)
+                vec_push(gaps, (RawRange){ .addr = start, .size = end - start, .uncovered = true });
+}
+
 /* What lies in code sections between the known ranges and is not padding becomes a range too. */
 static void add_gaps(const Image *image, RangeVec *v) {
+        Decoder *decoder = decoder_new(image);
         RangeVec gaps = { 0 };
         size_t k = 0;
 
@@ -105,7 +132,7 @@ static void add_gaps(const Image *image, RangeVec *v) {
                         uint64_t start = at + decode_padding(s->bytes + (at - s->addr), next - at);
 
                         if (start < next)
-                                vec_push(&gaps, (RawRange){ .addr = start, .size = next - start, .uncovered = true });
+                                add_gap(decoder, s, start, next, &gaps);
                         if (next == s->addr + s->size)
                                 break;
                         at = v->items[k].addr + v->items[k].size;
@@ -115,6 +142,7 @@ static void add_gaps(const Image *image, RangeVec *v) {
         for (size_t i = 0; i < gaps.n; i++)
                 vec_push(v, gaps.items[i]);
         vec_free(&gaps);
+        decoder_free(decoder);
         ranges_normalise(v);
 }
 
@@ -462,6 +490,13 @@ static void name_functions(Code *code) {
                                 f->name = s->name;
                         f->named = true;
                 }
+        }
+        for (size_t i = 0; i < image->n_relocs; i++) {
+                const CodePart *p = image->relocs[i].type == R_X86_64_IRELATIVE
+                                            ? code_part_start(code, (uint64_t)image->relocs[i].addend) : NULL;
+
+                if (p)
+                        code->functions[p->function].ifunc = true;
         }
         for (uint32_t i = 0; i < code->n_functions; i++)
                 if (!code->functions[i].name)

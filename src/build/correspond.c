@@ -163,6 +163,21 @@ static void join_places(Work *w, const Place *p, const Place *q) {
                 w->changed = true;
 }
 
+/* Both are the end of the same section: start-up code of the compiler refers to such places, and
+ * what happens to begin there is none of its business. */
+static bool both_ends(const Diff *d, uint64_t old, uint64_t new) {
+        for (size_t i = 0; i < d->old_image->n_sections; i++) {
+                const ImageSection *s = &d->old_image->sections[i], *t;
+
+                if (!(s->flags & SHF_ALLOC) || (s->flags & SHF_TLS) || align_up(s->addr + s->size, 8) != align_up(old, 8))
+                        continue;
+                t = image_section(d->new_image, s->name);
+                if (t && align_up(t->addr + t->size, 8) == align_up(new, 8))
+                        return true;
+        }
+        return false;
+}
+
 /* Compares what two references of a pair refer to. Variables vote, and count as the same until the
  * votes are counted. */
 static RefResult compare_targets(Work *w, const Function *f, const Function *g, uint64_t old, uint64_t new,
@@ -170,6 +185,8 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
         Diff *d = w->d;
         Place p = place_of(d->old, old), q = place_of(d->new, new);
 
+        if (f->uncovered && both_ends(d, old, new))
+                return REF_SAME;
         if (p.kind != q.kind) {
                 /* A call through the PLT that is now direct, a variable that is now constant, ... */
                 *why = "refers to another kind of thing";
@@ -407,6 +424,17 @@ static void contest(Work *w, const uint32_t *group, size_t n) {
                         w->edges[group[i]].loses = true;
 }
 
+enum { SURE_VOTES = 2 };
+
+/* A variable that moved to another section has no order there (it is refused as such later); and
+ * what several witnesses agree on needs none. */
+static bool out_of_order_allowed(const Work *w, size_t i) {
+        const Edge *e = &w->edges[i];
+        const ImageSection *s = image_section_at(w->d->old_image, e->old), *t = image_section_at(w->d->new_image, e->new);
+
+        return e->votes >= SURE_VOTES || (s && t && strcmp(s->name, t->name) != 0);
+}
+
 /* Edges that go against the order of the others in their section lose. */
 static void contest_order(Work *w) {
         uint32_t *lis = arena_newa(w->d->arena, uint32_t, w->n_edges + 1);
@@ -425,7 +453,7 @@ static void contest_order(Work *w) {
                 for (size_t i = from; i < to; i++) {
                         uint32_t lo = 0, hi = length;
 
-                        if (w->edges[i].loses)
+                        if (w->edges[i].loses || out_of_order_allowed(w, i))
                                 continue;
                         while (lo < hi) {
                                 uint32_t mid = lo + (hi - lo) / 2;
@@ -445,11 +473,11 @@ static void contest_order(Work *w) {
 
                         for (uint32_t i = lis[length - 1]; i != UINT32_MAX; i = previous[i]) {
                                 for (size_t k = (size_t)i + 1; k < last; k++)
-                                        w->edges[k].loses = true;
+                                        w->edges[k].loses |= !out_of_order_allowed(w, k);
                                 last = i;
                         }
                         for (size_t k = from; k < last; k++)
-                                w->edges[k].loses = true;
+                                w->edges[k].loses |= !out_of_order_allowed(w, k);
                 }
                 from = to;
         }

@@ -136,6 +136,14 @@ static bool word_home(Emitter *m, const Function *user, const ImageReloc *r, Hom
         q = place_of(m->d->new, target);
         if (q.kind == PLACE_FUNCTION)
                 return code_home(m, user, target, false, out);
+        for (size_t i = 0; i < n->n_relocs; i++)
+                if (n->relocs[i].type == R_X86_64_COPY && n->relocs[i].addr == target) {
+                        const ImageSymbol *s = &n->dynsyms[n->relocs[i].symbol];
+
+                        /* A pointer needs no copy of a library's variable: it may lead to the variable. */
+                        *out = (Home){ PATCH_BASE_IMPORT, import(m, s->name, s->version, false, false) };
+                        return true;
+                }
         return data_home(m, user, target, &q, out);
 }
 
@@ -155,7 +163,7 @@ static bool carry_data(Emitter *m, const Function *user, uint64_t from, uint64_t
                                                .size = to - from,
                                                .flags = SHF_ALLOC | SHF_WRITE,
                                                .type = zero ? SHT_NOBITS : SHT_PROGBITS,
-                                               .align = 8,
+                                               .align = 1,
                                                .bytes = zero ? NULL : image_bytes(n, from, to - from) });
         for (size_t i = image_reloc_from(n, from); i < n->n_relocs && n->relocs[i].addr < to; i++) {
                 const ImageReloc *r = &n->relocs[i];
@@ -380,6 +388,17 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
                 return true;
         }
         if (q->kind == PLACE_POINTER && !q->slot) {
+                const ImagePlt *plt = image_plt_at(n, target);
+                const ImageReloc *r = plt ? image_reloc_at(n, plt->got) : NULL;
+
+                for (size_t i = 0; r && i < o->n_plts; i++) {
+                        const ImageReloc *s = o->plts[i].symbol ? NULL : image_reloc_at(o, o->plts[i].got);
+
+                        if (s && relocs_same(m->d, s, r)) {
+                                *out = (Home){ PATCH_BASE_OLD, o->plts[i].addr };
+                                return true;
+                        }
+                }
                 refuse(m, REFUSAL_CODE_IFUNC_CHANGED, user, target, "a call through a local IFUNC");
                 return false;
         }
@@ -429,6 +448,29 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
         return true;
 }
 
+/* A short branch reaches only what lies near in the shadow: where the function that it leads to is
+ * not carried, a jump to the old one takes its place there. */
+static void stand_in(Emitter *m, const Function *user, const Ref *r, const Home *home) {
+        static const uint8_t jump[5] = { 0xe9 };
+        Place q = place_of(m->d->new, r->target);
+        const CodePart *p = code_part_at(m->d->new, r->target);
+
+        if (q.kind != PLACE_FUNCTION || q.offset != 0 || p->size < sizeof(jump)) {
+                if (q.kind == PLACE_FUNCTION)
+                        carry(m, q.index); /* an equal copy serves as well */
+                else
+                        refuse(m, REFUSAL_CODE_CODE_UNDECODED, user, r->insn, "a short branch leaves the function");
+                return;
+        }
+        if (has_section(m, r->target))
+                return;
+        vec_push(&m->sections, (PatchSection){ .name = arena_printf(m->p->arena, ".stub.%s", m->d->new->functions[q.index].name),
+                                               .addr = r->target, .size = sizeof(jump),
+                                               .flags = SHF_ALLOC | SHF_EXECINSTR, .type = SHT_PROGBITS, .align = 1,
+                                               .bytes = arena_dup(m->p->arena, jump, sizeof(jump)) });
+        reloc(m, r->target + 1, R_X86_64_PC32, home->base, home->value, -4);
+}
+
 static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
         Place q = place_of(m->d->new, r->target);
         bool call = r->kind == REF_CALL || r->kind == REF_JUMP;
@@ -458,7 +500,7 @@ static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
                 if (h.base == PATCH_BASE_SHADOW && h.value == r->target)
                         return; /* right as it stands */
                 if (r->field_size != 4) {
-                        refuse(m, REFUSAL_CODE_CODE_UNDECODED, user, r->insn, "a short branch leaves the function");
+                        stand_in(m, user, r, &h);
                         return;
                 }
                 reloc(m, r->field, R_X86_64_PC32, h.base, h.value, -(int64_t)r->after);
@@ -560,7 +602,12 @@ static void emit_sites(Emitter *m) {
                 for (uint32_t k = 0; k < f->n_parts && m->sites.n > first; k++) {
                         const CodePart *p = &d->old->parts[f->parts[k]];
 
-                        vec_push(&m->ranges, (PatchRange){ .addr = p->addr, .size = p->size, .site = (uint32_t)first });
+                        size_t site = first;
+
+                        for (size_t j = first; j < m->sites.n; j++)
+                                if (m->sites.items[j].old_addr == p->addr)
+                                        site = j;
+                        vec_push(&m->ranges, (PatchRange){ .addr = p->addr, .size = p->size, .site = (uint32_t)site });
                 }
         }
 }

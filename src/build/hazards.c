@@ -198,11 +198,11 @@ static void judge_functions(Diff *d) {
 
 /* Few equal functions: nothing that the map says can be trusted. */
 static void judge_share(Diff *d) {
-        size_t pairs = d->n_identical + d->n_changed + d->n_carried;
+        size_t all = MAX(d->old->n_functions, d->new->n_functions);
 
-        if (pairs >= 12 && d->n_identical * 2 < pairs)
+        if (all >= 12 && d->n_identical * 2 < all)
                 verdict_add(&d->verdict, REFUSAL_CODE_ALL_CHANGED, d->new_image->path, "%zu of %zu functions are the same",
-                            d->n_identical, pairs);
+                            d->n_identical, all);
 }
 
 /* A version or a date: text that differs in digits and what stands between them, and holds two or
@@ -253,6 +253,12 @@ static void judge_data(Diff *d) {
                 n_old = const_extent(d->old, e->old);
                 n_new = const_extent(d->new, e->new);
                 size = MIN(n_old, n_new);
+                /* Up to the next variable whose place is known, when it is as far in both. */
+                if (i + 1 < d->n_map && d->map[i + 1].state == MAP_TESTIFIED && d->map[i + 1].new - e->new == d->map[i + 1].old - e->old &&
+                    d->map[i + 1].new < q.section->addr + q.section->size)
+                        size = d->map[i + 1].new - e->new;
+                else if (q.section->addr + q.section->size - e->new == s->addr + s->size - e->old && !map_neighbour(d, e->new + 1, 1))
+                        size = q.section->addr + q.section->size - e->new;
                 if (q.section->type != SHT_NOBITS && version_text(d, e) && !object_same(d, e->old, e->new, size, &what))
                         verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, data_name(d, e->new), "%s",
                                     "a version or date in a variable");

@@ -93,9 +93,25 @@ bool is_target(const Code *code, uint64_t addr) {
         return lo < code->n_targets && code->targets[lo] == addr;
 }
 
+/* The distance between new and old that the undisputed neighbours on both sides agree on; where
+ * there is no neighbour, the section's start or end stands for it. */
+static bool neighbours_shift(const Diff *d, uint64_t new, uint64_t *shift) {
+        const MapEntry *below = map_neighbour(d, new, -1), *above = map_neighbour(d, new, 1);
+        const ImageSection *s = image_section_at(d->new_image, new), *t = s ? image_section(d->old_image, s->name) : NULL;
+        uint64_t low, high;
+
+        if (!t)
+                return false;
+        low = below ? below->new - below->old : s->addr - t->addr;
+        high = above ? above->new - above->old : s->addr + s->size - (t->addr + t->size);
+        *shift = low;
+        return low == high;
+}
+
 MapState locate_data(const Diff *d, uint64_t new, uint64_t *old) {
-        const MapEntry *e = diff_map(d, new), *below, *above;
+        const MapEntry *e = diff_map(d, new);
         const ImageSymbol *s, *t;
+        uint64_t shift;
 
         if (table_at(d, new))
                 return MAP_NONE;
@@ -113,12 +129,15 @@ MapState locate_data(const Diff *d, uint64_t new, uint64_t *old) {
                 return MAP_CONFLICT;
         /* Between two undisputed neighbours at the same distance, where old code, too, refers to the
          * very place that this distance gives. */
-        below = map_neighbour(d, new, -1);
-        above = map_neighbour(d, new, 1);
-        if (below && above && below->new - below->old == above->new - above->old) {
-                uint64_t candidate = new - (below->new - below->old);
+        if (neighbours_shift(d, new, &shift)) {
+                const ImageSection *sec = image_section_at(d->new_image, new);
+                uint64_t candidate = new - shift;
+                uint64_t size = MIN(const_extent(d->old, candidate), const_extent(d->new, new));
+                const char *what;
 
                 if (is_target(d->old, candidate)) {
+                        if (sec->type != SHT_NOBITS && !object_same(d, candidate, new, size, &what))
+                                return MAP_CONFLICT;
                         *old = candidate;
                         return MAP_TESTIFIED;
                 }
@@ -153,6 +172,8 @@ bool accessed_only(const Code *code, uint64_t addr, unsigned *width) {
 
                 if (r->target != addr)
                         continue;
+                if (r->lea && code->functions[r->function].uncovered)
+                        continue; /* start-up code that means the end of what lies before */
                 if (r->kind != REF_PCREL || r->lea || (w = access_width(code, r->insn)) == 0)
                         return false;
                 *width = MAX(*width, w);
@@ -199,10 +220,16 @@ bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to) {
         if (old_to < old_from || end - start <= old_to - old_from)
                 return false; /* no room was made for it */
         if (below) {
-                /* What lies below must be a plain scalar that ends before: else it may have grown. */
-                if (!accessed_only(d->new, below->new, &width) || below->new + width > new)
+                /* What lies below must end before. A plain scalar ends with its width. Anything else
+                 * ends at the latest where the next old thing begins: should it have grown, what is
+                 * new in it is used through pointers (the layout verdict sees that) or, as here, by
+                 * its own address alone. */
+                if (accessed_only(d->new, below->new, &width))
+                        start = below->new + width;
+                else
+                        start = below->new + const_extent(d->old, below->old);
+                if (start > new)
                         return false;
-                start = below->new + width;
         }
         /* Nothing in the old gap may be a counterpart. */
         for (uint64_t at = code_next_target(d->old, old_from); at < old_to; at = code_next_target(d->old, at))
