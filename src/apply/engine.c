@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "proc/loaded.h"
 #include "proc/mem.h"
+#include "proc/task.h"
 
 #include <errno.h>
 #include <string.h>
@@ -69,6 +70,9 @@ int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e) {
         size_t n_headers = 0, n_loaded = 0;
         int r;
 
+        pid = task_with_memory(pid);
+        if (pid < 0)
+                return error_errno(e, pid, "the process has ended");
         r = maps_read(pid, &maps, e);
         if (r == 0)
                 r = header_find(pid, &maps, &headers, &n_headers, e);

@@ -67,16 +67,18 @@ int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCach
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, "", "no process %d", pid);
         if (r < 0)
                 return r;
-        if (status.state == 'X' || (status.state == 'Z' && status.threads <= 1))
+        /* A leader that ended first has no memory any more: one of its threads speaks for the process. */
+        s->pid = task_with_memory(pid);
+        if (s->pid < 0)
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm, "process %d has ended", pid);
-        if (status.kernel && status.state != 'Z')
+        if (status.kernel && s->pid == pid)
                 return refuse(res, REFUSAL_CODE_IMAGE_NOT_MAPPED, status.comm, "a kernel thread");
-        if (is_32bit(pid))
+        if (is_32bit(s->pid))
                 return refuse(res, REFUSAL_CODE_PROCESS_32BIT, status.comm, "process %d", pid);
         r = lock_process(s);
         if (r)
                 return r;
-        r = task_status(pid, 0, &status, e);
+        r = task_status(s->pid, 0, &status, e);
         if (r == 0 && status.tracer)
                 return refuse(res, REFUSAL_CODE_PROCESS_TRACED, status.comm, "by process %d", status.tracer);
         r = session_read(s, e);

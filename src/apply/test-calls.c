@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* No system call of the target fails or returns EINTR because of an apply, a revert or a status. */
 #include "apply/test-support.h"
+#include "proc/task.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -16,25 +17,16 @@ static Patch *patch;
 
 /* Waits until every thread of the process sleeps. */
 static void settle(pid_t pid) {
-        for (;;) {
-                char path[128];
-                bool all = true;
+        for (bool all = false; !all; usleep(1000)) {
+                pid_t *tids = NULL;
+                TaskStat st;
+                size_t n = 0;
 
-                for (int tid = pid; tid < pid + 100; tid++) {
-                        char state = 'S';
-                        FILE *f;
-
-                        snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-                        f = fopen(path, "r");
-                        if (!f)
-                                continue;
-                        if (fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && state != 'S')
-                                all = false;
-                        fclose(f);
-                }
-                if (all)
-                        return;
-                usleep(1000);
+                assert_int_equal(task_threads(pid, &tids, &n), 0);
+                all = true;
+                for (size_t i = 0; i < n; i++)
+                        all &= task_stat(tids[i], &st) == 0 && st.state == 'S';
+                free(tids);
         }
 }
 

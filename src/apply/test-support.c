@@ -68,6 +68,18 @@ static int by_old(const void *a, const void *b) {
         return (x > y) - (x < y);
 }
 
+void patch_seal(Patch *p) {
+        uint8_t *bytes;
+        size_t size;
+        Error e;
+
+        if (patch_write(p, &bytes, &size, &e) < 0) {
+                fprintf(stderr, "%s\n", e.text);
+                abort();
+        }
+        free(bytes);
+}
+
 Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
         Arena *a = arena_new();
         Patch *p = arena_new0(a, Patch);
@@ -82,6 +94,8 @@ Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
         p->name = "victim";
         p->old_path = p->new_path = p->old_version = p->new_version = "";
         p->executable = true;
+        verdict_init(&p->verdict, a);
+        p->verdict.evidence = "made by hand";
         p->old_lo = image->lo;
         p->old_hi = image->hi;
         p->lo = 0x4000;
@@ -120,7 +134,7 @@ Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
                 *site = (PatchSite){ .name = arena_strdup(a, r[i].function), .old_addr = s->addr,
                                      .new_addr = 0x4000 + 256 * i, .jump_addr = s->addr + (endbr ? 4 : 0),
                                      .patch_addr = s->addr, .n_expect = endbr ? 9 : 5, .short_at = 0xff };
-                memcpy(site->expect, bytes, PATCH_SITE_BYTES);
+                memcpy(site->expect, bytes, site->n_expect);
                 p->ranges[i] = (PatchRange){ .addr = s->addr, .size = s->size };
         }
         qsort(p->sites, n, sizeof(*p->sites), by_old);
@@ -128,7 +142,7 @@ Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
                 p->ranges[i] = (PatchRange){ .addr = p->sites[i].old_addr, .size = 0, .site = (uint32_t)i };
         for (size_t i = 0; i < n; i++)
                 p->ranges[i].size = symbol(image, p->sites[i].name)->size;
-        memset(p->digest, id, sizeof(p->digest));
+        patch_seal(p);
         image_free(image);
         return p;
 }

@@ -37,4 +37,6 @@ int victim_apply(Victim *v, Patch *p, EngineResult *res);
 int victim_revert(Victim *v, EngineResult *res);
 void show(const char *what, int r, const EngineResult *res, const Error *e);
 
+/* `id` goes into the new build-id. */
 Patch *patch_make(const Replacement *r, size_t n, uint8_t id);
+void patch_seal(Patch *p); /* gives it its digest anew */

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the live tests of the engine patch: it answers on a pipe, and checks itself. */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int counter;
@@ -63,44 +71,203 @@ static void *breed(void *arg) {
         return arg;
 }
 
-int main(int argc, char **argv) {
+static int fds[2];
+static atomic_uint signals;
+
+static void wait_byte(void) {
+        char c;
+
+        if (read(fds[0], &c, 1) != 1)
+                exit(3);
+}
+
+static void on_signal_wait(int sig) {
+        (void)sig;
+        wait_byte();
+}
+
+static void on_signal_count(int sig) {
+        (void)sig;
+        atomic_fetch_add(&signals, 1);
+}
+
+int interrupted(void);
+/* Interrupted by a signal whose handler runs on another stack and stays there. */
+__attribute__((noinline, noclone, aligned(32))) int interrupted(void) {
+        counter++;
+        raise(SIGUSR2);
+        counter++;
+        return 1;
+}
+
+static void *on_alternate_stack(void *arg) {
+        stack_t ss = { .ss_size = 65536, .ss_sp = malloc(65536) };
+        struct sigaction sa = { .sa_handler = on_signal_wait, .sa_flags = SA_ONSTACK };
+
+        sigaltstack(&ss, NULL);
+        sigaction(SIGUSR2, &sa, NULL);
+        interrupted();
+        return arg;
+}
+
+static void *return_address;
+
+__attribute__((noinline, noclone)) static void leaf(void) {
+        return_address = __builtin_return_address(0);
+        __asm__ volatile("" ::: "memory");
+}
+
+int visit(int x);
+/* Called and left again: its return addresses stay behind on the stack. */
+__attribute__((noinline, noclone, aligned(32))) int visit(int x) {
+        volatile char pad[1024];
+
+        pad[0] = (char)x;
+        leaf();
+        counter += pad[0];
+        return 1;
+}
+
+/* Lies over the dead frames of visit(), and waits. */
+__attribute__((noinline, noclone)) static int over_stale(void) {
+        void *volatile words[1024];
+        int found = 0;
+
+        for (unsigned i = 0; i < 1024; i++)
+                found += words[i] == return_address;
+        printf("%d 0\n", found);
+        wait_byte();
+        return words[0] == NULL;
+}
+
+static void *stale(void *arg) {
+        visit(1);
+        over_stale();
+        return arg;
+}
+
+static void *in_vfork(void *arg) {
+        pid_t pid = vfork();
+
+        if (pid == 0) {
+                char c;
+
+                _exit(read(fds[0], &c, 1) != 1);
+        }
+        waitpid(pid, NULL, 0);
+        return arg;
+}
+
+static int sharer(void *arg) {
+        (void)arg;
+        hold(fds[0]);
+        _exit(0);
+}
+
+static int deny_all_else(void) {
+        static const int allowed[] = { SYS_read, SYS_write, SYS_exit, SYS_exit_group, SYS_futex, SYS_restart_syscall,
+                                       SYS_clock_nanosleep, SYS_rt_sigreturn, SYS_brk, SYS_newfstatat, SYS_getrandom };
+        struct sock_filter f[2 + 2 * sizeof(allowed) / sizeof(*allowed)] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        };
+        unsigned n = 1;
+
+        for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++) {
+                f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], 0, 1);
+                f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        }
+        f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){ (unsigned short)n, f }, 0, 0);
+}
+
+static void *commands(void *arg) {
+        pthread_t holder = 0;
         char line[64];
-        int fds[2];
-        pthread_t holder;
+
+        while (fgets(line, sizeof(line), stdin)) {
+                line[strcspn(line, "\n")] = 0;
+                if (strcmp(line, "call") == 0) {
+                        int a = answer(1), b = caller(1);
+
+                        printf("%d %d\n", a, b);
+                } else if (strcmp(line, "counter") == 0) {
+                        printf("%d 0\n", counter);
+                } else if (strcmp(line, "hold") == 0) {
+                        printf("%d 0\n", pthread_create(&holder, NULL, (void *(*)(void *))(void *)hold,
+                                                        (void *)(intptr_t)fds[0]));
+                } else if (strcmp(line, "stale") == 0) {
+                        pthread_create(&holder, NULL, stale, NULL);
+                } else if (strcmp(line, "alternate") == 0) {
+                        printf("%d 0\n", pthread_create(&holder, NULL, on_alternate_stack, NULL));
+                } else if (strcmp(line, "vfork") == 0) {
+                        printf("%d 0\n", pthread_create(&holder, NULL, in_vfork, NULL));
+                } else if (strcmp(line, "share") == 0) {
+                        char *stack = malloc(65536);
+
+                        printf("%d 0\n", clone(sharer, stack + 65536, CLONE_VM | SIGCHLD, NULL));
+                } else if (strcmp(line, "release") == 0) {
+                        int failed = write(fds[1], "x", 1) != 1;
+
+                        if (holder)
+                                pthread_join(holder, NULL);
+                        else
+                                wait(NULL);
+                        printf("%d 0\n", failed);
+                } else if (strcmp(line, "fork") == 0) {
+                        pid_t pid = fork();
+
+                        if (pid == 0) {
+                                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                                for (;;)
+                                        usleep(1000);
+                        }
+                        printf("%d 0\n", pid);
+                } else if (strcmp(line, "signals") == 0) {
+                        printf("%u 0\n", atomic_load(&signals));
+                } else if (strcmp(line, "check") == 0) {
+                        printf("%u %u\n", atomic_load(&wrong), atomic_load(&rounds));
+                } else if (strcmp(line, "new") == 0) {
+                        printf("%u 0\n", atomic_load(&seen_new));
+                }
+        }
+        exit(0);
+        return arg;
+}
+
+/*
+ * Arguments: a letter and a number each. wN, sN: N threads that call answer() without and with a
+ * pause; bN: N that make and join threads; m: MDWE; c: a seccomp filter; r: counts real-time
+ * signals; l: the main thread ends, another reads the commands.
+ */
+int main(int argc, char **argv) {
+        pthread_t t;
+        char how = 0;
 
         setvbuf(stdout, NULL, _IONBF, 0);
         if (pipe(fds) < 0)
                 return 1;
         for (int i = 1; i < argc; i++) {
                 int n = atoi(argv[i] + 1);
-                pthread_t t;
 
-                for (int k = 0; argv[i][0] != 'm' && k < n; k++)
-                        if (pthread_create(&t, NULL, argv[i][0] == 'b' ? breed : work,
-                                           argv[i][0] == 's' ? &quit : NULL) != 0)
+                how = argv[i][0];
+                for (int k = 0; strchr("wsb", how) && k < n; k++)
+                        if (pthread_create(&t, NULL, how == 'b' ? breed : work, how == 's' ? &quit : NULL) != 0)
                                 return 1;
-                if (argv[i][0] == 'm' && prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0) < 0)
+                if (how == 'm' && prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0) < 0)
+                        return 1;
+                if (how == 'r' && sigaction(SIGRTMIN, &(struct sigaction){ .sa_handler = on_signal_count,
+                                                                           .sa_flags = SA_RESTART }, NULL) < 0)
                         return 1;
         }
-        printf("ready\n");
-        while (fgets(line, sizeof(line), stdin)) {
-                if (strcmp(line, "call\n") == 0)
-                        printf("%d %d\n", answer(1), caller(1));
-                else if (strcmp(line, "counter\n") == 0)
-                        printf("%d 0\n", counter);
-                else if (strcmp(line, "hold\n") == 0)
-                        printf("%d 0\n", pthread_create(&holder, NULL, (void *(*)(void *))(void *)hold,
-                                                        (void *)(intptr_t)fds[0]));
-                else if (strcmp(line, "release\n") == 0) {
-                        int failed = write(fds[1], "x", 1) != 1;
-
-                        printf("%d %d\n", failed, pthread_join(holder, NULL));
-                } else if (strcmp(line, "fork\n") == 0)
-                        printf("%d 0\n", fork() == 0 ? (pause(), 0) : 1);
-                else if (strcmp(line, "check\n") == 0)
-                        printf("%u %u\n", atomic_load(&wrong), atomic_load(&rounds));
-                else if (strcmp(line, "new\n") == 0)
-                        printf("%u 0\n", atomic_load(&seen_new));
+        if (how == 'l') {
+                if (pthread_create(&t, NULL, commands, NULL) != 0)
+                        return 1;
+                printf("ready\n");
+                pthread_exit(NULL);
         }
-        return 0;
+        printf("ready\n");
+        if (how == 'c' && deny_all_else() < 0)
+                return 1;
+        commands(NULL);
 }

@@ -138,6 +138,23 @@ int task_processes(pid_t **out, size_t *n) {
         return numbers_in("/proc", out, n);
 }
 
+pid_t task_with_memory(pid_t pid) {
+        _cleanup_(freep) pid_t *tids = NULL;
+        TaskStat s;
+        size_t n;
+        int r = task_stat(pid, &s);
+
+        if (r < 0)
+                return r;
+        if (s.state != 'Z' && s.state != 'X')
+                return pid;
+        r = task_threads(pid, &tids, &n);
+        for (size_t i = 0; r == 0 && i < n; i++)
+                if (task_stat(tids[i], &s) == 0 && s.state != 'Z' && s.state != 'X')
+                        return tids[i];
+        return -ESRCH;
+}
+
 pid_t task_newest(void) {
         char text[128];
         const char *p;

@@ -41,5 +41,9 @@ int task_threads(pid_t pid, pid_t **out, size_t *n);
 /* Every process in this pid namespace, malloc'ed, ascending as readdir gives them. */
 int task_processes(pid_t **out, size_t *n);
 
+/* A thread of the process that has the memory still: the leader, unless it has ended before the others.
+ * -ESRCH when there is none. */
+pid_t task_with_memory(pid_t pid);
+
 /* The id that was given to the newest process or thread of this pid namespace. Negative errno. */
 pid_t task_newest(void);
