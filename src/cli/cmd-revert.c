@@ -6,23 +6,37 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
-/* Has the process a patch to take out: this one, or with NULL any? Negative: it cannot be looked at. */
-static int has_patch(pid_t pid, const uint8_t *digest, Error *e) {
+/* The least digits of a digest that name a patch; `status` shows 16. */
+enum { LEAST_DIGITS = 8 };
+
+/* Finds the patch to take out: `prefix` is the start of its digest in hex; "" is for any. Returns 1 and its
+ * digest, 0: there is none; negative: the process cannot be looked at, or two patches have that prefix. */
+static int find_patch(pid_t pid, const char *prefix, uint8_t digest[DIGEST_SIZE], Error *e) {
         _cleanup_(freep) ProcessPatch *have = NULL;
-        size_t n = 0;
+        size_t n = 0, found = 0;
         int r = engine_status(pid, &have, &n, e);
 
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n; i++)
-                if (have[i].state != PATCH_STATE_REVERTED && have[i].state != PATCH_STATE_STAGED &&
-                    (!digest || memcmp(have[i].digest, digest, DIGEST_SIZE) == 0))
-                        return 1;
-        return 0;
+        for (size_t i = 0; i < n; i++) {
+                char text[2 * DIGEST_SIZE + 1];
+
+                if (have[i].state == PATCH_STATE_REVERTED || have[i].state == PATCH_STATE_STAGED ||
+                    strncasecmp(digest_text(have[i].digest, text), prefix, strlen(prefix)) != 0 ||
+                    (found && memcmp(have[i].digest, digest, DIGEST_SIZE) == 0))
+                        continue;
+                memcpy(digest, have[i].digest, DIGEST_SIZE);
+                found++;
+        }
+        if (found > 1 && *prefix)
+                return error_set(e, -EINVAL, "%zu patches have a digest that starts with %s: give more of it",
+                                 found, prefix);
+        return found > 0;
 }
 
-static int revert(const Options *o, const uint8_t *digest) {
+static int revert(const Options *o, const char *prefix) {
         EngineOptions options = { .deadline_usec = o->deadline_usec };
         ProcessList targets = { 0 };
         ActionList actions = { 0 };
@@ -34,12 +48,13 @@ static int revert(const Options *o, const uint8_t *digest) {
                 return report_error(&e);
         for (size_t i = 0; i < targets.n; i++) {
                 const Process *p = &targets.items[i];
+                uint8_t digest[DIGEST_SIZE];
                 Action *a;
                 int r;
 
                 progress("%d %s (%zu of %zu)", p->pid, p->comm, i + 1, targets.n);
                 e = (Error){ 0 };
-                r = targets_exists(p) ? has_patch(p->pid, digest, &e)
+                r = targets_exists(p) ? find_patch(p->pid, prefix, digest, &e)
                                       : error_set(&e, -ESRCH, "there is no process %d", p->pid);
                 if (o->all && (r == 0 || r == -ESRCH || r == -EACCES || r == -EPERM)) {
                         hidden += r == -EACCES || r == -EPERM;
@@ -52,7 +67,7 @@ static int revert(const Options *o, const uint8_t *digest) {
                 } else if (r == 0) {
                         a->done = DONE_CURRENT;
                 } else {
-                        r = engine_revert(p->pid, digest, &options, &a->result, &a->error);
+                        r = engine_revert(p->pid, *prefix ? digest : NULL, &options, &a->result, &a->error);
                         action_finish(a, r, DONE_REVERTED);
                 }
         }
@@ -65,35 +80,42 @@ static int revert(const Options *o, const uint8_t *digest) {
         return code;
 }
 
+/* A digest or the start of one, as opposed to a file. */
+static bool is_digest(const char *s) {
+        size_t n = strspn(s, "0123456789abcdefABCDEF");
+
+        return !s[n] && n >= LEAST_DIGITS && n <= 2 * DIGEST_SIZE && access(s, F_OK) < 0;
+}
+
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         _cleanup_(patch_freep) Patch *p = NULL;
-        uint8_t digest[DIGEST_SIZE];
-        bool given = false;
+        char digest[2 * DIGEST_SIZE + 1] = "";
         int code = options_read(&o, self, TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE, argc, argv);
 
         if (code >= 0)
                 return code;
         if (argc - optind > 1)
                 return usage_error(self, "one patch file or digest at a time");
-        if (argc - optind == 1) {
-                given = true;
-                if (!digest_from_text(argv[optind], digest)) {
-                        Error e = { 0 };
+        if (argc - optind == 1 && is_digest(argv[optind])) {
+                snprintf(digest, sizeof(digest), "%s", argv[optind]);
+        } else if (argc - optind == 1) {
+                Error e = { 0 };
 
-                        if (patch_open(argv[optind], &p, &e) < 0)
-                                return report_error(&e);
-                        memcpy(digest, p->digest, sizeof(digest));
-                }
+                if (patch_open(argv[optind], &p, &e) < 0)
+                        return report_error(&e);
+                digest_text(p->digest, digest);
         }
-        return revert(&o, given ? digest : NULL);
+        return revert(&o, digest);
 }
 
 const Command command_revert = {
         .name = "revert",
         .arguments = "[FILE | DIGEST] (--pid PID... | --all)",
         .summary = "Takes patches out of running processes; the old code runs again",
-        .help = "With neither FILE nor DIGEST: every patch of the processes.\n\n"
+        .help = "DIGEST is a patch's digest or the start of it, as `staunch status` shows it. With neither "
+                "FILE nor\n"
+                "DIGEST: every patch of the processes.\n\n"
                 "      --pid PID           this process (repeatable, or PID,PID,...)\n"
                 "      --all               every process that carries the patch\n"
                 "      --deadline SECONDS  how long to try to find a safe moment (default 5)\n"

@@ -50,6 +50,8 @@ void report_findings(const Verdict *v, FILE *to) {
                         done[code] = true;
                         report_code(v, code, to);
                 }
+        if (v->n)
+                fputs("  `staunch explain CODE` says what to do.\n", to);
 }
 
 const char *report_reason(const Verdict *v, Arena *a) {

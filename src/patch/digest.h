@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,5 +11,3 @@ enum { DIGEST_SIZE = 32 };
 int digest_sha256(const void *bytes, size_t size, uint8_t out[DIGEST_SIZE], Error *e);
 /* Lower-case hex. */
 const char *digest_text(const uint8_t digest[DIGEST_SIZE], char out[2 * DIGEST_SIZE + 1]);
-/* The inverse; false unless `text` is exactly 64 hex digits. */
-bool digest_from_text(const char *text, uint8_t out[DIGEST_SIZE]);

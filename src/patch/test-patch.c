@@ -330,19 +330,14 @@ static void other_files_are_named(void **state) {
         assert_null(p);
 }
 
-static void digests_read_back(void **state) {
-        uint8_t sum[DIGEST_SIZE], back[DIGEST_SIZE];
+static void digests_are_sha256(void **state) {
+        uint8_t sum[DIGEST_SIZE];
         char text[2 * DIGEST_SIZE + 1];
 
         (void)state;
         assert_int_equal(digest_sha256("abc", 3, sum, NULL), 0);
         assert_string_equal(digest_text(sum, text),
                             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_true(digest_from_text(text, back));
-        assert_memory_equal(sum, back, sizeof(sum));
-        text[5] = 'g';
-        assert_false(digest_from_text(text, back));
-        assert_false(digest_from_text("ba78", back));
 }
 
 /* Writes the sample to a file, for the tests that show it to readelf and gdb. */
@@ -368,7 +363,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(every_truncation_is_refused),
                 cmocka_unit_test(every_byte_counts),
                 cmocka_unit_test(other_files_are_named),
-                cmocka_unit_test(digests_read_back),
+                cmocka_unit_test(digests_are_sha256),
         };
 
         if (argc == 2)

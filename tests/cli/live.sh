@@ -138,7 +138,11 @@ value "j['processes'][0]['patches'][0]['intact']" False
 poke "$was" >/dev/null
 expect 0 verify --pid "$one"
 
-expect 0 revert --json "$digest" --pid "$one"
+short=$(echo "$digest" | cut -c 1-16)
+expect 0 revert --json "$(echo "$short" | tr 0123456789abcdef 123456789abcdef0)" --pid "$one"
+value "j['processes'][0]['outcome']" current
+ask first 101
+expect 0 revert --json "$short" --pid "$one"
 shape actions
 value "j['processes'][0]['outcome']" reverted
 ask first 0
@@ -173,6 +177,10 @@ expect 2 apply "$tmp/patch" --pid 1,
 expect 2 apply "$tmp/patch" --all --deadline never
 expect 2 apply "$tmp/patch" "$tmp/patch" --all
 expect 2 converge file
+expect 1 revert "$tmp/missing" --all
+expect 1 revert abc --all
+complains 'abc: No such file'
+expect 2 revert a b --all
 expect 2 converge --root relative
 expect 1 apply "$tmp/v0" --all
 
