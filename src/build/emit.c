@@ -257,6 +257,18 @@ static bool is_copied(const Image *image, uint64_t addr) {
         return false;
 }
 
+/* What the map itself holds was compared; what neighbours or names gave is compared here. */
+static bool initial_same(Emitter *m, const Function *user, uint64_t target, uint64_t old, const Place *q) {
+        const Diff *d = m->d;
+        const char *what;
+
+        if (diff_map(d, target) || q->section->type == SHT_NOBITS ||
+            object_same(d, old, target, MIN(const_extent(d->old, old), const_extent(d->new, target)), &what))
+                return true;
+        refuse(m, q->kind == PLACE_RELRO ? REFUSAL_CODE_DATA_CONST : REFUSAL_CODE_DATA_INITIAL, user, target, what);
+        return false;
+}
+
 static bool data_home(Emitter *m, const Function *user, uint64_t target, const Place *q, Home *out) {
         Diff *d = m->d;
         const Function *doubtful;
@@ -286,6 +298,8 @@ static bool data_home(Emitter *m, const Function *user, uint64_t target, const P
         case PLACE_DATA:
                 switch (locate_data(d, target, &old)) {
                 case MAP_TESTIFIED:
+                        if (!initial_same(m, user, target, old, q))
+                                return false;
                         *out = (Home){ PATCH_BASE_OLD, old };
                         return true;
                 case MAP_CONFLICT:
