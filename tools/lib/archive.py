@@ -165,10 +165,19 @@ def unpack(deb, root):
     subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
 
 
-def upgrade(deb, root):
-    """Puts the files of a .deb in place as dpkg does: each is written beside its name, then renamed
-    over it, so that what runs or is mapped keeps its old inode. Returns how many files changed."""
+def contents(deb):
+    """The paths of the files in a .deb, relative to the root."""
+    tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE, check=True).stdout
+    names = subprocess.run(["tar", "-tf", "-"], input=tar, stdout=subprocess.PIPE, check=True).stdout.decode(errors="replace")
+    return {n[2:] if n.startswith("./") else n for n in names.splitlines() if not n.endswith("/")}
+
+
+def upgrade(old, new, root):
+    """Replaces the files of the old .deb by those of the new as dpkg does: each is written beside its
+    name, then renamed over it, so that what runs or is mapped keeps its old inode; what only the old
+    one has is removed. Returns how many files were put in place."""
     n = 0
+    deb = new
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(root))) as staged:
         unpack(deb, staged)
         for directory, dirs, files in os.walk(staged):
@@ -188,4 +197,9 @@ def upgrade(deb, root):
                     shutil.copy2(source, target + ".dpkg-new")
                 os.rename(target + ".dpkg-new", target)
                 n += 1
+    for name in contents(old) - contents(new):
+        try:
+            os.unlink(os.path.join(root, name))
+        except OSError:
+            pass  # another package's, or a directory by now
     return n

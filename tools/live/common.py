@@ -113,7 +113,7 @@ class Live:
             archive.unpack(deb, self.root)
 
     def upgrade(self):
-        return sum(archive.upgrade(self.offered.fetch(new), self.root) for _, new in self.pairs())
+        return sum(archive.upgrade(*self.offered.fetch_all([old, new]), self.root) for old, new in self.pairs())
 
     # Processes
     def environment(self):
