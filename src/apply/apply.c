@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/fault.h"
+#include "apply/frames.h"
 #include "apply/import.h"
 #include "apply/session.h"
 #include "base/macro.h"
@@ -17,7 +18,7 @@ typedef struct Instance {
         uint64_t base;
         const Header *replaced; /* of the session: an older patch in its place; NULL: none */
         const Header *header;   /* whose jumps are written: of the session (put to use again), or &staged.header */
-        bool is_staged;
+        bool is_staged, kept; /* kept: must not be unmapped again */
         Staged staged;
         uint64_t *imports;
 } Instance;
@@ -148,7 +149,7 @@ static int stage_instance(Session *s, Remote *remote, Instance *x, int mem_fd, E
 
 static void unstage(Session *s, Remote *remote, Plan *plan) {
         for (size_t i = 0; i < plan->n; i++)
-                if (plan->items[i].is_staged) {
+                if (plan->items[i].is_staged && !plan->items[i].kept) {
                         stage_unmap(remote, plan->items[i].staged.start, plan->items[i].staged.end);
                         plan->items[i].is_staged = false;
                 }
@@ -178,6 +179,19 @@ static int stage_all(Session *s, Plan *plan, int mem_fd, Error *e) {
         if (r && remote.tid)
                 unstage(s, &remote, plan);
         remote_close(&remote);
+        for (size_t i = 0; i < plan->n && r == 0; i++)
+                if (plan->items[i].is_staged) {
+                        r = frames_register(s, &plan->items[i].staged, mem_fd, &plan->items[i].kept, e);
+                        if (r) {
+                                EngineResult kept = *s->res;
+                                Error ignored;
+
+                                if (session_remote(s, &remote, &ignored) == 0)
+                                        unstage(s, &remote, plan);
+                                remote_close(&remote);
+                                *s->res = kept;
+                        }
+                }
         return r;
 }
 

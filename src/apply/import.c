@@ -205,6 +205,13 @@ static uint64_t defined_in(const Dyn *d, const PatchImport *x) {
         return fallback;
 }
 
+uint64_t import_defined(const Session *s, const Loaded *l, const char *name) {
+        const PatchImport x = { .name = name, .version = "", .function = true };
+        _cleanup_(dyn_free) Dyn d = { 0 };
+
+        return dyn_read(s->pid, l, &d) < 0 ? 0 : defined_in(&d, &x);
+}
+
 int imports_resolve(Session *s, const Patch *p, uint64_t image_base, uint64_t **out, Error *e) {
         _cleanup_(freep) uint64_t *values = calloc(p->n_imports + 1, sizeof(*values));
         size_t open = p->n_imports, first = 0;

@@ -32,5 +32,14 @@ enum {
 int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e);
 /* *result is what the kernel returned: a value, or a negative errno. -ESRCH when the thread is gone. */
 int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result);
+/* The thread waits in a system call of a kind that no allocator and no lock makes. */
+bool remote_in_call(const Remote *r);
+/*
+ * Calls a function of the process, on the thread's own stack. -ETIMEDOUT when it has not returned after
+ * `wait_usec` (it is left where it is; nothing else of the thread is disturbed), -EFAULT when it raised a
+ * signal.
+ */
+int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[3], uint64_t wait_usec,
+                  uint64_t *result);
 /* Puts everything back and lets go. */
 void remote_close(Remote *r);

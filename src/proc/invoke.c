@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
+#include "proc/mem.h"
+#include "proc/remote.h"
+#include "proc/wait.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+enum { STOP_EVENT = 128, RED_ZONE = 128, LOOK_USEC = 20, XSTATE_BYTES = 16384 };
+
+/* The next stop of the thread, or -ETIMEDOUT when there is none by `until`. */
+static int next_stop(pid_t tid, uint64_t until, int *status) {
+        for (;;) {
+                pid_t p = waitpid(tid, status, __WALL | WNOHANG);
+
+                if (p == tid)
+                        return WIFSTOPPED(*status) ? 0 : -ESRCH;
+                if (p < 0 && errno != EINTR)
+                        return -ESRCH;
+                if (now_usec() >= until)
+                        return -ETIMEDOUT;
+                usleep(LOOK_USEC);
+        }
+}
+
+static int go_on(pid_t tid, int status, uint64_t until, int *next) {
+        bool own = WSTOPSIG(status) == (SIGTRAP | 0x80) || status >> 16;
+
+        if (ptrace(PTRACE_SYSCALL, tid, 0, own ? 0 : (void *)(intptr_t)WSTOPSIG(status)) < 0)
+                return -errno;
+        return next_stop(tid, until, next);
+}
+
+bool remote_in_call(const Remote *r) {
+        switch ((int64_t)r->saved.orig_rax) {
+        case SYS_read: case SYS_readv: case SYS_poll: case SYS_ppoll: case SYS_select: case SYS_pselect6:
+        case SYS_epoll_wait: case SYS_epoll_pwait: case SYS_epoll_pwait2: case SYS_accept: case SYS_accept4:
+        case SYS_recvfrom: case SYS_recvmsg: case SYS_recvmmsg: case SYS_nanosleep: case SYS_clock_nanosleep:
+        case SYS_pause: case SYS_rt_sigsuspend: case SYS_rt_sigtimedwait: case SYS_wait4: case SYS_waitid:
+        case SYS_io_getevents: case SYS_semop: case SYS_semtimedop: case SYS_msgrcv: case SYS_restart_syscall:
+                return true;
+        default:
+                return false;
+        }
+}
+
+/*
+ * The function returns to the `syscall` instruction; the stop before that call is where it ends, and
+ * the call itself is skipped.
+ */
+int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[3], uint64_t wait_usec,
+                  uint64_t *result) {
+        static const uint64_t none[6];
+        struct user_regs_struct regs = r->saved;
+        uint64_t all = ~UINT64_C(0), sp = align_down(regs.rsp - RED_ZONE, 64) - 8, until = now_usec() + wait_usec;
+        int status = (SIGTRAP | STOP_EVENT << 8) << 8 | 0x7f, q;
+        _cleanup_(freep) uint8_t *xstate = malloc(XSTATE_BYTES);
+        struct iovec iov = { xstate, XSTATE_BYTES };
+        int64_t ignored;
+
+        if (!xstate)
+                return -ENOMEM;
+        if (ptrace(PTRACE_GETREGSET, r->tid, (void *)NT_X86_XSTATE, &iov) < 0)
+                return -errno;
+        q = mem_write(mem_fd, sp, &r->gate, sizeof(r->gate));
+        if (q < 0)
+                return q;
+        regs.rip = function;
+        regs.rsp = sp;
+        regs.rax = 0;
+        regs.orig_rax = (unsigned long long)-1;
+        regs.rdi = args[0];
+        regs.rsi = args[1];
+        regs.rdx = args[2];
+        regs.eflags &= ~UINT64_C(0x500); /* no single steps; direction up */
+        r->called = true;
+        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 || ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
+                return -errno;
+        for (;;) {
+                q = go_on(r->tid, status, until, &status);
+                if (q == -ETIMEDOUT) { /* it waits for a lock, most likely: not now */
+                        if (ptrace(PTRACE_INTERRUPT, r->tid, 0, 0) < 0 ||
+                            next_stop(r->tid, UINT64_MAX, &status) < 0)
+                                return -ESRCH;
+                        break;
+                }
+                if (q < 0)
+                        return q;
+                if (!(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80)) {
+                        q = -EFAULT;
+                        break;
+                }
+                if (status >> 16)
+                        continue;
+                if (ptrace(PTRACE_GETREGS, r->tid, 0, &regs) < 0)
+                        return -errno;
+                if (regs.rip == r->gate + 2 && regs.rsp == sp + 8) {
+                        *result = regs.orig_rax;
+                        regs.orig_rax = (unsigned long long)-1;
+                        if (ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
+                                return -errno;
+                        q = go_on(r->tid, status, UINT64_MAX, &status);
+                        break;
+                }
+        }
+        if (q != -ESRCH)
+                ptrace(PTRACE_SETREGSET, r->tid, (void *)NT_X86_XSTATE, &iov);
+        /* One harmless call leaves the thread as remote_call() leaves it. */
+        if (q == -ESRCH || remote_call(r, SYS_getpid, none, &ignored) < 0)
+                return -ESRCH;
+        return q;
+}
