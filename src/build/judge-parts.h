@@ -75,6 +75,7 @@ Need need_of(const FnValues *new, const Access *a);
 const Access *places_of_root(const FnValues *f, uint32_t root, size_t *n);
 /* True when the function touches that place in the same way. */
 bool place_testified(const FnValues *f, const Need *need);
+bool place_testified_local(Judge *j, const FnValues *f, const Need *need);
 /* True when the place needs no testimony: the function's own memory, read-only data. */
 bool place_free(const Judge *j, const Need *need);
 /* True when the root's object is read-only data of either image. */

@@ -43,6 +43,11 @@ static bool tiled(const Access *p, size_t n, const Need *need) {
 static bool covers(const Access *p, const Need *need) {
         bool same_stride = p->at.stride == need->at.stride;
 
+        /* bytes before the ones that the old code walks through: the walk began further on */
+        if (need->width == 1 && p->width == 1 && need->at.stride == 1 && p->at.stride == 1 && need->at.off < 0 &&
+            need->at.off >= -4 && p->at.off >= -4 && p->at.off <= 4)
+                return true;
+
         /* one element that the old code touched among others */
         if (!same_stride && !(need->at.stride == 0 && p->at.stride && p->at.off == need->at.off))
                 return false;
@@ -78,6 +83,31 @@ Need need_of(const FnValues *new, const Access *a) {
 
 bool place_testified(const FnValues *f, const Need *need) {
         return !f->incomplete && root_testified(f, need);
+}
+
+/* What a call left in a local variable is named by the call; when another call comes first it has
+ * another name. Any local variable of the old function that is stepped on in the same way will do. */
+bool place_testified_local(Judge *j, const FnValues *f, const Need *need) {
+        uint32_t out = need->at.root, last = ROOT_NONE;
+
+        while (out >= ROOT_FIRST && values_node(j->w, out)->kind == NODE_LOAD)
+                out = values_node(j->w, out)->a;
+        if (out < ROOT_FIRST || values_node(j->w, out)->kind != NODE_OUT)
+                return false;
+        for (size_t i = 0; i < f->n_places; i++) {
+                uint32_t root = f->places[i].at.root;
+                Need other = *need;
+
+                if (root == last)
+                        continue;
+                last = root;
+                while (root >= ROOT_FIRST && values_node(j->w, root)->kind == NODE_LOAD)
+                        root = values_node(j->w, root)->a;
+                if (root >= ROOT_FIRST && values_node(j->w, root)->kind == NODE_OUT &&
+                    values_substitute(j->w, need->at, out, (Value){ root, 0, 0 }, &other.at) && place_testified(f, &other))
+                        return true;
+        }
+        return false;
 }
 
 static bool section_read_only(const Image *image, uint64_t addr) {
@@ -120,10 +150,21 @@ static bool raw_memory(const Judge *j, uint32_t root) {
         return values_node(j->w, f->result.root)->kind == NODE_FRESH || raw_memory(j, f->result.root);
 }
 
+/* What the C library returned: bytes, or a type of its own. */
+static bool foreign(const Judge *j, uint32_t root) {
+        const Node *n = values_node(j->w, root), *callee;
+
+        if (root < ROOT_FIRST || n->kind != NODE_RETURN || n->a < ROOT_FIRST)
+                return false;
+        callee = values_node(j->w, n->a);
+        return callee->kind == NODE_FUNCTION && callee->known && (callee->known->flags & KNOWN_FOREIGN);
+}
+
 bool place_free(const Judge *j, const Need *need) {
         const Node *n;
 
-        if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at) || raw_memory(j, need->at.root))
+        if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at) || raw_memory(j, need->at.root) ||
+            foreign(j, need->at.root))
                 return true;
         n = values_node(j->w, need->at.root);
         return need->at.root >= ROOT_FIRST && (n->kind == NODE_TABLE || n->kind == NODE_TARGET || n->kind == NODE_FUNCTION);

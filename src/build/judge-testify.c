@@ -14,7 +14,8 @@
  * it takes no shorter, more general type; or when the two objects are known to be touched alike.
  */
 
-enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3, ENOUGH = 24 };
+enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3, ENOUGH = 24, MAX_USERS = 32,
+       MAX_GETTER_INSNS = 2000 };
 
 typedef struct Step {
         uint32_t function;
@@ -202,51 +203,6 @@ static bool inner_variable(const Values *w, uint32_t root, uint64_t *addr) {
         return false;
 }
 
-static void go_return(Search *s, const Step *at) {
-        uint32_t root = inner_return(s->j->w, at->at.root);
-        const CallRef *c;
-        size_t n, fan = 0;
-        uint32_t function;
-        bool typed = false;
-        Value result, v;
-
-        if (root == ROOT_NONE)
-                return;
-        function = old_callee(s->j, values_node(s->j->w, root)->a);
-        if (function == NO_FUNCTION)
-                return;
-        if (s->j->d->old->functions[function].n_insns <= MAX_FUNCTION_INSNS) {
-                result = values_of(s->j->w, SIDE_OLD, function)->result;
-                if (result.root != ROOT_NONE && values_substitute(s->j->w, at->at, root, result, &v)) {
-                        typed = knows_type(s, function, v, result.root);
-                        consider(s, function, v, at->depth + 1u, true, typed, false);
-                }
-        }
-        /* others that the same function returned an object to: of the same type unless it is generic */
-        n = callers_of(s->j, SIDE_OLD, function, &c);
-        for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++, fan++) {
-                const FnValues *f;
-
-                if ((i && c[i].caller == c[i - 1].caller) || c[i].caller == at->function ||
-                    s->j->d->old->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
-                        continue;
-                f = values_of(s->j->w, SIDE_OLD, c[i].caller);
-                /* their return value may have been named with another first argument */
-                for (size_t k = 0; k < f->n_calls; k++) {
-                        Value first = f->calls[k].args[0];
-                        Node key = { .kind = NODE_RETURN, .a = values_node(s->j->w, root)->a };
-                        Value other;
-
-                        if (f->calls[k].target != function)
-                                continue;
-                        key.b = first.root == ROOT_STACK || first.root == ROOT_CONFLICT ? ROOT_NONE : first.root;
-                        other = (Value){ node_make(s->j->w, &key), 0, 0 };
-                        if (values_substitute(s->j->w, at->at, root, other, &v))
-                                consider(s, c[i].caller, v, typed ? at->depth + 1u : MAX_STEPS, false, false, !typed);
-                }
-        }
-}
-
 static size_t refs_to(const Judge *j, uint64_t addr, const Ref ***first) {
         size_t lo = 0, hi = j->d->old->n_refs, end;
 
@@ -262,6 +218,95 @@ static size_t refs_to(const Judge *j, uint64_t addr, const Ref ***first) {
                 ;
         *first = &j->by_target[lo];
         return end - lo;
+}
+
+/* The functions of the old image that call `callee`, a function of it or an import. */
+static size_t users_of(const Judge *j, uint32_t callee, uint32_t *users, size_t max) {
+        const Node *n = values_node(j->w, callee);
+        const Image *image = j->d->old_image;
+        size_t count = 0;
+
+        if (callee < ROOT_FIRST || n->kind != NODE_FUNCTION || (n->off & ADDED_FUNCTION && !(n->off & SYMBOL_FUNCTION)))
+                return 0;
+        if (!(n->off & SYMBOL_FUNCTION)) {
+                const CallRef *c;
+                size_t m = callers_of(j, SIDE_OLD, (uint32_t)n->off, &c);
+
+                for (size_t i = 0; i < m && count < max; i++)
+                        if (i == 0 || c[i].caller != c[i - 1].caller)
+                                users[count++] = c[i].caller;
+                return count;
+        }
+        for (size_t k = 0; k < image->n_plts && count < max; k++) {
+                const Ref **r;
+                size_t m;
+
+                if (!image->plts[k].symbol || image->plts[k].symbol >= image->n_dynsyms ||
+                    strcmp(image->dynsyms[image->plts[k].symbol].name, n->name) != 0)
+                        continue;
+                m = refs_to(j, image->plts[k].addr, &r);
+                for (size_t i = 0; i < m && count < max; i++)
+                        if ((i == 0 || r[i]->function != r[i - 1]->function) && r[i]->function < j->d->old->n_functions)
+                                users[count++] = r[i]->function;
+        }
+        return count;
+}
+
+/*
+ * Others that the same function returned an object to. It may be a generic one (an element of a
+ * container), so they count only when that function knows the type, when the objects are touched
+ * alike, or when nearly all who touch what it returns touch that very place.
+ */
+static void go_getters(Search *s, const Step *at, uint32_t root, bool typed) {
+        uint32_t callee = values_node(s->j->w, root)->a, users[MAX_USERS];
+        size_t n = users_of(s->j, callee, users, MAX_USERS), touch = 0, same = 0;
+
+        for (size_t i = 0; i < n && !s->found; i++) {
+                const FnValues *f;
+                bool touched = false, there = false;
+
+                if (users[i] == at->function || s->j->d->old->functions[users[i]].n_insns > MAX_GETTER_INSNS)
+                        continue;
+                f = values_of(s->j->w, SIDE_OLD, users[i]);
+                /* their return value may have been named with another first argument */
+                for (size_t k = 0; k < f->n_calls; k++) {
+                        Need need = *s->need;
+                        size_t m;
+                        Value v;
+
+                        if (f->calls[k].callee != callee || f->calls[k].result.root < ROOT_FIRST || f->calls[k].result.off ||
+                            !values_substitute(s->j->w, at->at, root, f->calls[k].result, &v))
+                                continue;
+                        consider(s, users[i], v, typed ? at->depth + 1u : MAX_STEPS, false, false, !typed);
+                        need.at = v;
+                        places_of_root(f, v.root, &m);
+                        touched = touched || m > 0;
+                        there = there || place_testified(f, &need);
+                }
+                touch += touched;
+                same += there;
+        }
+        if (same >= 3 && same * 3 >= touch * 2)
+                s->found = true;
+}
+
+static void go_return(Search *s, const Step *at) {
+        uint32_t root = inner_return(s->j->w, at->at.root);
+        uint32_t function;
+        bool typed = false;
+        Value result, v;
+
+        if (root == ROOT_NONE)
+                return;
+        function = old_callee(s->j, values_node(s->j->w, root)->a);
+        if (function != NO_FUNCTION && s->j->d->old->functions[function].n_insns <= MAX_FUNCTION_INSNS) {
+                result = values_of(s->j->w, SIDE_OLD, function)->result;
+                if (result.root != ROOT_NONE && values_substitute(s->j->w, at->at, root, result, &v)) {
+                        typed = knows_type(s, function, v, result.root);
+                        consider(s, function, v, at->depth + 1u, true, typed, false);
+                }
+        }
+        go_getters(s, at, root, typed);
 }
 
 static void go_variable(Search *s, uint64_t addr, Value at, unsigned depth) {

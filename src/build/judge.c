@@ -255,7 +255,8 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
         const Access *gone;
         char what[200];
 
-        if (place_free(j, &need) || same_access(p, a) || displaced(j, p, a) || place_testified(p->old, &need))
+        if (place_free(j, &need) || same_access(p, a) || displaced(j, p, a) || place_testified(p->old, &need) ||
+            place_testified_local(j, p->old, &need))
                 return;
         if (a->at.root == ROOT_CONFLICT) {
                 judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes beside a variable now belong to another variable", a->width);

@@ -194,7 +194,7 @@ typedef struct Known {
         uint8_t strings; /* bit i: argument i points to bytes or characters that are walked through */
         uint8_t flags;   /* KNOWN_* */
 } Known;
-enum { KNOWN_FRESH = 1, KNOWN_SAME = 2 /* returns its first argument */, KNOWN_NORETURN = 4, KNOWN_NOARGS = 8, KNOWN_FREE = 16, KNOWN_COMPARE = 32 };
+enum { KNOWN_FRESH = 1, KNOWN_SAME = 2 /* returns its first argument */, KNOWN_NORETURN = 4, KNOWN_NOARGS = 8, KNOWN_FREE = 16, KNOWN_COMPARE = 32, KNOWN_FOREIGN = 64 /* what it returns is of the C library: strings and its own types */ };
 const Known *known_find(const char *name); /* NULL: nothing */
 size_t known_count(void);
 const Known *known_at(size_t i);
