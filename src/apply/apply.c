@@ -164,7 +164,8 @@ static int stage_all(Session *s, Plan *plan, int mem_fd, Error *e) {
         for (size_t i = 0; i < plan->n && r == 0; i++)
                 if (!plan->items[i].header) {
                         needed = true;
-                        r = imports_resolve(s, plan->items[i].patch, plan->items[i].base, &plan->items[i].imports, e);
+                        r = imports_resolve(s, plan->items[i].patch, plan->items[i].base, mem_fd,
+                                            &plan->items[i].imports, e);
                 }
         if (!needed || r)
                 return r;

@@ -42,7 +42,8 @@ static int open_waiting(Session *s, Remote *out, Error *e) {
                 remote_close(out);
                 usleep(1000);
         }
-        return refuse(s->res, REFUSAL_CODE_PROCESS_BUSY, "", "no thread waits where its unwinder could be called");
+        return refuse(s->res, REFUSAL_CODE_PROCESS_BUSY, "",
+                      "no thread waits where its unwinder could be called");
 }
 
 static int mark(Staged *staged, int mem_fd, PatchState state) {
@@ -56,7 +57,8 @@ static int mark(Staged *staged, int mem_fd, PatchState state) {
 int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e) {
         const Patch *p = staged->shadow->patch;
         uint64_t functions[MAX_UNWINDERS], answer, args[3] = { shadow_base(staged) + p->eh_frame };
-        const uint64_t map[6] = { 0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0 };
+        const uint64_t map[6] = { 0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1,
+                                  0 };
         Remote remote = { 0 };
         int64_t page;
         size_t n = 0;

@@ -12,7 +12,14 @@
  * that the linker has bound already (a GOT slot for the same symbol and version) is preferred: it
  * is what the process uses, also for IFUNCs. Otherwise the definition is looked up.
  */
-enum { MAX_DYNAMIC = 512, MAX_RELA = 4 << 20, MAX_NAME = 1024, MAX_CHAIN = 1 << 20, MAX_VERSIONS = 4096 };
+enum {
+        MAX_DYNAMIC = 512,
+        MAX_RELA = 4 << 20,
+        MAX_NAME = 1024,
+        MAX_CHAIN = 1 << 20,
+        MAX_VERSIONS = 4096,
+        CHOOSE_USEC = 1000000
+};
 
 typedef struct Dyn {
         pid_t pid;
@@ -41,19 +48,45 @@ static int dyn_read(pid_t pid, const Loaded *l, Dyn *out) {
                 uint64_t v = entries[i].d_un.d_val, p = pointer(&d, v);
 
                 switch (entries[i].d_tag) {
-                case DT_SYMTAB: d.symtab = p; break;
-                case DT_STRTAB: d.strtab = p; break;
-                case DT_STRSZ: d.strsz = v; break;
-                case DT_GNU_HASH: d.gnu_hash = p; break;
-                case DT_VERSYM: d.versym = p; break;
-                case DT_VERDEF: d.verdef = p; break;
-                case DT_VERDEFNUM: d.verdefnum = v; break;
-                case DT_VERNEED: d.verneed = p; break;
-                case DT_VERNEEDNUM: d.verneednum = v; break;
-                case DT_RELA: d.rela = p; break;
-                case DT_RELASZ: d.relasz = v; break;
-                case DT_JMPREL: d.jmprel = p; break;
-                case DT_PLTRELSZ: d.pltrelsz = v; break;
+                case DT_SYMTAB:
+                        d.symtab = p;
+                        break;
+                case DT_STRTAB:
+                        d.strtab = p;
+                        break;
+                case DT_STRSZ:
+                        d.strsz = v;
+                        break;
+                case DT_GNU_HASH:
+                        d.gnu_hash = p;
+                        break;
+                case DT_VERSYM:
+                        d.versym = p;
+                        break;
+                case DT_VERDEF:
+                        d.verdef = p;
+                        break;
+                case DT_VERDEFNUM:
+                        d.verdefnum = v;
+                        break;
+                case DT_VERNEED:
+                        d.verneed = p;
+                        break;
+                case DT_VERNEEDNUM:
+                        d.verneednum = v;
+                        break;
+                case DT_RELA:
+                        d.rela = p;
+                        break;
+                case DT_RELASZ:
+                        d.relasz = v;
+                        break;
+                case DT_JMPREL:
+                        d.jmprel = p;
+                        break;
+                case DT_PLTRELSZ:
+                        d.pltrelsz = v;
+                        break;
                 }
         }
         if (!d.symtab || !d.strtab || !d.strsz || d.strsz > 64 << 20)
@@ -144,7 +177,8 @@ static uint64_t bound_in(const Dyn *d, const PatchImport *x) {
 
                         if ((type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT) || !index)
                                 continue;
-                        if (mem_read(d->pid, d->symtab + (uint64_t)index * sizeof(sym), &sym, sizeof(sym)) < 0 ||
+                        if (mem_read(d->pid, d->symtab + (uint64_t)index * sizeof(sym), &sym, sizeof(sym)) <
+                                    0 ||
                             strcmp(dyn_string(d, sym.st_name), x->name) != 0)
                                 continue;
                         if (x->version[0] && strcmp(symbol_version(d, index, &hidden), x->version) != 0)
@@ -168,8 +202,8 @@ static uint32_t gnu_hash(const char *name) {
         return h;
 }
 
-/* The address of a definition; 0: none (or one that only its linker can bind). */
-static uint64_t defined_in(const Dyn *d, const PatchImport *x) {
+/* The address of a definition, or (*ifunc) of the function that chooses it; 0: none. */
+static uint64_t defined_in(const Dyn *d, const PatchImport *x, bool *ifunc) {
         uint32_t head[4], h = gnu_hash(x->name), index, hash;
         uint64_t buckets, chains, fallback = 0;
 
@@ -192,8 +226,9 @@ static uint64_t defined_in(const Dyn *d, const PatchImport *x) {
                         const char *version = symbol_version(d, index, &hidden);
                         uint64_t value = (sym.st_shndx == SHN_ABS ? 0 : d->base) + sym.st_value;
 
-                        if (type == STT_GNU_IFUNC || type == STT_TLS)
+                        if (type == STT_TLS)
                                 return 0;
+                        *ifunc = type == STT_GNU_IFUNC;
                         if (x->version[0] ? strcmp(version, x->version) == 0 : !hidden)
                                 return value;
                         if (x->version[0] && !version[0])
@@ -208,15 +243,37 @@ static uint64_t defined_in(const Dyn *d, const PatchImport *x) {
 uint64_t import_defined(const Session *s, const Loaded *l, const char *name) {
         const PatchImport x = { .name = name, .version = "", .function = true };
         _cleanup_(dyn_free) Dyn d = { 0 };
+        bool ifunc = false;
+        uint64_t v = dyn_read(s->pid, l, &d) < 0 ? 0 : defined_in(&d, &x, &ifunc);
 
-        return dyn_read(s->pid, l, &d) < 0 ? 0 : defined_in(&d, &x);
+        return ifunc ? 0 : v;
 }
 
-int imports_resolve(Session *s, const Patch *p, uint64_t image_base, uint64_t **out, Error *e) {
-        _cleanup_(freep) uint64_t *values = calloc(p->n_imports + 1, sizeof(*values));
-        size_t open = p->n_imports, first = 0;
+/* Lets the process choose: the functions that do so look at the processor and nothing else. */
+static int choose(Session *s, int mem_fd, uint64_t *values, const bool *ifunc, size_t n, Error *e) {
+        static const uint64_t none[3];
+        Remote remote = { 0 };
+        int r = 0;
 
-        if (!values)
+        for (size_t i = 0; i < n && r == 0; i++) {
+                if (!ifunc[i])
+                        continue;
+                if (!remote.tid)
+                        r = session_remote(s, &remote, e);
+                if (r == 0)
+                        r = remote_invoke(&remote, mem_fd, values[i], none, CHOOSE_USEC, &values[i]);
+        }
+        remote_close(&remote);
+        return r < 0 ? error_errno(e, r, "process %d: an IFUNC did not choose", s->pid) : r;
+}
+
+int imports_resolve(Session *s, const Patch *p, uint64_t image_base, int mem_fd, uint64_t **out, Error *e) {
+        _cleanup_(freep) uint64_t *values = calloc(p->n_imports + 1, sizeof(*values));
+        _cleanup_(freep) bool *ifunc = calloc(p->n_imports + 1, sizeof(*ifunc));
+        size_t open = p->n_imports, first = 0;
+        int r;
+
+        if (!values || !ifunc)
                 return error_errno(e, -ENOMEM, "imports");
         for (size_t i = 0; i < s->n_loaded; i++)
                 if (s->loaded[i].base == image_base)
@@ -232,7 +289,8 @@ int imports_resolve(Session *s, const Patch *p, uint64_t image_base, uint64_t **
                         for (size_t i = 0; i < p->n_imports; i++) {
                                 if (values[i])
                                         continue;
-                                values[i] = round == 0 ? bound_in(&d, &p->imports[i]) : defined_in(&d, &p->imports[i]);
+                                values[i] = round == 0 ? bound_in(&d, &p->imports[i])
+                                                       : defined_in(&d, &p->imports[i], &ifunc[i]);
                                 open -= values[i] != 0;
                         }
                 }
@@ -240,6 +298,8 @@ int imports_resolve(Session *s, const Patch *p, uint64_t image_base, uint64_t **
                 if (!values[i] && !p->imports[i].weak)
                         return refuse(s->res, REFUSAL_CODE_IMPORT_UNRESOLVED, p->imports[i].name, "%s%s",
                                       p->imports[i].version[0] ? "version " : "", p->imports[i].version);
-        *out = TAKE_PTR(values);
-        return 0;
+        r = choose(s, mem_fd, values, ifunc, p->n_imports, e);
+        if (r == 0)
+                *out = TAKE_PTR(values);
+        return r;
 }

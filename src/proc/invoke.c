@@ -40,11 +40,32 @@ static int go_on(pid_t tid, int status, uint64_t until, int *next) {
 
 bool remote_in_call(const Remote *r) {
         switch ((int64_t)r->saved.orig_rax) {
-        case SYS_read: case SYS_readv: case SYS_poll: case SYS_ppoll: case SYS_select: case SYS_pselect6:
-        case SYS_epoll_wait: case SYS_epoll_pwait: case SYS_epoll_pwait2: case SYS_accept: case SYS_accept4:
-        case SYS_recvfrom: case SYS_recvmsg: case SYS_recvmmsg: case SYS_nanosleep: case SYS_clock_nanosleep:
-        case SYS_pause: case SYS_rt_sigsuspend: case SYS_rt_sigtimedwait: case SYS_wait4: case SYS_waitid:
-        case SYS_io_getevents: case SYS_semop: case SYS_semtimedop: case SYS_msgrcv: case SYS_restart_syscall:
+        case SYS_read:
+        case SYS_readv:
+        case SYS_poll:
+        case SYS_ppoll:
+        case SYS_select:
+        case SYS_pselect6:
+        case SYS_epoll_wait:
+        case SYS_epoll_pwait:
+        case SYS_epoll_pwait2:
+        case SYS_accept:
+        case SYS_accept4:
+        case SYS_recvfrom:
+        case SYS_recvmsg:
+        case SYS_recvmmsg:
+        case SYS_nanosleep:
+        case SYS_clock_nanosleep:
+        case SYS_pause:
+        case SYS_rt_sigsuspend:
+        case SYS_rt_sigtimedwait:
+        case SYS_wait4:
+        case SYS_waitid:
+        case SYS_io_getevents:
+        case SYS_semop:
+        case SYS_semtimedop:
+        case SYS_msgrcv:
+        case SYS_restart_syscall:
                 return true;
         default:
                 return false;
@@ -59,7 +80,8 @@ int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[
                   uint64_t *result) {
         static const uint64_t none[6];
         struct user_regs_struct regs = r->saved;
-        uint64_t all = ~UINT64_C(0), sp = align_down(regs.rsp - RED_ZONE, 64) - 8, until = now_usec() + wait_usec;
+        uint64_t all = ~UINT64_C(0), sp = align_down(regs.rsp - RED_ZONE, 64) - 8,
+                 until = now_usec() + wait_usec;
         int status = (SIGTRAP | STOP_EVENT << 8) << 8 | 0x7f, q;
         _cleanup_(freep) uint8_t *xstate = malloc(XSTATE_BYTES);
         struct iovec iov = { xstate, XSTATE_BYTES };
@@ -81,7 +103,8 @@ int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[
         regs.rdx = args[2];
         regs.eflags &= ~UINT64_C(0x500); /* no single steps; direction up */
         r->called = true;
-        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 || ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
+        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 ||
+            ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
                 return -errno;
         for (;;) {
                 q = go_on(r->tid, status, until, &status);
