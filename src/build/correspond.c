@@ -543,6 +543,22 @@ static int blame_compare(const void *x, const void *y) {
         return a->new < b->new ? -1 : a->new > b->new;
 }
 
+enum { TEXT_MIN = 4 };
+
+/* Text: what is read, and never compared by its address. */
+static bool is_text(const Image *image, uint64_t addr, uint64_t size) {
+        const uint8_t *b = image_bytes(image, addr, size), *before = image_bytes(image, addr - 1, 1);
+        uint64_t n = 0;
+
+        if (!b)
+                return false;
+        if (single_string(b, size) || strings_only(b, size))
+                return true;
+        while (n < size && (b[n] >= 0x20 || (b[n] >= '\t' && b[n] <= '\r')))
+                n++;
+        return n >= TEXT_MIN && n < size && b[n] == 0 && (!before || *before == 0);
+}
+
 enum { BLAME_REACH = 4096, BLAME_STEPS = 16 };
 
 /* A constant that differs may be the tail of a larger one that begins at an earlier reference: its
@@ -553,10 +569,9 @@ static void widen_blames(Work *w) {
 
         for (size_t i = 0; i < n; i++) {
                 Blame b = w->blames.items[i];
-                const uint8_t *bytes = image_bytes(code->image, b.new, b.size);
                 size_t lo = 0, hi = code->n_targets;
 
-                if (bytes && (single_string(bytes, b.size) || strings_only(bytes, b.size)))
+                if (is_text(code->image, b.new, b.size))
                         continue;
                 w->d->numbers_changed = true;
                 while (lo < hi) {
@@ -713,6 +728,18 @@ static void publish_map(Work *w) {
         qsort(d->map, n, sizeof(MapEntry), vote_compare); /* both begin with new, old */
 }
 
+static void publish_changed(Work *w) {
+        Diff *d = w->d;
+
+        d->changed_consts = arena_newa(d->arena, ConstTable, w->blames.n + 1);
+        for (size_t i = 0; i < w->blames.n; i++) {
+                const Blame *b = &w->blames.items[i];
+
+                if (!is_text(d->new_image, b->new, b->size))
+                        d->changed_consts[d->n_changed_consts++] = (ConstTable){ b->new, b->size };
+        }
+}
+
 const MapEntry *diff_map(const Diff *d, uint64_t new_addr) {
         size_t lo = 0, hi = d->n_map;
 
@@ -772,6 +799,7 @@ void correspond(Diff *d) {
                         break;
         }
         publish_map(&w);
+        publish_changed(&w);
         vec_free(&w.votes);
         vec_free(&w.consts);
         vec_free(&w.blames);

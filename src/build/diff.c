@@ -120,6 +120,7 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
         match_functions(d);
         correspond(d);
         exchange_tables(d);
+        judge_identity(d);
         judge_hazards(d);
         r = judge_grade(d, options, e);
         if (r < 0)

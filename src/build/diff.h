@@ -51,7 +51,7 @@ typedef struct MapEntry {
         MapState state;
 } MapEntry;
 
-/* A relocated constant table that the patch brings anew; new addresses. */
+/* A constant of the new image. */
 typedef struct ConstTable {
         uint64_t new, size;
 } ConstTable;
@@ -66,8 +66,10 @@ typedef struct Diff {
         Alignment *alignments; /* per match; empty unless CHANGED */
         MapEntry *map; /* sorted by new */
         size_t n_map;
-        ConstTable *tables;
+        ConstTable *tables; /* relocated constants that the patch brings anew */
         size_t n_tables;
+        ConstTable *changed_consts; /* constants other than text that differ, as far as code of both builds refers to them */
+        size_t n_changed_consts;
         bool numbers_changed;   /* a constant other than text differs: it may be a size */
         bool constructor_doubt; /* some constructor may initialise something else now */
         size_t n_identical, n_changed, n_carried, n_added, n_removed;

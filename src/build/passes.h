@@ -25,6 +25,8 @@ void align_match(Diff *d, uint32_t match);
 
 /* Finds constant tables that differ, and carries their users, or refuses. After correspond. */
 void exchange_tables(Diff *d);
+/* Refuses constants that changed and whose address code keeps or compares. After exchange_tables. */
+void judge_identity(Diff *d);
 const ConstTable *table_at(const Diff *d, uint64_t new); /* the exchanged table that holds the address, or NULL */
 /* Whether two pieces of initialised data are the same, relocated words by what they lead to. */
 bool object_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what);
