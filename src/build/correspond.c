@@ -543,7 +543,7 @@ static int blame_compare(const void *x, const void *y) {
         return a->new < b->new ? -1 : a->new > b->new;
 }
 
-enum { TEXT_MIN = 4 };
+enum { TEXT_MIN = 4, TEXT_MAX = 1 << 16 };
 
 /* Text: what is read, and never compared by its address. */
 static bool is_text(const Image *image, uint64_t addr, uint64_t size) {
@@ -554,9 +554,11 @@ static bool is_text(const Image *image, uint64_t addr, uint64_t size) {
                 return false;
         if (single_string(b, size) || strings_only(b, size))
                 return true;
-        while (n < size && (b[n] >= 0x20 || (b[n] >= '\t' && b[n] <= '\r')))
+        /* References to tails of texts cut them into pieces: look as far as the text goes, and take a
+         * tail that follows more text. */
+        while (n < TEXT_MAX && (b = image_bytes(image, addr + n, 1)) && (*b >= 0x20 || (*b >= '\t' && *b <= '\r')))
                 n++;
-        return n >= TEXT_MIN && n < size && b[n] == 0 && (!before || *before == 0);
+        return n >= TEXT_MIN && n < TEXT_MAX && b && *b == 0 && (!before || *before == 0 || *before >= 0x20);
 }
 
 enum { BLAME_REACH = 4096, BLAME_STEPS = 16 };
