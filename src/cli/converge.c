@@ -147,8 +147,10 @@ static bool apply_chosen(Converged *c, ConvergedProcess *p, const bool *chosen, 
                 if (!chosen[i])
                         continue;
                 p->images[i].pause_usec = result.pause_usec;
+                p->images[i].refusal = result.refusal;
                 if (r == 0) {
                         p->images[i].outcome = IMAGE_PATCHED;
+                        p->images[i].refusal = REFUSAL_N; /* of an attempt together with others */
                         continue;
                 }
                 p->images[i].outcome =

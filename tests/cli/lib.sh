@@ -41,7 +41,7 @@ shape() { # shape NAME: standard output is JSON of that shape
 }
 
 value() { # value EXPRESSION EXPECTED: EXPRESSION of the JSON `j`
-        got=$(python3 -c "import json,sys; j=json.load(sys.stdin); print($1)" <"$tmp/out" 2>&1)
+        got=$(python3 -c "import json,os,sys; j=json.load(sys.stdin); print($1)" <"$tmp/out" 2>&1)
         [ "$got" = "$2" ] || fail "$1 is '$got', expected '$2'"
 }
 

@@ -276,4 +276,79 @@ says "process $one (user)"
 ask first 201
 exec 3>&- 4<&- 5>&- 6<&-
 wait "$one" "$two"
+
+# Two libraries of one process, and one is not as its file says: with a library that does not depend on it the
+# other is patched all the same; libraries that depend on each other are switched together or not at all.
+cat >"$tmp/part.c" <<'C'
+int NAME(int x);
+#ifdef USES
+int USES(int x);
+#else
+#define USES(x) 1
+#endif
+int NAME(int x) {
+#if NEW
+        if (x > 5)
+                return USES(x) + 1;
+#endif
+        return x * 7 % 5 + USES(x);
+}
+C
+cat >"$tmp/pair.c" <<'C'
+#include <dlfcn.h>
+#include <stdio.h>
+int one(int x);
+int two(int x);
+int main(void) {
+        char line[64];
+        setbuf(stdout, NULL);
+        while (fgets(line, sizeof(line), stdin))
+                printf("%d %d %p\n", one(10), two(10), (void *)one);
+        return 0;
+}
+C
+make_part() { # make_part NAME VERSION OPTION...
+        part=$1 version=$2
+        shift 2
+        "$CC" -O2 -Wl,--build-id -shared -fPIC -Wl,-soname,"lib$part.so" -DNAME="$part" -DNEW="$version" \
+                -o "$root/lib/lib$part.so.tmp" "$tmp/part.c" "$@" && mv "$root/lib/lib$part.so.tmp" "$root/lib/lib$part.so"
+}
+two_parts() { # two_parts EXPECTED-OUTCOMES OPTION...: of lib one, whose code in memory is changed, and two
+        wanted=$1
+        shift
+        make_part one 0
+        make_part two 0 "$@" "$root/lib/libone.so"
+        "$CC" -O2 -o "$root/bin/pair" "$tmp/pair.c" -L"$root/lib" -lone -ltwo -Wl,-rpath,"$root/lib"
+        rm -f "$tmp"/*.in "$tmp"/*.out
+        start one "$root/bin/pair"
+        one=$pid
+        exec 3>"$tmp/one.in" 4<"$tmp/one.out"
+        echo >&3
+        read -r before where <&4
+        read -r before after where <<E
+$before $where
+E
+        # The entry of one() in memory is given another first byte than the file has (and then back).
+        byte=$(python3 -c "
+import os
+f = os.open('/proc/$one/mem', os.O_RDWR)
+print(os.pread(f, 1, $where).hex())
+os.pwrite(f, b'\x90', $where)")
+        make_part one 1
+        make_part two 1 "$@" "$root/lib/libone.so"
+        expect 3 converge --json --root "$root"
+        shape converge
+        value "sorted((os.path.basename(i['path']), i['outcome'], ' '.join(f['code'] for f in i['findings'])) for i in j['processes'][0]['images'])" "$wanted"
+        python3 -c "
+import os
+f = os.open('/proc/$one/mem', os.O_RDWR)
+os.pwrite(f, bytes.fromhex('$byte'), $where)"
+        expect 4 converge --json --root "$root"
+        value "sorted(i['outcome'] for i in j['processes'][0]['images'] if i['outcome'] != 'current') != []" True
+        expect 0 converge --root "$root"
+        exec 3>&- 4<&-
+        wait "$one"
+}
+two_parts "[('libone.so', 'restart', 'image-modified'), ('libtwo.so', 'patched', '')]" -Wl,--as-needed
+two_parts "[('libone.so', 'restart', 'image-modified'), ('libtwo.so', 'restart', 'image-modified')]" -DUSES=one
 finish
