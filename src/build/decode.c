@@ -198,3 +198,40 @@ size_t decode_padding(const uint8_t *bytes, size_t size) {
         }
         return at;
 }
+
+unsigned decode_alignment(const uint8_t *bytes, size_t size) {
+        ZydisDecoder decoder;
+        ZydisDecodedInstruction in;
+        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+        unsigned n = 0;
+
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, size, &in, operands)))
+                return 64;
+        for (unsigned i = 0; i < in.operand_count_visible; i++)
+                if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM)
+                        n = operands[i].size / 8;
+        if (n < 16)
+                return 1;
+        switch (in.mnemonic) {
+        case ZYDIS_MNEMONIC_MOVUPS:
+        case ZYDIS_MNEMONIC_MOVUPD:
+        case ZYDIS_MNEMONIC_MOVDQU:
+        case ZYDIS_MNEMONIC_LDDQU:
+                return 1;
+        case ZYDIS_MNEMONIC_VMOVAPS:
+        case ZYDIS_MNEMONIC_VMOVAPD:
+        case ZYDIS_MNEMONIC_VMOVDQA:
+        case ZYDIS_MNEMONIC_VMOVDQA32:
+        case ZYDIS_MNEMONIC_VMOVDQA64:
+        case ZYDIS_MNEMONIC_VMOVNTDQ:
+        case ZYDIS_MNEMONIC_VMOVNTDQA:
+        case ZYDIS_MNEMONIC_VMOVNTPS:
+        case ZYDIS_MNEMONIC_VMOVNTPD:
+                return n;
+        case ZYDIS_MNEMONIC_CMPXCHG16B:
+                return 16;
+        default: /* SSE instructions fault on what is not aligned; those with a VEX prefix do not */
+                return in.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && n == 16 ? 16 : 1;
+        }
+}

@@ -24,3 +24,5 @@ Decoder *decoder_free(Decoder *d);
 bool decode(const Decoder *d, const uint8_t *bytes, size_t size, uint64_t addr, Decoded *out);
 /* Length of the padding (nops of any length, int3, zero bytes) that `bytes` begins with. */
 size_t decode_padding(const uint8_t *bytes, size_t size);
+/* The alignment that the instruction demands of its memory operand; 1: none. */
+unsigned decode_alignment(const uint8_t *bytes, size_t size);

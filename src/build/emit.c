@@ -507,6 +507,17 @@ static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
         } else if (!data_home(m, user, r->target, &q, &h)) {
                 return;
         }
+        if (q.kind != PLACE_FUNCTION && !r->lea && h.base == PATCH_BASE_OLD && (h.value - r->target) % 64) {
+                const CodePart *part = code_part_at(m->d->new, r->insn);
+                uint64_t n = part ? MIN(part->addr + part->size - r->insn, 15u) : 0;
+                const uint8_t *b = n ? image_bytes(m->d->new_image, r->insn, n) : NULL;
+
+                if (!b || (h.value - r->target) % decode_alignment(b, n)) {
+                        refuse(m, REFUSAL_CODE_LAYOUT_SHIFT, user, r->target,
+                               "a vector instruction needs an alignment that the old variable does not have");
+                        return;
+                }
+        }
         switch (r->kind) {
         case REF_CALL:
         case REF_JUMP:
