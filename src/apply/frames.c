@@ -3,6 +3,7 @@
 #include "apply/import.h"
 #include "base/macro.h"
 #include "proc/mem.h"
+#include "proc/task.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,6 +16,8 @@ enum {
         MAX_UNWINDERS = 32,
         WAIT_USEC = 200000,
         TRIES = 200,
+        MAX_THREADS = 32,
+        SCAN_MAX = 1 << 20,
         PAGE = 4096,
 };
 
@@ -31,15 +34,57 @@ static bool has_handlers(const Patch *p) {
         return false;
 }
 
-/* A thread that waits in a system call of its own: it holds no lock that the function might need. */
-static int open_waiting(Session *s, Remote *out, Error *e) {
-        int r;
+/*
+ * The unwinder's lock is held only inside libgcc, and the allocator's only inside the C library: a
+ * thread that waits in a system call of its own, with neither a signal frame (it could have been
+ * interrupted anywhere) nor an address of an unwinder on its stack, holds none of them.
+ */
+static bool is_free(const Session *s, const Remote *r) {
+        _cleanup_(maps_free) Maps maps = { 0 }; /* as they are now */
+        _cleanup_(freep) uint64_t *stack = NULL;
+        const Mapping *m;
+        size_t n;
 
-        for (unsigned i = 0; i < TRIES; i++) {
-                r = session_remote(s, out, e);
-                if (r || remote_in_call(out))
-                        return r;
-                remote_close(out);
+        if (!remote_in_call(r) || r->saved.rsp % 8 || maps_read(s->pid, &maps, NULL) < 0)
+                return false;
+        m = maps_at(&maps, r->saved.rsp);
+        if (!m || m->end - r->saved.rsp > SCAN_MAX)
+                return false;
+        n = m->end - r->saved.rsp;
+        stack = malloc(n);
+        if (!stack)
+                return false;
+        n = mem_read_some(s->pid, r->saved.rsp, stack, n) / 8;
+        for (size_t i = 0; i < n; i++) {
+                if ((stack[i] & UINT64_C(0x1fffffffffff1fff)) == UINT64_C(0x002b000000000033))
+                        return false;
+                for (size_t k = 0; k < s->n_loaded; k++)
+                        if (is_unwinder(&s->loaded[k]) && stack[i] - (s->loaded[k].base + s->loaded[k].head.lo) <
+                                                                  s->loaded[k].head.hi - s->loaded[k].head.lo)
+                                return false;
+        }
+        return n > 0;
+}
+
+static int open_waiting(Session *s, Remote *out, Error *e) {
+        for (unsigned tries = 0; tries < TRIES; tries++) {
+                _cleanup_(freep) pid_t *tids = NULL;
+                size_t n = 0;
+
+                if (!s->gate)
+                        s->gate = stage_gate(s->pid, &s->maps);
+                if (task_threads(s->pid, &tids, &n) < 0)
+                        return refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d", s->pid);
+                for (size_t i = 0; i < n && i < MAX_THREADS; i++) {
+                        int r = remote_open(s->pid, tids[i], s->gate, WAIT_USEC, out, e);
+
+                        if (r < 0)
+                                return r;
+                        if (r == 0 && is_free(s, out))
+                                return 0;
+                        if (r == 0)
+                                remote_close(out);
+                }
                 usleep(1000);
         }
         return refuse(s->res, REFUSAL_CODE_PROCESS_BUSY, "",
@@ -81,8 +126,11 @@ int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e
         r = remote_call(&remote, SYS_mmap, map, &page);
         if (r == 0 && page < 0)
                 r = (int)page;
-        if (r == 0)
+        /* Until it is known to be registered it has no name: it stays mapped, and is never put to use. */
+        if (r == 0) {
+                memset(staged->header.digest, 0, sizeof(staged->header.digest));
                 r = mark(staged, mem_fd, PATCH_STATE_REVERTED);
+        }
         if (r < 0)
                 error_errno(e, r, "process %d: memory for unwind data", s->pid);
         for (size_t i = 0; i < n && r == 0; i++) {
@@ -94,10 +142,12 @@ int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e
                         error_errno(e, r, "process %d: cannot register unwind data", s->pid);
                 *kept |= r == 0;
         }
-        if (r && *kept) /* known to one unwinder of several: stays, and is never put to use */
-                memset(staged->header.digest, 0, sizeof(staged->header.digest));
-        if (r && staged->header.state == PATCH_STATE_REVERTED)
-                mark(staged, mem_fd, *kept ? PATCH_STATE_REVERTED : PATCH_STATE_STAGED);
+        if (r == 0) {
+                memcpy(staged->header.digest, p->digest, sizeof(staged->header.digest));
+                r = mark(staged, mem_fd, PATCH_STATE_REVERTED);
+        } else if (!*kept) {
+                mark(staged, mem_fd, PATCH_STATE_STAGED);
+        }
         if (r == 0)
                 s->res->private_bytes += PAGE;
         remote_close(&remote);

@@ -2,6 +2,7 @@
 #include "base/macro.h"
 #include "proc/mem.h"
 #include "proc/remote.h"
+#include "proc/task.h"
 #include "proc/wait.h"
 
 #include <elf.h>
@@ -15,16 +16,20 @@
 
 enum { STOP_EVENT = 128, RED_ZONE = 128, LOOK_USEC = 20, XSTATE_BYTES = 16384 };
 
-/* The next stop of the thread, or -ETIMEDOUT when there is none by `until`. */
+/*
+ * The next stop of the thread. -ETIMEDOUT when there is none by `until` and it sleeps: it waits for
+ * somebody. One that runs is never given up on: it may be in the middle of anything.
+ */
 static int next_stop(pid_t tid, uint64_t until, int *status) {
         for (;;) {
                 pid_t p = waitpid(tid, status, __WALL | WNOHANG);
+                TaskStat s;
 
                 if (p == tid)
                         return WIFSTOPPED(*status) ? 0 : -ESRCH;
                 if (p < 0 && errno != EINTR)
                         return -ESRCH;
-                if (now_usec() >= until)
+                if (now_usec() >= until && (task_stat(tid, &s) < 0 || s.state == 'S'))
                         return -ETIMEDOUT;
                 usleep(LOOK_USEC);
         }
@@ -67,6 +72,8 @@ bool remote_in_call(const Remote *r) {
         case SYS_msgrcv:
         case SYS_restart_syscall:
                 return true;
+        case SYS_futex: /* a condition variable or semaphore; a plain lock waits otherwise */
+                return (r->saved.rsi & 0x7f) == 9 /* FUTEX_WAIT_BITSET */;
         default:
                 return false;
         }
