@@ -30,6 +30,7 @@ typedef struct Judge {
         Verdict *v;
         Values *w;
         size_t findings;     /* added to v by this judge */
+        unsigned seen;       /* a bit for each code among them */
         CallRef *callers[2]; /* per side, sorted by callee */
         size_t n_callers[2];
         const Ref **by_target; /* old references, sorted by target */
@@ -41,7 +42,7 @@ typedef struct Judge {
         unsigned of_subject; /* findings for it */
 } Judge;
 
-enum { NO_OP = UINT32_MAX };
+enum { NO_OP = UINT32_MAX, JUDGE_ENOUGH = 24 };
 typedef enum PairHow { PAIR_NONE, PAIR_SAME, PAIR_SHAPE } PairHow;
 
 /* A changed function, its instructions paired: the same bytes (SAME), or the same instruction with
@@ -88,10 +89,15 @@ bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need)
  * function needs. */
 bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned depth);
 bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth);
-size_t callers_of(const Judge *j, Side side, uint32_t callee, const CallRef **first);
+size_t users_of(Judge *j, uint32_t callee, uint32_t *users, size_t max);
+size_t refs_to(Judge *j, uint64_t addr, const Ref ***first);
+size_t callers_of(Judge *j, Side side, uint32_t callee, const CallRef **first);
 
 /* Sizes and constants (judge-size.c, judge-const.c). */
 void judge_sizes(Judge *j, const PairView *p);
+/* True when the pair differs only in constants that are loaded into registers as arguments of calls,
+ * none of which is a size: line numbers, error codes. Cheap: nothing is followed. */
+bool only_arguments(Judge *j, const Match *m, const Alignment *al);
 void collect_constants(Judge *j, const PairView *p);
 void judge_constants(Judge *j);
 void judge_tables(Judge *j, const PairView *p);

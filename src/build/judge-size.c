@@ -132,7 +132,7 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                 callee = values_of(j->w, SIDE_OLD, (uint32_t)values_node(j->w, c->callee)->off);
         for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
                 Value v = c->args[i];
-                Need need = { v, 1, CLASS_INT, ACCESS_READ | ACCESS_BITS };
+                Need need = { v, 1, CLASS_INT, ACCESS_READ | ACCESS_BITS, false };
                 bool used = known && ((known->strings & (1u << i)) || known->dest == (int)i), found = false;
                 size_t n;
                 const Access *o;
@@ -213,4 +213,81 @@ void judge_sizes(Judge *j, const PairView *p) {
         for (size_t k = 0; k < m; k++)
                 if (p->how[p->new->calls[k].op] != PAIR_SAME || !pair_flanked(p, p->new->calls[k].op))
                         judge_interior(j, p, &p->new->calls[k]);
+}
+
+/* The register that `mov r32, imm32` at the instruction loads; -1 when it is something else. */
+static int loaded_register(const Code *code, const Insn *insn) {
+        const uint8_t *b = image_bytes(code->image, insn_addr(code, insn), insn->length);
+
+        if (!b || (insn->flags & INSN_REF))
+                return -1;
+        if (insn->length == 5 && b[0] >= 0xb8 && b[0] <= 0xbf)
+                return b[0] - 0xb8;
+        return insn->length == 6 && b[0] == 0x41 && b[1] >= 0xb8 && b[1] <= 0xbf ? b[1] - 0xb8 + 8 : -1;
+}
+
+/* The argument that the register is at the next call, when nothing in between reads or writes it and
+ * control goes straight there; -1 when not so. *target: where it calls. */
+static int argument_of(const Code *code, uint32_t insn, int reg, uint64_t *target) {
+        static const int8_t argument[16] = { -1, 3, 2, -1, -1, -1, 1, 0, 4, 5, -1, -1, -1, -1, -1, -1 };
+        enum { REACH = 16 };
+
+        if (argument[reg] < 0)
+                return -1;
+        for (uint32_t i = insn + 1; i < insn + REACH && i < code->n_insns; i++) {
+                const Insn *x = &code->insns[i];
+                Op op;
+
+                if (values_decode_one(code, insn_addr(code, x), &op) < 0)
+                        return -1;
+                if (op.kind == OP_CALL) {
+                        *target = op.target;
+                        return op.target ? argument[reg] : -1;
+                }
+                if (op.kind == OP_JMP || op.kind == OP_JCC || op.kind == OP_RET || op.kind == OP_STOP ||
+                    ((op.reads | op.writes) & (1u << reg)))
+                        return -1;
+        }
+        return -1;
+}
+
+bool only_arguments(Judge *j, const Match *m, const Alignment *al) {
+        for (size_t i = 0; i < al->n;) {
+                size_t n = 0, k = i, half;
+
+                if (al->pairs[i].old != UINT32_MAX && al->pairs[i].new != UINT32_MAX) {
+                        i++;
+                        continue;
+                }
+                /* a gap: so many old instructions, then as many new ones */
+                while (k < al->n && al->pairs[k].new == UINT32_MAX)
+                        k++;
+                half = k - i;
+                while (k < al->n && al->pairs[k].old == UINT32_MAX)
+                        k++, n++;
+                if (half == 0 || n != half)
+                        return false;
+                for (size_t x = 0; x < half; x++) {
+                        uint32_t a = al->pairs[i + x].old, b = al->pairs[i + half + x].new, to, root;
+                        int reg = loaded_register(j->d->old, &j->d->old->insns[a]), argument;
+                        uint64_t target;
+                        const Known *known;
+
+                        if (reg < 0 || reg != loaded_register(j->d->new, &j->d->new->insns[b]))
+                                return false;
+                        argument = argument_of(j->d->new, b, reg, &target);
+                        if (argument < 0)
+                                return false;
+                        root = values_callee_at(j->w, SIDE_NEW, target, &to);
+                        if (root == ROOT_NONE)
+                                return false;
+                        known = values_node(j->w, root)->known;
+                        if (known ? known->sizes & (1u << argument)
+                                  : to != NO_TARGET && (values_node(j->w, root)->off & ADDED_FUNCTION ||
+                                                        size_mask(j, (uint32_t)values_node(j->w, root)->off, 0) & (1u << argument)))
+                                return false;
+                }
+                i = k;
+        }
+        return true;
 }

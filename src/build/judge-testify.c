@@ -14,7 +14,7 @@
  * it takes no shorter, more general type; or when the two objects are known to be touched alike.
  */
 
-enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3, ENOUGH = 24, MAX_USERS = 32,
+enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3, MAX_USERS = 32,
        MAX_GETTER_INSNS = 2000 };
 
 typedef struct Step {
@@ -34,24 +34,6 @@ typedef struct Search {
         size_t n;
         bool found;
 } Search;
-
-size_t callers_of(const Judge *j, Side side, uint32_t callee, const CallRef **first) {
-        const CallRef *c = j->callers[side];
-        size_t lo = 0, hi = j->n_callers[side], end;
-
-        while (lo < hi) {
-                size_t mid = (lo + hi) / 2;
-
-                if (c[mid].callee < callee)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        for (end = lo; end < j->n_callers[side] && c[end].callee == callee; end++)
-                ;
-        *first = &c[lo];
-        return end - lo;
-}
 
 /* How many places (other than the one in question) of one object are touched alike in two functions. */
 static size_t alike(Search *s, uint32_t function, Value at) {
@@ -201,55 +183,6 @@ static bool inner_variable(const Values *w, uint32_t root, uint64_t *addr) {
                 root = n->a;
         }
         return false;
-}
-
-static size_t refs_to(const Judge *j, uint64_t addr, const Ref ***first) {
-        size_t lo = 0, hi = j->d->old->n_refs, end;
-
-        while (lo < hi) {
-                size_t mid = (lo + hi) / 2;
-
-                if (j->by_target[mid]->target < addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        for (end = lo; end < j->d->old->n_refs && j->by_target[end]->target == addr; end++)
-                ;
-        *first = &j->by_target[lo];
-        return end - lo;
-}
-
-/* The functions of the old image that call `callee`, a function of it or an import. */
-static size_t users_of(const Judge *j, uint32_t callee, uint32_t *users, size_t max) {
-        const Node *n = values_node(j->w, callee);
-        const Image *image = j->d->old_image;
-        size_t count = 0;
-
-        if (callee < ROOT_FIRST || n->kind != NODE_FUNCTION || (n->off & ADDED_FUNCTION && !(n->off & SYMBOL_FUNCTION)))
-                return 0;
-        if (!(n->off & SYMBOL_FUNCTION)) {
-                const CallRef *c;
-                size_t m = callers_of(j, SIDE_OLD, (uint32_t)n->off, &c);
-
-                for (size_t i = 0; i < m && count < max; i++)
-                        if (i == 0 || c[i].caller != c[i - 1].caller)
-                                users[count++] = c[i].caller;
-                return count;
-        }
-        for (size_t k = 0; k < image->n_plts && count < max; k++) {
-                const Ref **r;
-                size_t m;
-
-                if (!image->plts[k].symbol || image->plts[k].symbol >= image->n_dynsyms ||
-                    strcmp(image->dynsyms[image->plts[k].symbol].name, n->name) != 0)
-                        continue;
-                m = refs_to(j, image->plts[k].addr, &r);
-                for (size_t i = 0; i < m && count < max; i++)
-                        if ((i == 0 || r[i]->function != r[i - 1]->function) && r[i]->function < j->d->old->n_functions)
-                                users[count++] = r[i]->function;
-        }
-        return count;
 }
 
 /*
@@ -403,7 +336,7 @@ bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need)
         Search *s;
         bool found;
 
-        if (j->findings >= ENOUGH)
+        if (j->findings >= JUDGE_ENOUGH)
                 return false; /* the verdict is clear; a longer list helps nobody */
         s = calloc(1, sizeof(*s));
         if (!s)

@@ -14,61 +14,13 @@ void judge_add(Judge *j, RefusalCode code, const char *format, ...) {
         va_list ap;
 
         j->findings++;
+        j->seen |= code == REFUSAL_CODE_LAYOUT_SHIFT ? 1 : code == REFUSAL_CODE_ALLOCATION_SIZE ? 2 : 4;
         if (j->of_subject++ >= MAX_OF_SUBJECT)
                 return;
         va_start(ap, format);
         vsnprintf(detail, sizeof(detail), format, ap);
         va_end(ap);
         verdict_add(j->v, code, j->subject, "%s", detail);
-}
-
-static int call_compare(const void *x, const void *y) {
-        const CallRef *a = x, *b = y;
-
-        if (a->callee != b->callee)
-                return a->callee < b->callee ? -1 : 1;
-        return a->caller < b->caller ? -1 : a->caller > b->caller;
-}
-
-static int ref_compare(const void *x, const void *y) {
-        const Ref *a = *(const Ref *const *)x, *b = *(const Ref *const *)y;
-
-        if (a->target != b->target)
-                return a->target < b->target ? -1 : 1;
-        return a->function < b->function ? -1 : a->function > b->function;
-}
-
-static void index_calls(Judge *j, Side side) {
-        const Code *code = values_code(j->w, side);
-        VEC(CallRef) calls = { 0 };
-
-        for (size_t i = 0; i < code->n_refs; i++) {
-                const Ref *r = &code->refs[i];
-                const Function *f;
-                uint32_t target;
-
-                if ((r->kind != REF_CALL && r->kind != REF_JUMP) || r->function >= code->n_functions)
-                        continue;
-                f = code_function_at(code, r->target);
-                if (f && f->addr == r->target)
-                        target = (uint32_t)(f - code->functions);
-                else if (values_callee_at(j->w, side, r->target, &target) == ROOT_NONE || target == NO_TARGET)
-                        continue;
-                vec_push(&calls, (CallRef){ target, r->function });
-        }
-        if (calls.n)
-                qsort(calls.items, calls.n, sizeof(CallRef), call_compare);
-        j->callers[side] = calls.items;
-        j->n_callers[side] = calls.n;
-}
-
-static void index_refs(Judge *j) {
-        const Code *code = j->d->old;
-
-        j->by_target = vec_grow(NULL, code->n_refs + 1, sizeof(*j->by_target));
-        for (size_t i = 0; i < code->n_refs; i++)
-                j->by_target[i] = &code->refs[i];
-        qsort(j->by_target, code->n_refs, sizeof(*j->by_target), ref_compare);
 }
 
 static const char *how_text(const Need *need) {
@@ -168,7 +120,7 @@ static bool moved_down(Judge *j, const PairView *p, const Access *o) {
                     j->d->old->functions[callee->off].n_insns > 2000)
                         continue;
                 for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
-                        Need need = { o->at, o->width, o->class, o->flags };
+                        Need need = { o->at, o->width, o->class, o->flags, false };
                         uint32_t function = (uint32_t)values_node(j->w, c->callee)->off;
 
                         if (values_to_callee(j->w, o->at, c->args[i], i, &need.at) &&
@@ -204,7 +156,7 @@ static bool displaced(Judge *j, const PairView *p, const Access *a) {
         const Access *o, *old = NULL;
         size_t n;
         char what[200];
-        Need need = { a->at, a->width, a->class, a->flags };
+        Need need = { a->at, a->width, a->class, a->flags, false };
 
         if (p->how[a->op] != PAIR_SHAPE || a->at.root == ROOT_NONE)
                 return false;
@@ -299,7 +251,7 @@ static void judge_unknowns(Judge *j, const PairView *p) {
         }
         for (size_t i = 0; i < p->new->n_accesses; i++) {
                 const Access *a = &p->new->accesses[i];
-                Need need = { a->at, a->width, a->class, a->flags };
+                Need need = { a->at, a->width, a->class, a->flags, false };
 
                 if (a->at.root == ROOT_NONE && p->how[a->op] != PAIR_SAME && !match_unknown(old.items, old.n, a))
                         add_unproved(j, &need, "and the old code has no such access");
@@ -313,6 +265,11 @@ static void subject(Judge *j, uint32_t match, const char *name) {
         j->of_subject = 0;
 }
 
+/* Every code that there is has been found, and enough of them: no more can change the verdict. */
+static bool judge_clear(const Judge *j) {
+        return j->seen == 7 && j->findings >= JUDGE_ENOUGH;
+}
+
 static void judge_changed(Judge *j, uint32_t match) {
         const Match *m = &j->d->matches[match];
         const Alignment *al = &j->d->alignments[match];
@@ -322,7 +279,7 @@ static void judge_changed(Judge *j, uint32_t match) {
         subject(j, match, j->d->new->functions[m->new].name);
         for (size_t i = 0; i < al->n && all_same; i++)
                 all_same = al->pairs[i].old != UINT32_MAX && al->pairs[i].new != UINT32_MAX;
-        if (all_same)
+        if (all_same || only_arguments(j, m, al))
                 return; /* only what it refers to differs, and the map is held against that */
         p = pair_view(j, m, al);
         if (p.old->incomplete || p.new->incomplete) {
@@ -366,13 +323,10 @@ int judge_layout(const Diff *d, Verdict *v, LayoutGrade *grade, Error *e) {
         Judge j = { .d = d, .v = v, .w = values_new(d) };
 
         (void)e;
-        index_calls(&j, SIDE_OLD);
-        index_calls(&j, SIDE_NEW);
-        index_refs(&j);
         j.size_masks = vec_grow(NULL, d->old->n_functions + 1, 1);
         j.size_known = vec_grow(NULL, d->old->n_functions + 1, sizeof(bool));
         memset(j.size_known, 0, (d->old->n_functions + 1) * sizeof(bool));
-        for (uint32_t i = 0; i < d->n_matches; i++) {
+        for (uint32_t i = 0; i < d->n_matches && !judge_clear(&j); i++) {
                 if (d->matches[i].kind == MATCH_CHANGED)
                         judge_changed(&j, i);
                 else if (d->matches[i].kind == MATCH_ADDED)

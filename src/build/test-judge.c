@@ -80,7 +80,7 @@ static const Case fixes[] = {
         { 127, "an unsigned comparison" },
 };
 
-static int run(const char *format, ...) {
+__attribute__((format(printf, 1, 2))) static int run(const char *format, ...) {
         char command[2048];
         va_list ap;
         int status;

@@ -311,3 +311,20 @@ int values_decode(const Code *code, const Function *f, Op **out, uint32_t *n_out
         *n_out = k;
         return 0;
 }
+
+int values_decode_one(const Code *code, uint64_t addr, Op *op) {
+        ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+        ZydisDecodedInstruction in;
+        ZydisDecoder decoder;
+        const uint8_t *b = NULL;
+        size_t n = 15;
+
+        while (n > 0 && !(b = image_bytes(code->image, addr, n)))
+                n--;
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        if (!b || ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, b, n, &in, o)))
+                return -EBADMSG;
+        *op = (Op){ .addr = addr };
+        op_fill(op, &in, o);
+        return 0;
+}

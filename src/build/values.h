@@ -183,6 +183,8 @@ int values_decode(const Code *code, const Function *f, Op **ops, uint32_t *n); /
 enum { CALLER_SAVED = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 };
 uint16_t values_clobbers(Values *w, Side side, uint32_t function);
 
+int values_decode_one(const Code *code, uint64_t addr, Op *op);
+
 /* values-run.c: the analysis itself; results in the arena */
 void values_run(Values *w, Side side, uint32_t function, FnValues *out);
 
