@@ -11,10 +11,10 @@
  * what hangs on a variable, to everyone who uses that variable. These steps keep it the same object.
  * A step that keeps only its type (another caller of the same callee, another user of the same
  * getter) counts when that function itself touches the object beyond the place in question, so that
- * it takes no shorter, more general type; or when the two objects are known to be touched alike.
+ * it takes no shorter, more general type.
  */
 
-enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MIN_ALIKE = 3, MAX_USERS = 32,
+enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MAX_USERS = 32,
        MAX_GETTER_INSNS = 2000 };
 
 typedef struct Step {
@@ -23,39 +23,16 @@ typedef struct Step {
         uint8_t depth;
         bool down;  /* the last step led into a callee */
         bool typed; /* and that callee knows the type as far as it matters */
+        bool inner; /* on the way the object became a part of another one, or the reverse */
 } Step;
 
 typedef struct Search {
         Judge *j;
         const Need *need;
-        uint32_t origin; /* the function in whose terms the search began, or NO_FUNCTION */
-        Value start;
         Step queue[MAX_QUEUE];
         size_t n;
         bool found;
 } Search;
-
-/* How many places (other than the one in question) of one object are touched alike in two functions. */
-static size_t alike(Search *s, uint32_t function, Value at) {
-        const FnValues *a, *b;
-        const Access *p, *q;
-        size_t n, m, count = 0;
-
-        if (s->origin == NO_FUNCTION)
-                return 0;
-        a = values_of(s->j->w, SIDE_OLD, s->origin);
-        b = values_of(s->j->w, SIDE_OLD, function);
-        p = places_of_root(a, s->start.root, &n);
-        q = places_of_root(b, at.root, &m);
-        for (size_t i = 0; i < n; i++)
-                for (size_t k = 0; k < m; k++)
-                        if (p[i].at.off - s->start.off == q[k].at.off - at.off && p[i].width == q[k].width &&
-                            p[i].at.stride == q[k].at.stride && p[i].at.off != s->start.off && p[i].at.off != 0) {
-                                count++;
-                                break;
-                        }
-        return count;
-}
 
 /* Where the pointer `root` itself is stepped on by `at`: the displacement of the place, or of the
  * first pointer on the way to it. */
@@ -88,10 +65,14 @@ static bool knows_type(Search *s, uint32_t function, Value at, uint32_t root) {
         return n >= 2 && off >= 0 && off < extent;
 }
 
-static void consider(Search *s, uint32_t function, Value at, unsigned depth, bool down, bool typed, bool by_type) {
+typedef enum StepKind { STEP_SAME, STEP_DOWN, STEP_TYPED /* down, and the callee knows the type */ } StepKind;
+
+static void consider(Search *s, uint32_t function, Value at, const Step *from, StepKind kind, bool inner) {
+        unsigned depth = from ? from->depth + 1u : 0;
         Need need = *s->need;
         const FnValues *f;
 
+        inner = inner || (from && from->inner);
         if (s->found || s->n == MAX_QUEUE || at.root == ROOT_NONE || at.root == ROOT_CONFLICT || at.root == ROOT_STACK ||
             s->j->d->old->functions[function].n_insns > MAX_FUNCTION_INSNS)
                 return;
@@ -99,7 +80,7 @@ static void consider(Search *s, uint32_t function, Value at, unsigned depth, boo
                 if (s->queue[i].function == function && value_equal(s->queue[i].at, at))
                         return;
         f = values_of(s->j->w, SIDE_OLD, function);
-        if (f->incomplete || (by_type && alike(s, function, at) < MIN_ALIKE))
+        if (f->incomplete)
                 return;
         need.at = at;
         if (place_testified(f, &need)) {
@@ -107,13 +88,16 @@ static void consider(Search *s, uint32_t function, Value at, unsigned depth, boo
                 return;
         }
         if (depth < MAX_STEPS)
-                s->queue[s->n++] = (Step){ function, at, (uint8_t)depth, down, typed };
+                s->queue[s->n++] = (Step){ function, at, (uint8_t)depth, kind != STEP_SAME, kind == STEP_TYPED && !inner, inner };
 }
 
-static void go_up(Search *s, const Step *at, bool by_type) {
+static void go_up(Search *s, const Step *at) {
         const CallRef *c;
         size_t n = callers_of(s->j, SIDE_OLD, at->function, &c), fan = 0;
+        unsigned which;
 
+        if (!values_has_param(s->j->w, at->at.root, &which) || which >= VALUES_MAX_ARGS)
+                return;
         for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++) {
                 const FnValues *f;
 
@@ -126,7 +110,7 @@ static void go_up(Search *s, const Step *at, bool by_type) {
                         Value v;
 
                         if (f->calls[k].target == at->function && values_to_caller(s->j->w, at->at, f->calls[k].args, &v))
-                                consider(s, c[i].caller, v, at->depth + 1u, false, false, by_type);
+                                consider(s, c[i].caller, v, at, STEP_SAME, f->calls[k].args[which].off != 0);
                 }
         }
 }
@@ -151,8 +135,9 @@ static void go_down(Search *s, const Step *at, const FnValues *f) {
 
                         if (values_to_callee(s->j->w, at->at, f->calls[k].args[i], i, &v) &&
                             s->j->d->old->functions[callee].n_insns <= MAX_FUNCTION_INSNS)
-                                consider(s, callee, v, at->depth + 1u, true,
-                                         knows_type(s, callee, v, values_param(s->j->w, i)), false);
+                                consider(s, callee, v, at,
+                                         knows_type(s, callee, v, values_param(s->j->w, i)) ? STEP_TYPED : STEP_DOWN,
+                                         f->calls[k].args[i].off != 0);
                 }
         }
 }
@@ -187,8 +172,8 @@ static bool inner_variable(const Values *w, uint32_t root, uint64_t *addr) {
 
 /*
  * Others that the same function returned an object to. It may be a generic one (an element of a
- * container), so they count only when that function knows the type, when the objects are touched
- * alike, or when nearly all who touch what it returns touch that very place.
+ * container), so they count only when that function knows the type, or when nearly all who touch what
+ * it returns touch that very place.
  */
 static void go_getters(Search *s, const Step *at, uint32_t root, bool typed) {
         uint32_t callee = values_node(s->j->w, root)->a, users[MAX_USERS];
@@ -210,7 +195,8 @@ static void go_getters(Search *s, const Step *at, uint32_t root, bool typed) {
                         if (f->calls[k].callee != callee || f->calls[k].result.root < ROOT_FIRST || f->calls[k].result.off ||
                             !values_substitute(s->j->w, at->at, root, f->calls[k].result, &v))
                                 continue;
-                        consider(s, users[i], v, typed ? at->depth + 1u : MAX_STEPS, false, false, !typed);
+                        if (typed)
+                                consider(s, users[i], v, at, STEP_SAME, false);
                         need.at = v;
                         places_of_root(f, v.root, &m);
                         touched = touched || m > 0;
@@ -235,14 +221,14 @@ static void go_return(Search *s, const Step *at) {
         if (function != NO_FUNCTION && s->j->d->old->functions[function].n_insns <= MAX_FUNCTION_INSNS) {
                 result = values_of(s->j->w, SIDE_OLD, function)->result;
                 if (result.root != ROOT_NONE && values_substitute(s->j->w, at->at, root, result, &v)) {
-                        typed = knows_type(s, function, v, result.root);
-                        consider(s, function, v, at->depth + 1u, true, typed, false);
+                        typed = !at->inner && result.off == 0 && knows_type(s, function, v, result.root);
+                        consider(s, function, v, at, typed ? STEP_TYPED : STEP_DOWN, result.off != 0);
                 }
         }
         go_getters(s, at, root, typed);
 }
 
-static void go_variable(Search *s, uint64_t addr, Value at, unsigned depth) {
+static void go_variable(Search *s, uint64_t addr, const Step *at) {
         const Ref **r;
         size_t n = refs_to(s->j, addr, &r), fan = 0;
 
@@ -251,7 +237,7 @@ static void go_variable(Search *s, uint64_t addr, Value at, unsigned depth) {
                         continue;
                 fan++;
                 if (r[i]->function < s->j->d->old->n_functions)
-                        consider(s, r[i]->function, at, depth + 1u, false, false, false);
+                        consider(s, r[i]->function, at->at, at, STEP_SAME, false);
         }
 }
 
@@ -275,7 +261,7 @@ static void go_returned(Search *s, const Step *at, const FnValues *f) {
 
                         if (g->calls[k].target == at->function && g->calls[k].result.root >= ROOT_FIRST &&
                             values_substitute(s->j->w, at->at, f->result.root, g->calls[k].result, &v))
-                                consider(s, c[i].caller, v, at->depth + 1u, false, false, false);
+                                consider(s, c[i].caller, v, at, STEP_SAME, false);
                 }
         }
 }
@@ -292,7 +278,7 @@ static void go_stored(Search *s, const Step *at, const FnValues *f) {
                 if (values_substitute(s->j->w, at->at, x->value.root,
                                       (Value){ node_make(s->j->w, &(Node){ .kind = NODE_LOAD, .a = x->at.root, .off = x->at.off }), 0,
                                                -x->value.off }, &v))
-                        consider(s, at->function, v, at->depth + 1u, false, false, false);
+                        consider(s, at->function, v, at, STEP_SAME, x->value.off != 0);
         }
         if (at->at.root >= ROOT_FIRST && values_node(s->j->w, at->at.root)->kind == NODE_LOAD)
                 for (size_t k = 0; k < f->n_stores && !s->found; k++) {
@@ -300,8 +286,8 @@ static void go_stored(Search *s, const Step *at, const FnValues *f) {
                         Node n = *values_node(s->j->w, at->at.root);
 
                         if (x->at.root == n.a && x->at.off == n.off && x->at.stride == n.stride && !n.b)
-                                consider(s, at->function, (Value){ x->value.root, at->at.stride, at->at.off + x->value.off },
-                                         at->depth + 1u, false, false, false);
+                                consider(s, at->function, (Value){ x->value.root, at->at.stride, at->at.off + x->value.off }, at,
+                                         STEP_SAME, x->value.off != 0);
                 }
 }
 
@@ -313,8 +299,8 @@ static bool search(Search *s) {
                 if (at.function != NO_FUNCTION) {
                         const FnValues *f = values_of(s->j->w, SIDE_OLD, at.function);
 
-                        if (values_has_param(s->j->w, at.at.root, NULL))
-                                go_up(s, &at, at.down && !at.typed);
+                        if (!at.down || at.typed)
+                                go_up(s, &at);
                         if (!s->found)
                                 go_down(s, &at, f);
                         if (!s->found)
@@ -325,9 +311,9 @@ static bool search(Search *s) {
                 if (!s->found)
                         go_return(s, &at);
                 if (!s->found && inner_variable(s->j->w, at.at.root, &addr))
-                        go_variable(s, addr, at.at, at.depth);
+                        go_variable(s, addr, &at);
                 if (!s->found && at.at.root == ROOT_IMAGE)
-                        go_variable(s, (uint64_t)at.at.off, at.at, at.depth);
+                        go_variable(s, (uint64_t)at.at.off, &at);
         }
         return s->found;
 }
@@ -343,10 +329,8 @@ bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need)
                 abort();
         s->j = j;
         s->need = need;
-        s->origin = function;
-        s->start = need->at;
         if (function != NO_FUNCTION)
-                consider(s, function, need->at, 0, false, false, false);
+                consider(s, function, need->at, NULL, STEP_SAME, false);
         else
                 s->queue[s->n++] = (Step){ .function = NO_FUNCTION, .at = need->at };
         if (!s->found && new)
