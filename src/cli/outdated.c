@@ -4,6 +4,7 @@
 #include "base/vec.h"
 #include "cli/targets.h"
 #include "cli/text.h"
+#include "proc/loaded.h"
 #include "proc/maps.h"
 
 #include <errno.h>
@@ -177,6 +178,11 @@ static int look_at_file(Outdated *o, OutdatedProcess *p, const Root *root, const
                 return 0;
         }
         r = image_build_id_fd(old_fd, path, &old_id, NULL);
+        if (r == IMAGE_UNSUPPORTED && m->deleted && (new_fd >= 0 || !is_temporary(path))) {
+                image = add_image(o, p, path);
+                image->code = elf_head_is_32bit(old_fd) ? REFUSAL_CODE_PROCESS_32BIT : REFUSAL_CODE_MACHINE;
+                return 0;
+        }
         if (r)
                 return 0; /* not an image: nothing that a loader mapped */
         if (new_fd < 0)

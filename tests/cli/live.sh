@@ -351,4 +351,38 @@ os.pwrite(f, bytes.fromhex('$byte'), $where)"
 }
 two_parts "[('libone.so', 'restart', 'image-modified'), ('libtwo.so', 'patched', '')]" -Wl,--as-needed
 two_parts "[('libone.so', 'restart', 'image-modified'), ('libtwo.so', 'restart', 'image-modified')]" -DUSES=one
+
+# A 32-bit program cannot be patched, and must not be passed over.
+cat >"$tmp/small.c" <<'C'
+static int call(int n, int a, void *b, int c) {
+        int r;
+        __asm__ volatile("int $0x80" : "=a"(r) : "a"(n), "b"(a), "c"(b), "d"(c) : "memory");
+        return r;
+}
+void _start(void);
+void _start(void) {
+        char c;
+        while (call(3, 0, &c, 1) == 1)
+                call(4, 1, &c, 1);
+        call(1, 0, 0, 0);
+}
+C
+if "$CC" -m32 -O2 -nostdlib -static -fno-stack-protector -fno-pic -no-pie -Wl,--build-id -o "$root/bin/small" "$tmp/small.c" 2>/dev/null; then
+        rm -f "$tmp"/*.in "$tmp"/*.out
+        start one "$root/bin/small"
+        one=$pid
+        exec 3>"$tmp/one.in" 4<"$tmp/one.out"
+        echo 7 >&3
+        read -r got <&4
+        expect 0 converge --root "$root"
+        cp "$root/bin/small" "$root/bin/small.new"
+        mv "$root/bin/small.new" "$root/bin/small"
+        expect 3 converge --json --root "$root"
+        shape converge
+        value "[f['code'] for f in j['processes'][0]['images'][0]['findings']]" "['process-32bit']"
+        exec 3>&- 4<&-
+        wait "$one"
+else
+        echo "no 32-bit compiler: that part is left out"
+fi
 finish
