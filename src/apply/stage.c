@@ -126,7 +126,7 @@ static uint64_t reloc_value(const Staged *s, const PatchReloc *x, const uint64_t
 static int write_late(Staged *s, int mem_fd, const uint64_t *imports, Error *e) {
         const Shadow *sh = s->shadow;
         const Patch *p = sh->patch;
-        uint64_t page = UINT64_MAX;
+        uint64_t page = UINT64_MAX, written = 0; /* up to where the process has what is ours already */
         uint8_t buffer[2 * 4096];
         size_t have = 0;
         int r;
@@ -141,6 +141,7 @@ static int write_late(Staged *s, int mem_fd, const uint64_t *imports, Error *e) 
                         if (r < 0)
                                 return error_errno(e, r, "process %d: write to 0x%llx", s->pid,
                                                    (unsigned long long)(shadow_base(s) + page));
+                        written = page + have;
                         have = 0;
                 }
                 if (!x)
@@ -154,6 +155,12 @@ static int write_late(Staged *s, int mem_fd, const uint64_t *imports, Error *e) 
                         if (at == SIZE_MAX)
                                 return error_set(e, -EINVAL, "patch %s: relocation outside", p->name);
                         memcpy(buffer, sh->content + at, have);
+                        if (page < written) { /* a field that lies across pages leads back to the last one */
+                                r = mem_read_fd(mem_fd, shadow_base(s) + page, buffer, written - page);
+                                if (r < 0)
+                                        return error_errno(e, r, "process %d: read of 0x%llx", s->pid,
+                                                           (unsigned long long)(shadow_base(s) + page));
+                        }
                         s->private_bytes += have;
                 }
                 v = reloc_value(s, x, imports);
