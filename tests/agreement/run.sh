@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh STAUNCH [RESULT]: is the layout verdict without debug information right? Builds real packages at
+# run.sh [STAUNCH [RESULT]]: is the layout verdict without debug information right? Builds real packages at
 # two versions with debug information (the first run takes a while; what is built is kept in the cache),
 # and compares `staunch diff --no-debug` of the stripped files with what debug information says.
 # PACKAGES and CARRIED choose what is built ("none": nothing more than what is there).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-staunch=$1
+staunch=${1:-build/src/cli/staunch}
 result=${2:-build/agreement/result.json}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/staunch/agreement
 packages=${PACKAGES:-expat memcached mosquitto haproxy tiff libpng1.6 jq libtasn1-6 giflib libssh2 libssh libarchive
