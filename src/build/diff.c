@@ -55,6 +55,26 @@ static int load_codes(const Image *old, const Image *new, unsigned threads, Code
         return 0;
 }
 
+/*
+ * Types do not know how large the buffers are that code allocates: when a constant grows, new code would
+ * run past the end of what the old code allocated. So of what the judge finds, this counts in any case.
+ */
+static int judge_allocations(Diff *d, Error *e) {
+        LayoutGrade grade;
+        Verdict all;
+        int r;
+
+        verdict_init(&all, d->arena);
+        r = judge_layout(d, &all, &grade, e);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < all.n; i++)
+                if (all.findings[i].code == REFUSAL_CODE_ALLOCATION_SIZE)
+                        verdict_add(&d->verdict, REFUSAL_CODE_ALLOCATION_SIZE, all.findings[i].subject, "%s",
+                                    all.findings[i].detail);
+        return 0;
+}
+
 /* The layout verdict: by debug information when both sides have it, else by the code itself. */
 static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
         _cleanup_(freep) char *old_debug = NULL, *new_debug = NULL;
@@ -84,7 +104,7 @@ static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
                                 v->grade = v->n == before ? GRADE_PROVED : GRADE_UNPROVED;
                                 v->evidence = v->n == before ? "debug information of both builds: every type is the same"
                                                              : "debug information of both builds: types differ";
-                                return 0;
+                                return v->grade == GRADE_PROVED ? judge_allocations(d, e) : 0;
                         }
                 }
         }
