@@ -5,6 +5,7 @@
 #include "proc/mem.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,6 +153,13 @@ static void sleep_usec(uint64_t usec) {
         nanosleep(&ts, NULL);
 }
 
+/* While threads are stopped, nothing else is more urgent than letting them go again. */
+static void hurry(bool on) {
+        struct sched_param p = { .sched_priority = on ? 1 : 0 };
+
+        sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p); /* not allowed: then without */
+}
+
 int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error *e) {
         uint64_t limit = now_usec() + (options && options->deadline_usec ? options->deadline_usec : DEADLINE_USEC);
         uint64_t backoff = options && options->retry_usec ? options->retry_usec : BACKOFF_USEC;
@@ -170,7 +178,10 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         r = world_init(&w, s->pid, e);
         while (r == 0) {
                 res->attempts++;
+                hurry(true);
                 stop = world_stop(&w, STOP_USEC, e);
+                if (stop)
+                        hurry(false);
                 if (stop == WORLD_TRACED || stop == WORLD_PERMISSION) {
                         r = refuse(res, stop == WORLD_TRACED ? REFUSAL_CODE_PROCESS_TRACED
                                                              : REFUSAL_CODE_PROCESS_PERMISSION,
@@ -191,6 +202,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                         world_resume(&w);
                 }
                 res->pause_usec = now_usec() - w.begin_usec;
+                hurry(false);
                 res->pause_total_usec += res->pause_usec;
                 if (ready || r)
                         break;
