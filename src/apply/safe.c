@@ -243,6 +243,23 @@ typedef struct Hit {
         uint64_t pc;
 } Hit;
 
+/* How many words from `at` on, in whole blocks, hold neither of what is looked for. */
+static size_t boring(const uint8_t *at, size_t words, uint64_t lo, uint64_t span) {
+        enum { BLOCK = 16 };
+        size_t n = 0;
+
+        for (; n + BLOCK <= words; n += BLOCK) {
+                uint64_t w[BLOCK], found = 0;
+
+                memcpy(w, at + n * 8, sizeof(w));
+                for (unsigned i = 0; i < BLOCK; i++)
+                        found |= (uint64_t)(w[i] - lo <= span) | (uint64_t)is_segments(w[i]);
+                if (found)
+                        break;
+        }
+        return n;
+}
+
 /* Scans one copy; follows signal frames to the stacks that they interrupted. */
 static Hit scan(const SafeSet *s, StackReader *r, size_t index) {
         StackCopy c = r->stacks[index];
@@ -254,6 +271,9 @@ static Hit scan(const SafeSet *s, StackReader *r, size_t index) {
                 uint64_t w, sp;
                 const SafeRange *range;
 
+                i += boring(r->bytes + c.at + i * 8, words - i, lo, span);
+                if (i >= words)
+                        break;
                 memcpy(&w, r->bytes + c.at + i * 8, 8);
                 if (w - lo <= span) {
                         range = safe_returning(s, w);

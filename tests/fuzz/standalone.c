@@ -49,7 +49,9 @@ static void mutate(uint8_t *bytes, size_t *size) {
         while (changes-- && *size) {
                 size_t at = (size_t)(next_random() % *size);
                 uint64_t value = edges[next_random() % ELEMENTSOF(edges)];
-                size_t width = MIN((size_t)1 << (next_random() % 4), *size - at);
+                size_t width = (size_t)1 << (next_random() % 4); /* MIN would draw twice */
+
+                width = MIN(width, *size - at);
 
                 switch (next_random() % 6) {
                 case 0:
