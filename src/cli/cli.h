@@ -66,6 +66,8 @@ bool options_has_pid(const Options *o, pid_t pid);
 /* Reports a mistake on the command line; returns EXIT_USAGE. */
 int usage_error(const Command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void command_help(const Command *command, FILE *to);
+/* What helps against the error: "; run as root", or "". */
+const char *error_hint(const Error *e);
 /* Prints "staunch: TEXT"; returns EXIT_ERROR. */
 int report_error(const Error *e);
 /* Prints the long text of a code; EXIT_USAGE when there is no such code. */

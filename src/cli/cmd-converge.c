@@ -6,6 +6,7 @@
 #include "cli/targets.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static const char *outcome_name(ImageOutcome o) {
         static const char *const names[] = { "patched", "hotpatch", "restart", "current", "error" };
@@ -199,7 +200,8 @@ static int run(const Command *self, int argc, char **argv) {
                 print_text(&c);
         else if (print_json(&c, &o) != EXIT_DONE)
                 code = EXIT_ERROR;
-        if (!o.root) /* below a folder of one's own nothing is expected of others */
+        /* Root that asks about a folder of its own expects nothing of a process that hides even from it. */
+        if (!(o.root && geteuid() == 0))
                 code = targets_hidden(c.outdated.hidden, code);
         converge_free(&c);
         return code;

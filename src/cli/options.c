@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
         OPTION_JSON = 256,
@@ -52,11 +53,15 @@ int usage_error(const Command *command, const char *format, ...) {
         return EXIT_USAGE;
 }
 
+const char *error_hint(const Error *e) {
+        return (e->code == -EACCES || e->code == -EPERM) && geteuid() != 0 ? "; run as root" : "";
+}
+
 int report_error(const Error *e) {
         progress_clear();
         fputs("staunch: ", stderr);
         text_put(stderr, e->text[0] ? e->text : strerror(e->code < 0 ? -e->code : EIO));
-        fputc('\n', stderr);
+        fprintf(stderr, "%s\n", error_hint(e));
         return EXIT_ERROR;
 }
 

@@ -135,7 +135,9 @@ static const char *action_reason(const Action *a, Arena *arena) {
         const Refusal *r = refusal_get(a->result.refusal);
 
         if (a->done == DONE_ERROR)
-                return a->error.text[0] ? a->error.text : strerror(-a->error.code);
+                return arena_printf(arena, "%s%s",
+                                    a->error.text[0] ? a->error.text : strerror(-a->error.code),
+                                    error_hint(&a->error));
         if (a->done != DONE_REFUSED || !r)
                 return "";
         return arena_printf(

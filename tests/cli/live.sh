@@ -184,6 +184,30 @@ expect 2 revert a b --all
 expect 2 converge --root relative
 expect 1 apply "$tmp/v0" --all
 
+# Without privileges: an error that says what to do, never "all current".
+if command -v setpriv >/dev/null; then
+        chmod 711 "$tmp"
+        cp "$staunch" "$tmp/program"
+        chmod 755 "$tmp/program"
+        chmod 644 "$tmp/patch"
+        as_nobody() { # as_nobody ARGUMENT...
+                setpriv --reuid=65534 --regid=65534 --clear-groups "$tmp/program" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+                got=$?
+                [ $got = 1 ] || fail "staunch $* as nobody: exit code $got, expected 1"
+        }
+        as_nobody status
+        complains 'run as root'
+        as_nobody converge --root "$root"
+        complains 'run as root'
+        as_nobody converge --pid "$one"
+        complains 'run as root'
+        as_nobody apply "$tmp/patch" --pid "$one"
+        says 'run as root'
+        as_nobody revert --pid "$one"
+        says 'run as root'
+        ask first 0
+fi
+
 # converge: nothing to do, then an upgrade the way dpkg does it.
 expect 0 converge --json --root "$root"
 shape converge
