@@ -767,20 +767,38 @@ static void finish(Emitter *m) {
         copy_verdict(p, &m->d->verdict);
 }
 
+/* Whether exceptions may pass through frames of this image: it binds the C++ (or another) runtime, or
+ * holds it. A static C program holds unwind data with personality routines for thread cancellation,
+ * which ends at the first frame without; the C++ runtime is known by the name of its base class. */
+static bool throws(const Image *image) {
+        static const char base[] = "St9exception";
+
+        for (size_t i = 1; i < image->n_dynsyms; i++)
+                if (strncmp(image->dynsyms[i].name, "_Unwind_R", 9) == 0 || strstr(image->dynsyms[i].name, "_personality_v0"))
+                        return true;
+        for (size_t i = 0; i < image->n_sections; i++) {
+                const ImageSection *s = &image->sections[i];
+
+                if (s->bytes && (s->flags & SHF_ALLOC) && !(s->flags & SHF_EXECINSTR) && memmem(s->bytes, s->size, base, sizeof(base)))
+                        return true;
+        }
+        return false;
+}
+
 /* Functions with unwind data that exceptions may pass: the whole tables of the new image are
  * carried at their places; entries of functions that are not carried describe nothing that runs.
  * The cells that the tables refer to (personality routines, types to catch) are carried too. */
 static void emit_unwind(Emitter *m) {
         const Image *n = m->d->new_image;
         VEC(uint64_t) cells = { 0 };
-        bool needed = false;
+        bool needed = false, throwing = throws(n);
 
         for (size_t i = 0; i < n->n_fdes; i++) {
                 const ImageFde *f = &n->fdes[i];
                 const Function *g = code_function_at(m->d->new, f->addr);
                 UnwindCells found = { 0 };
 
-                if (f->personality)
+                if (f->personality && (throwing || (g && m->carried[g - m->d->new->functions])))
                         needed = true;
                 if (!f->lsda || !g || !m->carried[g - m->d->new->functions])
                         continue;

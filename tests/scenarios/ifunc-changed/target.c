@@ -2,8 +2,8 @@
 #include "harness.h"
 
 static int calls;
-NOINLINE static int slow(int v) { calls++; return v + 1; }
-NOINLINE static int fast(int v) { calls++; return v + 2; }
+__attribute__((used)) NOINLINE int slow(int v) { calls++; return v + 1; }
+__attribute__((used)) NOINLINE int fast(int v) { calls++; return v + 2; }
 static int (*resolve(void))(int) { return PICK(slow, fast); }
 int pick(int) __attribute__((ifunc("resolve")));
 
