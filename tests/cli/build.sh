@@ -84,4 +84,17 @@ value "j['patch']" None
 # A folder as the target.
 expect 0 build "$old" "$new" -o "$tmp/elsewhere"
 cmp "$tmp/patch" "$tmp/elsewhere/fixed.staunch" || fail "no patch in the folder"
+
+# Names out of the files are shown without what would act on a terminal, and never break the JSON.
+odd=$(printf 'odd\033[31m\377name')
+mkdir "$tmp/odd"
+objcopy --redefine-sym "answer=$odd" "$old" "$tmp/odd/old"
+objcopy --redefine-sym "answer=$odd" "$new" "$tmp/odd/new"
+expect 0 build "$tmp/odd/old" "$tmp/odd/new" -o "$tmp/odd/patch"
+expect 0 show "$tmp/odd/patch"
+says 'odd\\x1b\[31m\\xffname'
+grep -q "$(printf '\033')" "$tmp/out" && fail "an escape sequence was printed"
+expect 0 show --json "$tmp/odd/patch"
+shape show
+value "j['sites'][0]['name'].encode()" "b'odd\\x1b[31m\\\\xffname'"
 finish
