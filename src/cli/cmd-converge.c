@@ -120,19 +120,33 @@ static void print_rows(Table *t, const ConvergedProcess *p, Arena *a) {
         }
 }
 
-/* The units (or, without one, the processes) that need a restart, each once. */
-static void print_restarts(const Converged *c, Arena *a) {
+/* Reasons of a process that may be gone at the next try. */
+static bool is_passing(const ConvergedImage *image) {
+        return image->refusal == REFUSAL_CODE_PROCESS_BUSY || image->refusal == REFUSAL_CODE_PROCESS_TRACED ||
+               image->refusal == REFUSAL_CODE_PROCESS_STOP || image->refusal == REFUSAL_CODE_UNWIND_FAILED;
+}
+
+/* Does the process need a restart; or (`passing`) only another try? */
+static bool is_left(const ConvergedProcess *p, bool passing) {
+        bool restart = false, retry = false;
+
+        for (size_t i = 0; !p->gone && i < p->of->n; i++)
+                if (p->images[i].outcome == IMAGE_RESTART)
+                        *(is_passing(&p->images[i]) ? &retry : &restart) = true;
+        return passing ? retry && !restart : restart;
+}
+
+/* The units (or, without one, the processes) that are left, each once. */
+static void print_left(const Converged *c, bool passing, const char *title, Arena *a) {
         const char **units = arena_newa(a, const char *, c->outdated.n_processes);
         size_t n = 0;
 
         for (size_t i = 0; i < c->outdated.n_processes; i++) {
                 const ConvergedProcess *p = &c->processes[i];
                 const char *unit = p->of->process.unit;
-                bool restart = false, told = false;
+                bool told = false;
 
-                for (size_t k = 0; !p->gone && k < p->of->n; k++)
-                        restart |= p->images[k].outcome == IMAGE_RESTART;
-                if (!restart)
+                if (!is_left(p, passing))
                         continue;
                 if (!*unit)
                         unit = arena_printf(a, "process %d (%s)", p->of->process.pid, p->of->process.comm);
@@ -142,7 +156,7 @@ static void print_restarts(const Converged *c, Arena *a) {
                         units[n++] = unit;
         }
         if (n)
-                printf("\nTo be restarted:\n");
+                printf("\n%s:\n", title);
         for (size_t i = 0; i < n; i++)
                 printf("  %s\n", text_safe(a, units[i]));
 }
@@ -163,7 +177,8 @@ static void print_text(const Converged *c) {
                         print_rows(&t, &c->processes[i], a);
         if (t.n > ELEMENTSOF(titles)) {
                 table_print(&t, stdout);
-                print_restarts(c, a);
+                print_left(c, false, "To be restarted", a);
+                print_left(c, true, "To be restarted, or to be converged again later", a);
                 putchar('\n');
         }
         printf("%zu %s looked at: ", c->outdated.looked_at,

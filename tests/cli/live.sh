@@ -233,9 +233,23 @@ ask second 101
 expect 0 converge --json --root "$root"
 value "(j['pairs'], j['summary']['current'])" "([], 2)"
 
-# A newer build replaces the patch in one step.
+# A process that is traced is left for later, not for a restart.
 cp "$tmp/v2" "$root/bin/target.dpkg-new"
 mv "$root/bin/target.dpkg-new" "$root/bin/target"
+if command -v strace >/dev/null; then
+        strace -q -e trace=none -o "$tmp/strace" -p "$one" &
+        tracer=$!
+        # The kernel tells of no tracer but here; strace ends by itself when it cannot attach.
+        while kill -0 "$tracer" 2>/dev/null && ! grep -q "^TracerPid:.$tracer\$" "/proc/$one/status"; do :; done
+        expect 3 converge --root "$root" --pid "$one"
+        says 'process-traced'
+        says 'converged again later:$'
+        kill "$tracer"
+        wait "$tracer"
+        ask first 101
+fi
+
+# A newer build replaces the patch in one step.
 expect 4 converge --json --root "$root"
 value "j['summary']['patched']" 2
 ask first 102
@@ -297,6 +311,7 @@ value "(j['summary']['restart'], [f['code'] for f in j['processes'][0]['images']
 expect 3 converge --root "$root"
 says 'tls-changed'
 says "process $one (user)"
+says '^To be restarted:$'
 ask first 201
 exec 3>&- 4<&- 5>&- 6<&-
 wait "$one" "$two"
