@@ -20,6 +20,7 @@ typedef struct Emitter {
         bool *carried;  /* by new function */
         VEC(uint32_t) queue; /* carried functions whose references are to be followed */
         bool *whole;    /* by new section: carried as it is (constants) */
+        VEC(uint32_t) slots; /* relocations of the old image's GOT */
         VEC(PatchSection) sections;
         VEC(PatchReloc) relocs;
         VEC(PatchSite) sites;
@@ -417,7 +418,8 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
                 return false;
         }
         /* A slot: look for one that holds the same. */
-        for (size_t i = 0; i < o->n_relocs; i++) {
+        for (size_t k = 0; k < m->slots.n; k++) {
+                size_t i = m->slots.items[k];
                 Place p;
 
                 if (q->kind == PLACE_IMPORT && o->relocs[i].type != R_X86_64_GLOB_DAT)
@@ -852,6 +854,12 @@ int emit_patch(Diff *d, const bool accepted[REFUSAL_N], Patch **out, Error *e) {
                 vec_free(&m->queue);
                 return verdict_hotpatchable(&d->verdict, accepted) ? EMIT_NOTHING : EMIT_REFUSED;
         }
+        for (size_t i = 0; i < d->old_image->n_relocs; i++) {
+                const ImageSection *s = image_section_at(d->old_image, d->old_image->relocs[i].addr);
+
+                if (s && strncmp(s->name, ".got", 4) == 0)
+                        vec_push(&m->slots, (uint32_t)i);
+        }
         while (m->queue.n > 0)
                 emit_function(m, m->queue.items[--m->queue.n]);
         emit_sites(m);
@@ -877,6 +885,7 @@ int emit_patch(Diff *d, const bool accepted[REFUSAL_N], Patch **out, Error *e) {
                 }
         }
         vec_free(&m->queue);
+        vec_free(&m->slots);
         vec_free(&m->sections);
         vec_free(&m->relocs);
         vec_free(&m->sites);
