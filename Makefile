@@ -4,18 +4,24 @@ BUILD ?= build
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: all build deps demo check bench corpus live agreement fuzz tidy format install clean
+.PHONY: all build program deps demo check bench corpus live agreement fuzz tidy format install clean
 
 all: build
 
 deps:
 	@tools/deps build
 
-build: deps
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix $(PREFIX)
+$(BUILD)/build.ninja: | deps
+	@meson setup $(BUILD) --prefix $(PREFIX)
+
+build: deps $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
-demo: build
+# Only what runs, without the tests.
+program: deps $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet src/cli/staunch bench/decode-floor bench/stop-floor
+
+demo: program
 	@tools/deps demo
 	@tools/demo --build $(BUILD)
 
@@ -23,18 +29,18 @@ check:
 	@tools/deps build check
 	@tools/check --build $(BUILD)/check
 
-bench: build
+bench: program
 	@tools/deps demo bench
 	@tools/bench --build $(BUILD)
 
 # SIZE=MiB (largest download of one source package), ONLY="SOURCE ...", JOBS=N, LIVE=no
-corpus: build
+corpus: program
 	@tools/deps demo corpus
 	@tools/corpus --build $(BUILD) $(if $(SIZE),--size $(SIZE)) $(if $(JOBS),--jobs $(JOBS)) \
 		$(if $(filter no,$(LIVE)),--no-live) $(ONLY)
 
 # Only the running software of the corpus: ONLY="nginx redis"
-live: build
+live: program
 	@tools/deps demo corpus
 	@tools/corpus --build $(BUILD) --only-live $(ONLY)
 
