@@ -308,12 +308,17 @@ class Editor:
         if g['kind'] != 'plain' or any(g['name'] == s['fn'] for s in self.p.slots):
             return False
         users = [n for h in self.p.functions for n in nodes(h['body']) if g['name'] in n[1:]]
-        if len(users) > 4 or any(n[0] not in ('call',) for n in users) or len(self.p.functions) < 6 or g in self.targets:
+        if len(users) > 6 or len(self.p.functions) < 6 or g in self.targets:
             return False
-        for n in users:
-            n[:] = ['bin', '+', n[2], n[3]]
         self.p.functions.remove(g)
         self.p.order.remove(g['name'])
+        for n in users:
+            if n[0] in ('call', 'worker'):
+                n[:] = ['bin', '+', n[2], n[3]]
+            elif n[0] == 'isfn':
+                n[:] = ['c', 22]
+            else:
+                n[3:5] = [self.r.choice(self.m.plain()), self.r.choice(self.m.plain())]
         return True
 
     def safe_new_variable(self, f):

@@ -8,7 +8,7 @@ import argparse, concurrent.futures, fnmatch, json, os, select, shlex, shutil, s
 HERE = os.path.dirname(os.path.abspath(__file__))
 SILENCE_SEC = int(os.environ.get('SCENARIO_SILENCE_SEC', 120))  # a target or tool that says nothing for so long hangs: the test's verdict, not its measure
 KEYS = {'title', 'expect', 'source', 'cflags', 'ldflags', 'lib', 'host', 'libs', 'combos', 'only', 'needs', 'steps',
-        'apply', 'advice', 'deadline', 'accept', 'old-ldflags', 'new-ldflags', 'new-cflags', 'extra', 'self'}
+        'apply', 'advice', 'deadline', 'accept', 'old-ldflags', 'new-ldflags', 'new-cflags', 'extra', 'self', 'todo'}
 LEVELS = ['O0', 'O1', 'O2', 'O3', 'Os']
 BASE = [f'{cc}-{o}' for cc in ('gcc', 'clang') for o in LEVELS]
 EXTRA = ['gcc-O2-g', 'clang-O2-g', 'gcc-O0-g', 'gcc-O2-sym', 'gcc-O2-lto', 'clang-O2-lto', 'gcc-O2-nopie',
@@ -609,7 +609,7 @@ def main():
                       if not only or any(matches(c, o) for o in only)]
         jobs += [(s, c) for c in combos]
     print(f'TAP version 13\n1..{len(jobs)}', flush=True)
-    counts = {'ok': 0, 'not ok': 0, 'skip': 0}
+    counts = {'ok': 0, 'not ok': 0, 'skip': 0, 'todo': 0}
     tally = {}
 
     def one(job):
@@ -622,6 +622,12 @@ def main():
             if result == 'skip':
                 print(f'ok {n} {s.name} {combo} # SKIP {text}', flush=True)
                 continue
+            todo = s.get('todo', combo)
+            if result == 'not ok' and todo and text.startswith(('needless restart', 'refused with')):
+                counts['not ok'] -= 1
+                counts['todo'] += 1
+                print(f'not ok {n} {s.name} {combo} # TODO {todo}: {text}', flush=True)
+                continue
             print(f'{result} {n} {s.name} {combo} # {text}', flush=True)
             key = (text or '').split()[0] if result == 'ok' else 'failed'
             tally[key] = tally.get(key, 0) + 1
@@ -630,7 +636,7 @@ def main():
                     for text in entry.splitlines():
                         print('#   ' + text, flush=True)
     print(f"# {len(found)} scenarios, {len(jobs)} runs: {counts['ok']} passed, {counts['not ok']} failed, "
-          f"{counts['skip']} skipped; " + ', '.join(f'{v} {k}' for k, v in sorted(tally.items())))
+          f"{counts['skip']} skipped, {counts['todo']} restarted that need not be; " + ', '.join(f'{v} {k}' for k, v in sorted(tally.items())))
     return 1 if counts['not ok'] else 0
 
 

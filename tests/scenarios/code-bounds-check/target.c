@@ -11,6 +11,10 @@ static unsigned accepted, dropped;
 static unsigned char sink[64];
 
 NOINLINE static int packet_copy(const struct Packet *p) {
+        if (p->kind > 1000) {
+                dropped++;
+                return -2;
+        }
 #if NEW
         if (p->size > sizeof(p->body)) {
                 dropped++;
