@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/passes.h"
+#include "base/macro.h"
+
+#include <elf.h>
+#include <string.h>
+
+/* Comparing constants of two builds, whose extent nothing tells but what else is referred to. */
+
+bool single_string(const uint8_t *b, uint64_t n) {
+        uint64_t i = 0;
+
+        while (i < n && (b[i] >= 0x20 || (b[i] >= '\t' && b[i] <= '\r') || b[i] == 0x1b))
+                i++;
+        if (i == 0 || i == n)
+                return false;
+        for (; i < n; i++)
+                if (b[i])
+                        return false;
+        return true;
+}
+
+/* Printable strings with one NUL between them, as a linker's string section holds them. */
+static bool strings_only(const uint8_t *b, uint64_t n) {
+        bool text = false;
+
+        for (uint64_t i = 0; i < n; i++) {
+                if (b[i] == 0 && !text)
+                        return false;
+                text = b[i] != 0;
+                if (text && b[i] < 0x20 && (b[i] < '\t' || b[i] > '\r') && b[i] != 0x1b)
+                        return false;
+        }
+        return n > 0 && !text;
+}
+
+static bool all_zero(const uint8_t *b, uint64_t n) {
+        for (uint64_t i = 0; i < n; i++)
+                if (b[i])
+                        return false;
+        return true;
+}
+
+enum { OFFSET_TEXT = 256 };
+
+/* clang writes tables of strings as 4-byte distances from the table. Equal distances may still lead
+ * to text that has changed. A table is what leads to the start of a text with each of its words. */
+static bool offsets_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size) {
+        bool same = true;
+
+        if (old % 4 || new % 4 || size < 8)
+                return true;
+        for (uint64_t at = 0; at + 4 <= size; at += 4) {
+                const uint8_t *w = image_bytes(d->old_image, old + at, 4), *a, *b;
+                int32_t v = 0;
+                uint64_t n = 1;
+
+                if (w)
+                        memcpy(&v, w, 4);
+                a = image_bytes(d->old_image, old + (uint64_t)(int64_t)v - 1, 2);
+                if (v == 0 || !a || a[0] || a[1] < 0x20 || place_of(d->old, old + (uint64_t)(int64_t)v).kind != PLACE_CONST)
+                        return true; /* no such table */
+                do {
+                        a = image_bytes(d->old_image, old + (uint64_t)(int64_t)v, n);
+                        b = image_bytes(d->new_image, new + (uint64_t)(int64_t)v, n);
+                        if (!a || !b || a[n - 1] != b[n - 1]) {
+                                same = false;
+                                break;
+                        }
+                } while (a[n - 1] && n++ < OFFSET_TEXT);
+        }
+        return same;
+}
+
+bool constants_same(const Diff *d, uint64_t old, uint64_t new) {
+        uint64_t n_old = const_extent(d->old, old), n_new = const_extent(d->new, new), n = MIN(n_old, n_new);
+        const uint8_t *a = image_bytes(d->old_image, old, n_old), *b = image_bytes(d->new_image, new, n_new);
+
+        if (!a || !b || memcmp(a, b, n) != 0 || !offsets_same(d, old, new, n))
+                return false;
+        if (n_old == n_new)
+                return true;
+        /* Something that nothing refers to was put behind, or taken away. Padding, or a neighbour of
+         * a complete string, is none of this constant's. */
+        if (all_zero(a + n, n_old - n) && all_zero(b + n, n_new - n))
+                return true;
+        return single_string(a, n) || strings_only(a, n);
+}
+
+bool pointees_same(const Diff *d, uint64_t old, uint64_t new) {
+        const uint8_t *a, *b;
+        uint64_t n = 0;
+
+        if (constants_same(d, old, new))
+                return true;
+        for (;; n++) {
+                a = image_bytes(d->old_image, old - 1, n + 2);
+                b = image_bytes(d->new_image, new - 1, n + 2);
+                if (!a || !b || a[0] || b[0] || a[n + 1] != b[n + 1])
+                        return false;
+                if (a[n + 1] == 0)
+                        return n > 0;
+                if (a[n + 1] < 0x20 && (a[n + 1] < '\t' || a[n + 1] > '\r'))
+                        return false;
+        }
+}
+
+enum { TEXT_MIN = 4, TEXT_MAX = 1 << 16 };
+
+/* Text: what is read, and never compared by its address. */
+bool constant_is_text(const Image *image, uint64_t addr, uint64_t size) {
+        const uint8_t *b = image_bytes(image, addr, size), *before = image_bytes(image, addr - 1, 1);
+        uint64_t n = 0;
+
+        if (!b)
+                return false;
+        if (single_string(b, size) || strings_only(b, size))
+                return true;
+        /* References to tails of texts cut them into pieces: look as far as the text goes, and take a
+         * tail that follows more text. */
+        while (n < TEXT_MAX && (b = image_bytes(image, addr + n, 1)) && (*b >= 0x20 || (*b >= '\t' && *b <= '\r')))
+                n++;
+        return n >= TEXT_MIN && n < TEXT_MAX && b && *b == 0 && (!before || *before == 0 || *before >= 0x20);
+}

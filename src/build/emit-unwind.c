@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/emit.h"
+#include "build/unwind.h"
+
+#include <elf.h>
+#include <string.h>
+
+/* Whether exceptions may pass through frames of this image: it binds the C++ (or another) runtime, or
+ * holds it. A static C program holds unwind data with personality routines for thread cancellation,
+ * which ends at the first frame without; the C++ runtime is known by the name of its base class. */
+static bool throws(const Image *image) {
+        static const char base[] = "St9exception";
+
+        for (size_t i = 1; i < image->n_dynsyms; i++)
+                if (strncmp(image->dynsyms[i].name, "_Unwind_R", 9) == 0 || strstr(image->dynsyms[i].name, "_personality_v0"))
+                        return true;
+        for (size_t i = 0; i < image->n_sections; i++) {
+                const ImageSection *s = &image->sections[i];
+
+                if (s->bytes && (s->flags & SHF_ALLOC) && !(s->flags & SHF_EXECINSTR) && memmem(s->bytes, s->size, base, sizeof(base)))
+                        return true;
+        }
+        return false;
+}
+
+/* Functions with unwind data that exceptions may pass: the whole tables of the new image are
+ * carried at their places; entries of functions that are not carried describe nothing that runs.
+ * The cells that the tables refer to (personality routines, types to catch) are carried too. */
+void emit_unwind(Emitter *m) {
+        const Image *n = m->d->new_image;
+        VEC(uint64_t) cells = { 0 };
+        bool needed = false, throwing = throws(n);
+
+        for (size_t i = 0; i < n->n_fdes; i++) {
+                const ImageFde *f = &n->fdes[i];
+                const Function *g = code_function_at(m->d->new, f->addr);
+                UnwindCells found = { 0 };
+
+                if (f->personality && (throwing || (g && m->carried[g - m->d->new->functions])))
+                        needed = true;
+                if (!f->lsda || !g || !m->carried[g - m->d->new->functions])
+                        continue;
+                if (!unwind_cells(n, f->lsda, &found)) {
+                        verdict_add(&m->d->verdict, REFUSAL_CODE_UNWIND_NEEDED, g->name, "its exception table cannot be carried");
+                        continue;
+                }
+                if (f->personality)
+                        vec_push(&cells, f->personality);
+                for (size_t k = 0; k < found.n; k++)
+                        vec_push(&cells, found.items[k]);
+                vec_free(&found);
+        }
+        if (!needed) {
+                vec_free(&cells);
+                return;
+        }
+        for (size_t i = 0; i < cells.n; i++) {
+                const ImageSection *s = image_section_at(n, cells.items[i]);
+
+                if (!s || !(s->flags & SHF_WRITE))
+                        verdict_add(&m->d->verdict, REFUSAL_CODE_UNWIND_NEEDED, "exception tables",
+                                    "they refer to types or routines directly");
+                else
+                        emit_carry_data(m, NULL, cells.items[i], cells.items[i] + 8);
+        }
+        vec_free(&cells);
+        for (size_t i = 0; i < n->n_sections; i++)
+                if (strcmp(n->sections[i].name, ".eh_frame") == 0 || strcmp(n->sections[i].name, ".gcc_except_table") == 0)
+                        m->whole[i] = true;
+        m->p->eh_frame = n->eh_frame_addr;
+        m->p->eh_frame_size = n->eh_frame_size;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/vec.h"
+#include "build/passes.h"
+
+/* What the files of the emitter share. Internal to src/build/emit*.c. */
+
+typedef struct Emitter {
+        Diff *d;
+        Patch *p;
+        bool *carried;  /* by new function */
+        VEC(uint32_t) queue; /* carried functions whose references are to be followed */
+        bool *whole;    /* by new section: carried as it is (constants) */
+        VEC(uint32_t) slots; /* relocations of the old image's GOT */
+        VEC(PatchSection) sections;
+        VEC(PatchReloc) relocs;
+        VEC(PatchSite) sites;
+        VEC(PatchRange) ranges;
+        VEC(PatchImport) imports;
+} Emitter;
+
+/* Where the process has a thing of the new image: base and value for a relocation. */
+typedef struct Home {
+        PatchBase base;
+        uint64_t value;
+} Home;
+
+/* emit-home.c: where carried code finds what it refers to. False: refused, with a finding. */
+bool emit_code_home(Emitter *m, const Function *user, uint64_t target, bool call, Home *out);
+bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Place *q, Home *out);
+/* Carries [from, to) of the new image's data as a section of its own, its words relocated. */
+bool emit_carry_data(Emitter *m, const Function *user, uint64_t from, uint64_t to);
+/* Constants of an image that is not position independent: relocates a jump table's words. */
+bool emit_absolute_const(Emitter *m, const Function *user, uint64_t target);
+void emit_carry(Emitter *m, uint32_t function);
+void emit_reloc(Emitter *m, uint64_t where, uint32_t type, PatchBase base, uint64_t value, int64_t addend);
+bool emit_has_section(const Emitter *m, uint64_t addr);
+void emit_refuse(Emitter *m, RefusalCode code, const Function *user, uint64_t target, const char *what);
+static inline bool emit_absolute(const Emitter *m) {
+        return m->d->new_image->type == 2 /* ET_EXEC */;
+}
+
+/* emit-sites.c: where old code is left, and what must be free of threads; sorted. */
+void emit_sites(Emitter *m);
+
+/* emit-unwind.c: unwind tables, and the cells that they refer to. */
+void emit_unwind(Emitter *m);
