@@ -17,6 +17,7 @@ typedef struct Instance {
         const Patch *patch;
         uint64_t base;
         const Header *replaced; /* of the session: an older patch in its place; NULL: none */
+        const Header *dead;     /* of the session: what it was about is gone; NULL: none */
         const Header *header;   /* whose jumps are written: of the session (put to use again), or &staged.header */
         bool is_staged, kept; /* kept: must not be unmapped again */
         Staged staged;
@@ -97,6 +98,10 @@ static int plan_patch(Session *s, const Patch *p, Plan *plan) {
 
                         if (h->image_base != l->base || !build_id_equal(&h->old_id, &p->old_id))
                                 continue;
+                        if (!header_counts(s, h)) { /* of an image that lay here before, and was unloaded */
+                                x.dead = h;
+                                continue;
+                        }
                         if (h->state == PATCH_STATE_ACTIVE && same)
                                 current = true;
                         else if (h->state == PATCH_STATE_ACTIVE)
@@ -210,6 +215,22 @@ static void add_old_ranges(const Session *s, const Instance *x, SafeSet *set) {
         add_site_bytes(x->header, set);
 }
 
+/* A header of an image that was loaded anew must not speak for the new one: it loses its magic. Its shadow
+ * stays, since somebody may hold an address in it. */
+static int bury(const Plan *plan, int mem_fd, Error *e) {
+        static const uint8_t zeros[16];
+
+        for (size_t i = 0; i < plan->n; i++)
+                if (plan->items[i].dead) {
+                        int r = mem_write(mem_fd, plan->items[i].dead->self, zeros, sizeof(zeros));
+
+                        if (r < 0)
+                                return error_errno(e, r, "write to 0x%llx",
+                                                   (unsigned long long)plan->items[i].dead->self);
+                }
+        return 0;
+}
+
 /* Owners of edits: the place in the plan in the high half, the site in the low. */
 static const char *owner_name(const Switch *sw, uint32_t owner) {
         const Plan *plan = sw->owners;
@@ -276,7 +297,9 @@ int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
                 return refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "cannot write its memory");
         if (sw.mem_fd < 0)
                 return error_errno(e, sw.mem_fd, "process %d: mem", s->pid);
-        r = stage_all(s, &plan, sw.mem_fd, e);
+        r = bury(&plan, sw.mem_fd, e);
+        if (r == 0)
+                r = stage_all(s, &plan, sw.mem_fd, e);
         if (r)
                 return r;
         if (getrandom(&sw.txn, sizeof(sw.txn), 0) != sizeof(sw.txn))

@@ -40,14 +40,6 @@ int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *opti
         return guardian_call(&q, NULL, 0, result, e);
 }
 
-/* Does the image that a header speaks of still lie where it did? It may have been unloaded. */
-static bool image_is_there(const Loaded *loaded, size_t n, const Header *h) {
-        for (size_t i = 0; i < n; i++)
-                if (loaded[i].base == h->image_base && build_id_equal(&loaded[i].head.build_id, &h->old_id))
-                        return true;
-        return false;
-}
-
 static uint32_t count_intact(pid_t pid, const Header *h) {
         uint32_t intact = 0;
 
@@ -84,7 +76,7 @@ int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e) {
                                    .image_base = h->image_base, .shadow_base = h->shadow_base,
                                    .sites = (uint32_t)h->n_sites, .time_sec = h->time_sec };
 
-                if (h->state != PATCH_STATE_STAGED && !image_is_there(loaded, n_loaded, h))
+                if (h->state != PATCH_STATE_STAGED && !header_is_current(pid, h, loaded, n_loaded))
                         continue;
                 memcpy(p.digest, h->digest, sizeof(p.digest));
                 memcpy(p.name, h->name, sizeof(p.name));

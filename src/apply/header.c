@@ -6,6 +6,7 @@
 #include "proc/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -223,4 +224,37 @@ int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) 
         *out = v.items;
         *n = v.n;
         return 0;
+}
+
+/* The page at `addr` is one of the file, not a private copy. When that cannot be told: false. */
+static bool is_file_page(int pagemap, uint64_t addr) {
+        enum { PRESENT = 63, SWAPPED = 62, FILE_OR_SHARED = 61 };
+        uint64_t entry;
+
+        if (pread(pagemap, &entry, sizeof(entry), (off_t)(addr / PAGE_SIZE_X86 * sizeof(entry))) != sizeof(entry))
+                return false;
+        if (!(entry >> PRESENT & 1))
+                return !(entry >> SWAPPED & 1);
+        return entry >> FILE_OR_SHARED & 1;
+}
+
+bool header_is_current(pid_t pid, const Header *h, const Loaded *loaded, size_t n) {
+        char path[64];
+        bool fresh;
+        int fd;
+
+        for (size_t i = 0; i < n; i++) {
+                if (loaded[i].base != h->image_base || !build_id_equal(&loaded[i].head.build_id, &h->old_id))
+                        continue;
+                if (!h->n_sites || (h->state != PATCH_STATE_ACTIVE && h->state != PATCH_STATE_REVERTED))
+                        return true;
+                snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+                fd = open(path, O_RDONLY | O_CLOEXEC);
+                if (fd < 0)
+                        return true;
+                fresh = is_file_page(fd, h->image_base + h->sites[0].patch_addr);
+                close(fd);
+                return !fresh;
+        }
+        return false;
 }

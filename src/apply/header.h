@@ -2,7 +2,7 @@
 #pragma once
 
 #include "apply/engine.h"
-#include "proc/maps.h"
+#include "proc/loaded.h"
 
 /*
  * What a patched process says of itself: the first pages of a shadow in its memory. Status, revert
@@ -64,3 +64,8 @@ void header_encode_state(const Header *h, uint8_t to[HEADER_STATE_BYTES]);
 /* All headers in a process's memory; *out is malloc'ed, each to be freed with header_free. */
 int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e);
 void headers_free(Header **h, size_t n);
+/*
+ * Is the image that was patched still the one that lies there? It may have been unloaded; it may even have
+ * been loaded again at the same place: then its code was never written, its pages are the file's.
+ */
+bool header_is_current(pid_t pid, const Header *h, const Loaded *loaded, size_t n);

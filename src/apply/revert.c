@@ -52,7 +52,7 @@ int session_revert(Session *s, const uint8_t *digest, Error *e) {
         for (size_t i = 0; i < s->n_headers; i++) {
                 const Header *h = &s->headers[i];
 
-                if (h->state != PATCH_STATE_ACTIVE || !header_is_current(s, h) ||
+                if (h->state != PATCH_STATE_ACTIVE || !header_counts(s, h) ||
                     (digest && memcmp(digest, h->digest, sizeof(h->digest)) != 0))
                         continue;
                 take_out(s, &sw, i, false);
@@ -128,7 +128,7 @@ int session_repair(Session *s, Error *e) {
         for (size_t i = 0; i < s->n_headers; i++) {
                 int r;
 
-                if (s->headers[i].state != PATCH_STATE_SWITCHING || !header_is_current(s, &s->headers[i]))
+                if (s->headers[i].state != PATCH_STATE_SWITCHING || !header_counts(s, &s->headers[i]))
                         continue;
                 r = repair_one(s, s->headers[i].txn, e);
                 if (r == 0)

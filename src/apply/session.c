@@ -135,12 +135,8 @@ int session_remote(Session *s, Remote *out, Error *e) {
         return refuse(s->res, REFUSAL_CODE_PROCESS_STOP, "", "no thread could be stopped");
 }
 
-bool header_is_current(const Session *s, const Header *h) {
-        for (size_t i = 0; i < s->n_loaded; i++)
-                if (s->loaded[i].base == h->image_base &&
-                    build_id_equal(&s->loaded[i].head.build_id, &h->old_id))
-                        return true;
-        return false;
+bool header_counts(const Session *s, const Header *h) {
+        return header_is_current(s->pid, h, s->loaded, s->n_loaded);
 }
 
 const char *header_site_name(const Header *h, size_t i) {

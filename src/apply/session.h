@@ -41,8 +41,8 @@ int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e);
 int session_revert(Session *s, const uint8_t *digest, Error *e);
 int session_repair(Session *s, Error *e);
 
-/* The image that the header speaks of is still there. */
-bool header_is_current(const Session *s, const Header *h);
+/* The image that the header speaks of is still there: header_is_current. */
+bool header_counts(const Session *s, const Header *h);
 /* Adds the carried functions of a shadow, and the bytes of its sites, as places where no thread may be. */
 void add_shadow_ranges(const Session *s, const Header *h, SafeSet *set);
 void add_site_bytes(const Header *h, SafeSet *set);
