@@ -257,6 +257,17 @@ static bool is_integer(Side *side, const Stripped *s, uint64_t *size) {
                (s->tag == DW_TAG_base_type && content_base_class(f.encoding) == DW_ATE_signed);
 }
 
+/* What a bool holds is valid in an integer of its size; the other way round it is not. */
+static bool bool_to_integer(Comparison *c, const Stripped *o, const Stripped *n) {
+        Dwarf_Die die = o->die;
+        uint64_t size;
+        DieFacts f;
+
+        die_facts(&die, &f);
+        return o->tag == DW_TAG_base_type && f.encoding == DW_ATE_boolean && is_integer(c->new, n, &size) &&
+               size == f.byte_size;
+}
+
 static bool compare_arrays(Comparison *c, const Stripped *o, const Stripped *n, Notes *notes, unsigned depth) {
         char from[64], to[64];
         uint64_t old_count, new_count;
@@ -290,6 +301,8 @@ static bool compare_stripped(Comparison *c, const Stripped *o, const Stripped *n
         DieFacts of, nf;
         bool same = true;
 
+        if (bool_to_integer(c, o, n))
+                return true;
         if (tag_class(o->tag) != tag_class(n->tag)) {
                 if (o->tag && n->tag && is_integer(c->old, o, &old_size) && is_integer(c->new, n, &new_size) &&
                     old_size == new_size)

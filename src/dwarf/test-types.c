@@ -37,6 +37,8 @@ static const Case cases[] = {
         { "widened", false, "struct s { int a; int b; };" S, "struct s { long a; int b; };" S, "struct s", "a: int -> long" },
         { "int-to-float", false, "struct s { int a; };" S, "struct s { float a; };" S, "struct s", "a: int -> float" },
         { "int-to-bool", false, "struct s { char a; };" S, "struct s { _Bool a; };" S, "struct s", "member a" },
+        { "bool-to-int", false, "struct s { _Bool a; };" S, "struct s { unsigned char a; };" S, NULL, NULL },
+        { "bool-to-wider", false, "struct s { _Bool a; };" S, "struct s { short a; };" S, "struct s", "size 1 -> 2" },
         { "signedness", false, "struct s { int a; };" S, "struct s { unsigned a; };" S, NULL, NULL },
         { "renamed", false, "struct s { int a, b; };" S, "struct s { int a, c; };" S, NULL, NULL },
         { "renamed-other-type", false, "struct s { int a, b; };" S, "struct s { int a; float c; };" S, "struct s", "b removed" },

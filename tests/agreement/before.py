@@ -33,4 +33,10 @@ for stanza in stanzas[:4]:
             f.writelines(line + "\n" for line in lines if line.split("#")[0].split()[:1] not in [[d] for d in drop])
         print(" ".join(drop))
         sys.exit(0)
-sys.exit(1)
+# None is named: the last of the series is the latest.
+entries = [i for i, line in enumerate(lines) if line.split("#")[0].strip()]
+if not entries:
+    sys.exit(1)
+print(lines.pop(entries[-1]).strip())
+with open(series, "w") as f:
+    f.writelines(line + "\n" for line in lines)

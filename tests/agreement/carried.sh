@@ -10,7 +10,6 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/staunch/agreement
 flags="-g -O2 -fPIC -shared -fstack-protector-strong -Wl,-z,relro -Wl,--build-id"
 
 sqlite() { $1 $flags -w -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_JSON1 -DSQLITE_ENABLE_RTREE deps/sqlite3/sqlite3.c -o "$2/libsqlite3.so" -lm; }
-lmdb() { $1 $flags -w dependencies/lmdb/libraries/liblmdb/mdb.c dependencies/lmdb/libraries/liblmdb/midl.c -o "$2/liblmdb.so" -lpthread; }
 tree_sitter() { $1 $flags -w -Ivendor/tree-sitter/lib/include -Ivendor/tree-sitter/lib/src vendor/tree-sitter/lib/src/lib.c -o "$2/libtree-sitter.so"; }
 rdkafka() {
         (cd deps/librdkafka && CC=$1 ./configure --disable-ssl --disable-gssapi --disable-curl --disable-zstd --disable-lz4-ext \
@@ -26,11 +25,8 @@ sqlite-3.43.1-3.43.2  better-sqlite3 8.7.0  9.0.0  sqlite
 sqlite-3.44.0-3.44.2  better-sqlite3 9.1.1  9.2.0  sqlite
 sqlite-3.44.2-3.45.1  better-sqlite3 9.2.0  9.4.0  sqlite
 sqlite-3.45.1-3.45.3  better-sqlite3 9.4.0  9.6.0  sqlite
-lmdb-3.2-3.3          lmdb           3.2.6  3.3.0  lmdb
-lmdb-3.3-3.4          lmdb           3.3.0  3.4.0  lmdb
 tree-sitter-0.20-0.21 tree-sitter    0.20.6 0.21.0 tree_sitter
 tree-sitter-0.21.0-1  tree-sitter    0.21.0 0.21.1 tree_sitter
-tree-sitter-0.22.0-1  tree-sitter    0.22.0 0.22.1 tree_sitter
 librdkafka-2.1-2.2    node-rdkafka   2.16.0 2.17.0 rdkafka
 librdkafka-1.9-2.0    node-rdkafka   2.14.6 2.15.0 rdkafka
 "
