@@ -601,6 +601,8 @@ static void hash_functions(Code *code) {
 static void unique(uint64_t *v, size_t *n) {
         size_t k = 0;
 
+        if (*n == 0)
+                return; /* and v may be NULL */
         qsort(v, *n, sizeof(*v), u64_compare);
         for (size_t i = 0; i < *n; i++)
                 if (k == 0 || v[k - 1] != v[i])
