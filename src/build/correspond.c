@@ -389,7 +389,8 @@ static void count_votes(Work *w) {
         Diff *d = w->d;
         VEC(uint32_t) group = { 0 };
 
-        qsort(w->votes.items, w->votes.n, sizeof(Vote), vote_compare);
+        if (w->votes.n)
+                qsort(w->votes.items, w->votes.n, sizeof(Vote), vote_compare);
         w->edges = arena_newa(d->arena, Edge, w->votes.n + 1);
         w->by_old = arena_newa(d->arena, uint32_t, w->votes.n + 1);
         w->n_edges = 0;
