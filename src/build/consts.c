@@ -122,3 +122,31 @@ bool constant_is_text(const Image *image, uint64_t addr, uint64_t size) {
                 n++;
         return n >= TEXT_MIN && n < TEXT_MAX && b && *b == 0 && (!before || *before == 0 || *before >= 0x20);
 }
+
+bool versions_alike(const Diff *d, uint64_t old, uint64_t new) {
+        static const char digits[] = "0123456789./-:+~";
+        unsigned separators = 0;
+        uint64_t i = 0, k = 0;
+
+        for (;;) {
+                const uint8_t *a = image_bytes(d->old_image, old + i, 1), *b = image_bytes(d->new_image, new + k, 1);
+
+                if (!a || !b || i > TEXT_MAX || k > TEXT_MAX)
+                        return false;
+                if (*a == 0 || *b == 0)
+                        return *a == *b && separators >= 2;
+                if (*a < 0x20 || *b < 0x20)
+                        return false;
+                if (!strchr(digits, *a) || !strchr(digits, *b)) {
+                        if (*a != *b)
+                                return false;
+                        i++, k++;
+                        continue;
+                }
+                /* Outside of runs of digits and separators the texts are the same. */
+                for (; (a = image_bytes(d->old_image, old + i, 1)) && *a && strchr(digits, *a); i++)
+                        separators += *a < '0' || *a > '9';
+                for (; (b = image_bytes(d->new_image, new + k, 1)) && *b && strchr(digits, *b); k++)
+                        ;
+        }
+}

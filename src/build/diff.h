@@ -70,6 +70,7 @@ typedef struct Diff {
         size_t n_tables;
         ConstTable *changed_consts; /* constants other than text that differ, as far as code of both builds refers to them */
         size_t n_changed_consts;
+        bool versions_left;     /* a variable points to a version text that differs */
         bool numbers_changed;   /* a constant other than text differs: it may be a size */
         bool constructor_doubt; /* some constructor may initialise something else now */
         size_t n_identical, n_changed, n_carried, n_added, n_removed;

@@ -232,7 +232,7 @@ static bool is_copied(const Image *image, uint64_t addr) {
 
 /* What the map itself holds was compared; what neighbours or names gave is compared here. */
 static bool initial_same(Emitter *m, const Function *user, uint64_t target, uint64_t old, const Place *q) {
-        const Diff *d = m->d;
+        Diff *d = m->d;
         const char *what;
 
         if (diff_map(d, target) || q->section->type == SHT_NOBITS ||

@@ -208,27 +208,11 @@ static void judge_share(Diff *d) {
 /* A version or a date: text that differs in digits and what stands between them, and holds two or
  * more separators. */
 static bool version_text(const Diff *d, const MapEntry *e) {
-        static const char digits[] = "0123456789./-:+~";
         uint64_t n = MIN(const_extent(d->old, e->old), const_extent(d->new, e->new));
         const uint8_t *a = image_bytes(d->old_image, e->old, n), *b = image_bytes(d->new_image, e->new, n);
-        unsigned separators = 0;
 
-        if (!a || !b || !unrelocated(d->old_image, e->old, n) || !single_string(a, n) || !single_string(b, n))
-                return false;
-        for (uint64_t i = 0; i < n && a[i]; i++)
-                separators += strchr("./-:+~", a[i]) != NULL;
-        /* Outside of runs of digits and separators the texts are the same. */
-        for (uint64_t i = 0, k = 0; i < n && k < n && (a[i] || b[k]);) {
-                if (a[i] && b[k] && strchr(digits, a[i]) && strchr(digits, b[k])) {
-                        while (i < n && a[i] && strchr(digits, a[i]))
-                                i++;
-                        while (k < n && b[k] && strchr(digits, b[k]))
-                                k++;
-                } else if (a[i++] != b[k++]) {
-                        return false;
-                }
-        }
-        return separators >= 2;
+        return a && b && unrelocated(d->old_image, e->old, n) && single_string(a, n) && single_string(b, n) &&
+               versions_alike(d, e->old, e->new);
 }
 
 static void judge_data(Diff *d) {
@@ -259,10 +243,15 @@ static void judge_data(Diff *d) {
                         size = d->map[i + 1].new - e->new;
                 else if (q.section->addr + q.section->size - e->new == s->addr + s->size - e->old && !map_neighbour(d, e->new + 1, 1))
                         size = q.section->addr + q.section->size - e->new;
-                if (q.section->type != SHT_NOBITS && version_text(d, e) && !object_same(d, e->old, e->new, size, &what))
+                if (q.section->type != SHT_NOBITS && version_text(d, e) &&
+                    !object_same(d, e->old, e->new, MIN(n_old, n_new), &what)) {
+                        uint64_t n = n_old == n_new ? n_old : size;
+
                         verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, data_name(d, e->new), "%s",
                                     "a version or date in a variable");
-                else if (q.section->type != SHT_NOBITS && size && !object_same(d, e->old, e->new, size, &what))
+                        if (size > n && !object_same(d, e->old + n, e->new + n, size - n, &what))
+                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new + n), "%s", what);
+                } else if (q.section->type != SHT_NOBITS && size && !object_same(d, e->old, e->new, size, &what))
                         verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new), "%s", what);
                 if (last && last_section == q.section && e->old > last->old) {
                         uint64_t gap_old = e->old - last->old, gap_new = e->new - last->new, shift = last->new - last->old;
@@ -285,6 +274,8 @@ static void judge_data(Diff *d) {
                 last = e;
                 last_section = q.section;
         }
+        if (d->versions_left)
+                verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, "version", "a variable points to a version or date");
         /* With names on both sides sizes are exact. */
         for (size_t i = 0; i < d->old_image->n_syms; i++) {
                 const ImageSymbol *s = &d->old_image->syms[i], *found = NULL;

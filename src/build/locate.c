@@ -236,7 +236,7 @@ bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to) {
         return true;
 }
 
-bool relocs_same(const Diff *d, const ImageReloc *old, const ImageReloc *new) {
+bool relocs_same(Diff *d, const ImageReloc *old, const ImageReloc *new) {
         const Image *o = d->old_image, *n = d->new_image;
         Place p, q;
         uint64_t at;
@@ -257,7 +257,12 @@ bool relocs_same(const Diff *d, const ImageReloc *old, const ImageReloc *new) {
         case PLACE_FUNCTION:
                 return d->matches[d->old_match[p.index]].new == q.index && p.part == q.part && p.offset == q.offset;
         case PLACE_CONST:
-                return pointees_same(d, (uint64_t)old->addend, (uint64_t)new->addend);
+                if (pointees_same(d, (uint64_t)old->addend, (uint64_t)new->addend))
+                        return true;
+                if (!versions_alike(d, (uint64_t)old->addend, (uint64_t)new->addend))
+                        return false;
+                d->versions_left = true;
+                return true;
         case PLACE_RELRO:
         case PLACE_DATA:
                 return locate_data(d, (uint64_t)new->addend, &at) == MAP_TESTIFIED && at == (uint64_t)old->addend;

@@ -29,7 +29,7 @@ void exchange_tables(Diff *d);
 void judge_identity(Diff *d);
 const ConstTable *table_at(const Diff *d, uint64_t new); /* the exchanged table that holds the address, or NULL */
 /* Whether two pieces of initialised data are the same, relocated words by what they lead to. */
-bool object_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what);
+bool object_same(Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what);
 /* A variable's symbol, or "section+0xoffset". */
 const char *data_name(const Diff *d, uint64_t new);
 
@@ -93,8 +93,11 @@ bool constant_is_text(const Image *image, uint64_t addr, uint64_t size);
 bool single_string(const uint8_t *b, uint64_t n);
 /* Whether two pointers in data lead to the same constant: as constants_same, or to equal C strings. */
 bool pointees_same(const Diff *d, uint64_t old, uint64_t new);
+/* Two texts that differ in a version or a date only: in digits and what stands between them, with two
+ * or more separators. */
+bool versions_alike(const Diff *d, uint64_t old, uint64_t new);
 /* Whether two relocated words mean the same under the map. */
-bool relocs_same(const Diff *d, const ImageReloc *old, const ImageReloc *new);
+bool relocs_same(Diff *d, const ImageReloc *old, const ImageReloc *new);
 
 /* Decodes one instruction with operands for its width; 0 when it is no memory access. */
 unsigned access_width(const Code *code, uint64_t insn);

@@ -13,7 +13,7 @@
  * objects that exist would go on with the old one), cannot be exchanged in that way.
  */
 
-bool object_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what) {
+bool object_same(Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what) {
         const uint8_t *a = image_bytes(d->old_image, old, size), *b = image_bytes(d->new_image, new, size);
         size_t i = image_reloc_from(d->old_image, old), k = image_reloc_from(d->new_image, new);
         uint64_t at = 0;
