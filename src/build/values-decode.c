@@ -137,6 +137,23 @@ static bool neutral_move(ZydisMnemonic m) {
         }
 }
 
+/* Conversions whose only vector operand may be the one in memory. */
+static bool float_to_int(ZydisMnemonic m) {
+        switch (m) {
+        case ZYDIS_MNEMONIC_CVTTSD2SI:
+        case ZYDIS_MNEMONIC_CVTTSS2SI:
+        case ZYDIS_MNEMONIC_CVTSD2SI:
+        case ZYDIS_MNEMONIC_CVTSS2SI:
+        case ZYDIS_MNEMONIC_VCVTTSD2SI:
+        case ZYDIS_MNEMONIC_VCVTTSS2SI:
+        case ZYDIS_MNEMONIC_VCVTSD2SI:
+        case ZYDIS_MNEMONIC_VCVTSS2SI:
+                return true;
+        default:
+                return false;
+        }
+}
+
 static uint8_t class_of(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o, uint16_t width) {
         bool vector = false;
 
@@ -156,7 +173,7 @@ static uint8_t class_of(const ZydisDecodedInstruction *in, const ZydisDecodedOpe
                         break;
                 }
         }
-        if (in->meta.category == ZYDIS_CATEGORY_X87_ALU)
+        if (in->meta.category == ZYDIS_CATEGORY_X87_ALU || float_to_int(in->mnemonic))
                 return CLASS_FLOAT;
         if (!vector || neutral_move(in->mnemonic))
                 return CLASS_INT;
