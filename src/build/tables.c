@@ -13,6 +13,38 @@
  * objects that exist would go on with the old one), cannot be exchanged in that way.
  */
 
+/* In a program at a fixed address the words of its data are relocated when it is linked. One that lies
+ * inside the image is an address; then it is compared by what it leads to, whatever its number. */
+static bool words_same(Diff *d, uint64_t old, uint64_t new, const uint8_t *a, const uint8_t *b, uint64_t size) {
+        const Image *o = d->old_image, *n = d->new_image;
+        uint64_t at = 0;
+
+        if (o->type != ET_EXEC || n->type != ET_EXEC || (old ^ new) % 8)
+                return memcmp(a, b, size) == 0;
+        for (; at < size && (old + at) % 8; at++)
+                if (a[at] != b[at])
+                        return false;
+        for (; at + 8 <= size; at += 8) {
+                uint64_t v, w;
+                bool here, there;
+
+                memcpy(&v, a + at, sizeof(v));
+                memcpy(&w, b + at, sizeof(w));
+                here = v >= o->lo && v < o->hi;
+                there = w >= n->lo && w < n->hi;
+                if (here && there) {
+                        ImageReloc r = { .type = R_X86_64_RELATIVE, .addend = (int64_t)v }, s = r;
+
+                        s.addend = (int64_t)w;
+                        if (!relocs_same(d, &r, &s))
+                                return false;
+                } else if (v != w) {
+                        return false;
+                }
+        }
+        return memcmp(a + at, b + at, size - at) == 0;
+}
+
 bool object_same(Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what) {
         const uint8_t *a = image_bytes(d->old_image, old, size), *b = image_bytes(d->new_image, new, size);
         size_t i = image_reloc_from(d->old_image, old), k = image_reloc_from(d->new_image, new);
@@ -33,7 +65,7 @@ bool object_same(Diff *d, uint64_t old, uint64_t new, uint64_t size, const char 
                         *what = "a word is a pointer in one build only";
                         return false;
                 }
-                if (memcmp(a + at, b + at, next - at) != 0) {
+                if (!words_same(d, old + at, new + at, a + at, b + at, next - at)) {
                         *what = "its bytes differ";
                         return false;
                 }
