@@ -131,6 +131,29 @@ static bool exchange(Diff *d, uint64_t old, uint64_t n_old, uint64_t new, uint64
         return true;
 }
 
+/* The object that `addr` lies in: elements that code reads by addresses of their own do not end the table
+ * that they are part of, which other code walks through. */
+static void whole_object(const Code *code, uint64_t addr, uint64_t *from, uint64_t *size) {
+        const ImageSection *s = image_section_at(code->image, addr);
+        size_t lo = 0, hi = code->n_targets;
+        uint64_t to = addr + const_extent(code, addr);
+        unsigned width;
+
+        while (lo < hi) { /* the first target at or above addr */
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (code->targets[mid] < addr)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        for (*from = addr; lo > 0 && s && code->targets[lo - 1] >= s->addr && accessed_only(code, *from, &width); lo--)
+                *from = code->targets[lo - 1];
+        while (s && to < s->addr + s->size && accessed_only(code, to, &width))
+                to += const_extent(code, to);
+        *size = to - *from;
+}
+
 void exchange_tables(Diff *d) {
         size_t n = 0;
 
@@ -139,9 +162,9 @@ void exchange_tables(Diff *d) {
                 const MapEntry *e = &d->map[i];
                 Place p, q = place_of(d->new, e->new);
                 const char *what = "it grew or shrank";
-                uint64_t n_old, n_new;
+                uint64_t n_old, n_new, old, new;
 
-                if (e->state != MAP_TESTIFIED || q.kind != PLACE_RELRO)
+                if (e->state != MAP_TESTIFIED || q.kind != PLACE_RELRO || table_at(d, e->new))
                         continue;
                 p = place_of(d->old, e->old);
                 n_old = const_extent(d->old, e->old);
@@ -161,7 +184,9 @@ void exchange_tables(Diff *d) {
                         what = "it grew or shrank";
                 }
                 d->numbers_changed = true;
-                if (p.kind != PLACE_RELRO || !exchange(d, e->old, n_old, e->new, n_new))
+                whole_object(d->old, e->old, &old, &n_old);
+                whole_object(d->new, e->new, &new, &n_new);
+                if (p.kind != PLACE_RELRO || !exchange(d, old, n_old, new, n_new))
                         verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, e->new), "%s", what);
         }
         /* The map no longer speaks for what was exchanged. */
