@@ -50,7 +50,6 @@ static void apply_revert(void **state) {
                         assert_int_equal(victim_ask(&v, "counter", &second), 14);
                 assert_int_equal(victim_ask(&v, "check", &second), 0);
                 victim_stop(&v);
-                arena_free(p->arena);
         }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/test-support.h"
 #include "base/macro.h"
+#include "base/vec.h"
 
 #include <elf.h>
 #include <signal.h>
@@ -80,12 +81,24 @@ void patch_seal(Patch *p) {
         free(bytes);
 }
 
+/* All are freed at the end: a guardian may know them until then. */
+static VEC(Arena *) arenas;
+
+static void free_patches(void) {
+        for (size_t i = 0; i < arenas.n; i++)
+                arena_free(arenas.items[i]);
+        vec_free(&arenas);
+}
+
 Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
         Arena *a = arena_new();
         Patch *p = arena_new0(a, Patch);
         Error e;
         Image *image;
 
+        if (!arenas.n)
+                atexit(free_patches);
+        vec_push(&arenas, a);
         if (image_open(victim_path, &image, &e) != 0)
                 abort();
         p->arena = a;
