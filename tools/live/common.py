@@ -271,7 +271,7 @@ class Live:
 
     def wait_requests(self, n):
         """Until n more requests were answered, or some failed, or nothing moves."""
-        want, failed, until = self.ok + n, self.failed, time.monotonic() + 60
+        want, failed, until = self.ok + n, self.failed, time.monotonic() + 20
         while self.ok < want and self.failed == failed and time.monotonic() < until:
             time.sleep(0.01)
 
