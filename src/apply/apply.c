@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 /* One copy of an image in the process, to be moved to one patch. */
 typedef struct Instance {
@@ -132,6 +133,7 @@ static int stage_instance(Session *s, Remote *remote, Instance *x, int mem_fd, E
         int64_t deltas[PLACE_MAX];
         size_t n = place_candidates(x->patch, x->base, &s->maps, deltas);
         bool share = !(s->options && s->options->no_sharing);
+        struct rlimit limit;
 
         for (size_t i = 0; i < n; i++) {
                 const Shadow *shadow;
@@ -149,6 +151,10 @@ static int stage_instance(Session *s, Remote *remote, Instance *x, int mem_fd, E
                         return 0;
                 }
         }
+        if (prlimit(s->pid, RLIMIT_AS, NULL, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+                return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name,
+                              "%zu places tried; its address space is limited to %llu MiB (RLIMIT_AS)", n,
+                              (unsigned long long)limit.rlim_cur >> 20);
         return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name, "%zu places tried", n);
 }
 

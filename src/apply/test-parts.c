@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of a switch that can be looked at by themselves. */
+#include "apply/edit.h"
+#include "apply/header.h"
+#include "apply/safe.h"
+#include "proc/mem.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void entry_is_not_inside(void **state) {
+        SafeSet s = { 0 };
+
+        (void)state;
+        safe_set_add(&s, (SafeRange){ .start = 0x1000, .end = 0x1100, .entry = 0x1000, .name = "f" });
+        safe_set_add(&s, (SafeRange){ .start = 0x2000, .end = 0x2100, .name = "f.cold" });
+        safe_set_add(&s, (SafeRange){ .start = 0x3000, .end = 0x3100, .entry = 0x3000, .ends_in_call = true });
+        safe_set_sort(&s);
+        assert_null(safe_running(&s, 0x1000)); /* about to be called */
+        assert_non_null(safe_running(&s, 0x1001));
+        assert_non_null(safe_running(&s, 0x2000)); /* no entry: jumped to from the middle */
+        assert_null(safe_running(&s, 0x1100));
+        assert_null(safe_returning(&s, 0x1000)); /* a function pointer, or a return into what lies before */
+        assert_non_null(safe_returning(&s, 0x1001));
+        assert_null(safe_returning(&s, 0x1100));
+        assert_non_null(safe_returning(&s, 0x3100)); /* behind a call that ends the function */
+        assert_null(safe_returning(&s, 0x3101));
+        assert_null(safe_running(&s, 0));
+        assert_null(safe_running(&s, UINT64_MAX));
+        safe_set_free(&s);
+}
+
+/* A long range hides no short one that begins later, and none that reaches further. */
+static void ranges_may_overlap(void **state) {
+        SafeSet s = { 0 };
+
+        (void)state;
+        safe_set_add(&s, (SafeRange){ .start = 0x1000, .end = 0x9000, .name = "long" });
+        safe_set_add(&s, (SafeRange){ .start = 0x2000, .end = 0x2010, .entry = 0x2000, .name = "short" });
+        safe_set_add(&s, (SafeRange){ .start = 0x3000, .end = 0x3010, .name = "other" });
+        safe_set_sort(&s);
+        assert_string_equal(safe_running(&s, 0x2000)->name, "long");
+        assert_string_equal(safe_running(&s, 0x8fff)->name, "long");
+        assert_string_equal(safe_returning(&s, 0x8000)->name, "long");
+        safe_set_free(&s);
+}
+
+static uint8_t code[8192] __attribute__((aligned(4096)));
+
+/* The later edit of a byte wins, and what must be there is what the first one says. */
+static void edits_are_layered(void **state) {
+        Edits s = { 0 };
+        uint64_t at = (uint64_t)(uintptr_t)code + 4094; /* over a page's end */
+        int fd = mem_open(getpid());
+        uint32_t owner = 0;
+        uint64_t addr;
+        Error e;
+
+        (void)state;
+        assert_true(fd >= 0);
+        memcpy(code + 4094, "abcdef", 6);
+        edits_add(&s, at, (const uint8_t *)"abcd", (const uint8_t *)"wxyz", 4, false, 1);
+        edits_add(&s, at + 2, (const uint8_t *)"yz", (const uint8_t *)"12", 2, false, 2);
+        edits_prepare(&s);
+        assert_int_equal(s.n_spans, 2);
+        assert_int_equal(edits_check(&s, getpid(), &owner, &addr, &e), 0);
+        assert_int_equal(edits_write(&s, fd, &e), 0);
+        assert_memory_equal(code + 4094, "wx12ef", 6);
+        edits_undo(&s, fd);
+        assert_memory_equal(code + 4094, "abcdef", 6);
+        code[4095] = '?';
+        assert_int_equal(edits_check(&s, getpid(), &owner, &addr, &e), EDIT_DIFFERS);
+        assert_int_equal(owner, 1);
+        assert_int_equal(addr, at + 1);
+        edits_free(&s);
+        close(fd);
+}
+
+static void header_round_trip(void **state) {
+        HeaderSite site = { .old_addr = 1, .new_addr = 2, .patch_addr = 3, .jump_addr = 4, .n = 5, .name = 1 };
+        HeaderRange range = { 0x4000, 16 };
+        char strings[] = "\0answer";
+        Header h = { .state = PATCH_STATE_ACTIVE, .lo = 0x4000, .hi = 0x5000, .n_sites = 1, .sites = &site,
+                     .n_code = 1, .code = &range, .strings = strings, .strings_size = sizeof(strings),
+                     .name = "image", .writable = true, .self = 0x1000, .txn = 7 };
+        size_t size = header_size(&h);
+        uint8_t *bytes = calloc(1, size);
+        Header again;
+
+        (void)state;
+        header_encode(&h, bytes);
+        assert_int_equal(header_decode(bytes, size, &again), 0);
+        assert_int_equal(again.sites[0].jump_addr, 4);
+        assert_string_equal(again.strings + again.sites[0].name, "answer");
+        assert_true(again.writable);
+        header_free(&again);
+        assert_int_equal(header_decode(bytes, size - 4000, &again), -EBADMSG); /* cut */
+        bytes[HEADER_STATE_AT] = 9;
+        assert_int_equal(header_decode(bytes, size, &again), -EBADMSG);
+        bytes[HEADER_STATE_AT] = PATCH_STATE_ACTIVE;
+        bytes[HEADER_FIXED + 32] = 17; /* more bytes than a site has */
+        assert_int_equal(header_decode(bytes, size, &again), -EBADMSG);
+        free(bytes);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(entry_is_not_inside),
+                cmocka_unit_test(ranges_may_overlap),
+                cmocka_unit_test(edits_are_layered),
+                cmocka_unit_test(header_round_trip),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/list.h"
+#include "proc/loaded.h"
+#include "proc/maps.h"
+#include "proc/task.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int parse(const char *text, Maps *m) {
+        Error e;
+
+        return maps_parse(text, strlen(text), m, &e);
+}
+
+static void maps_lines(void **state) {
+        Maps m;
+
+        (void)state;
+        assert_int_equal(parse("1000-2000 r-xp 00000400 08:02 77                    /a b (deleted)\n"
+                               "2000-4000 rw-s 00000000 00:00 0 \n"
+                               "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0    [vsyscall]\n",
+                               &m),
+                         0);
+        assert_int_equal(m.n, 3);
+        assert_string_equal(m.items[0].path, "/a b");
+        assert_true(m.items[0].deleted);
+        assert_int_equal(m.items[0].prot, MAP_R | MAP_X);
+        assert_int_equal(m.items[0].offset, 0x400);
+        assert_int_equal(m.items[0].inode, 77);
+        assert_string_equal(m.items[1].path, "");
+        assert_true(m.items[1].shared);
+        assert_string_equal(m.items[2].path, "[vsyscall]");
+        assert_ptr_equal(maps_at(&m, 0x1fff), &m.items[0]);
+        assert_ptr_equal(maps_at(&m, 0x2000), &m.items[1]);
+        assert_null(maps_at(&m, 0xfff));
+        assert_null(maps_at(&m, 0x4000));
+        assert_true(maps_vacant(&m, 0x4000, 0x9000));
+        assert_false(maps_vacant(&m, 0x3fff, 0x9000));
+        assert_true(maps_vacant(&m, 0, 0x1000));
+        maps_free(&m);
+}
+
+static void maps_malformed(void **state) {
+        static const char *const bad[] = {
+                "2000-1000 r-xp 00000000 08:02 77 /a\n",
+                "1000-1000 r-xp 00000000 08:02 77 /a\n",
+                "1000-2000 r-qp 00000000 08:02 77 /a\n",
+                "1000-2000 r-xp 00000000 08:02\n",
+                "1000-20000000000000000 r-xp 00000000 08:02 77 /a\n",
+                "1000-3000 r-xp 0 0:0 1 /a\n2000-4000 r-xp 0 0:0 1 /b\n",
+                "\n",
+        };
+        Maps m;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+                assert_int_equal(parse(bad[i], &m), -EBADMSG);
+}
+
+static void units(void **state) {
+        static const char *const pairs[][2] = {
+                { "0::/system.slice/nginx.service\n", "nginx.service" },
+                { "0::/user.slice/user-0.slice/user@0.service/app.slice/x-1.scope\n", "x-1.scope" },
+                { "12:cpu:/a.service\n1:name=systemd:/system.slice/b.service\n", "b.service" },
+                { "0::/\n", "" },
+                { "0::/system.slice\n", "" },
+                { "0::/.service\n", "" },
+                { "nonsense", "" },
+        };
+        char unit[64], small[8];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+                process_unit(pairs[i][0], unit, sizeof(unit));
+                assert_string_equal(unit, pairs[i][1]);
+        }
+        process_unit(pairs[0][0], small, sizeof(small)); /* does not fit: not cut */
+        assert_string_equal(small, "");
+}
+
+static void own_process(void **state) {
+        Loaded *loaded;
+        TaskStatus status;
+        ProcessList list;
+        bool found = false;
+        Maps maps;
+        size_t n, own = 0;
+        Error e;
+
+        (void)state;
+        assert_int_equal(maps_read(getpid(), &maps, &e), 0);
+        assert_int_equal(loaded_list(getpid(), &maps, &loaded, &n, &e), 0);
+        for (size_t i = 0; i < n; i++) {
+                uint64_t at = (uint64_t)(uintptr_t)&own_process;
+
+                assert_false(loaded[i].unusual);
+                own += at >= loaded[i].base + loaded[i].head.lo && at < loaded[i].base + loaded[i].head.hi;
+        }
+        assert_int_equal(own, 1);
+        free(loaded);
+        maps_free(&maps);
+        assert_int_equal(task_status(getpid(), 0, &status, &e), 0);
+        assert_int_equal(status.tgid, getpid());
+        assert_int_equal(process_list(&list, &e), 0);
+        for (size_t i = 0; i < list.n; i++)
+                found |= list.items[i].pid == getpid() && !list.items[i].kernel && !list.items[i].zombie;
+        assert_true(found);
+        process_list_free(&list);
+}
+
+static void ended_process(void **state) {
+        pid_t pid = fork();
+        TaskStat st;
+        Maps maps;
+        siginfo_t info;
+
+        (void)state;
+        if (pid == 0)
+                _exit(0);
+        assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+        assert_int_equal(task_stat(pid, &st), 0);
+        assert_int_equal(st.state, 'Z');
+        assert_int_equal(task_with_memory(pid), -ESRCH);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_int_equal(task_stat(pid, &st), -ESRCH);
+        assert_int_equal(maps_read(pid, &maps, NULL), -ESRCH);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(maps_lines),  cmocka_unit_test(maps_malformed), cmocka_unit_test(units),
+                cmocka_unit_test(own_process), cmocka_unit_test(ended_process),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
