@@ -68,7 +68,8 @@ static bool size_matters(const Judge *j, const Known *known, const CallSite *new
                 return false;
         if (a.root != b.root || (a.root == ROOT_NONE && (a.stride == 0) != (b.stride == 0)))
                 return false; /* computed in another way: a bound was added or taken away */
-        if (a.root == ROOT_NONE && a.stride == 1 && b.stride == 1 && a.off == b.off)
+        /* a product of which fewer factors are known: the count is computed in another way */
+        if (a.root == ROOT_NONE && b.stride && a.stride % b.stride == 0 && a.off == b.off)
                 return false;
         if (copies) {
                 bool constant = false;

@@ -64,7 +64,7 @@ static const Access *accesses_of_op(const FnValues *f, uint32_t op, size_t *n) {
 }
 
 /* The instruction is the old one, unchanged, and nothing says that it now meets another object. */
-static bool same_access(const PairView *p, const Access *a) {
+static bool same_access(Judge *j, const PairView *p, const Access *a) {
         const Access *o;
         size_t n;
 
@@ -72,13 +72,15 @@ static bool same_access(const PairView *p, const Access *a) {
                 return false;
         if (a->at.root == ROOT_CONFLICT)
                 return false;
-        if (a->at.root == ROOT_NONE || pair_flanked(p, a->op))
+        if (a->at.root == ROOT_NONE)
                 return true;
         o = accesses_of_op(p->old, p->partner[a->op], &n);
         for (size_t i = 0; i < n; i++)
                 if (o[i].at.root == ROOT_NONE || (o[i].at.root == a->at.root && o[i].at.off == a->at.off))
                         return true;
-        return n == 0;
+        /* the objects have other names: the same only where all around is the same, too, and the old one
+         * came out of a call, which may have been replaced by another */
+        return n == 0 || (pair_flanked(p, a->op) && values_node(j->w, o[0].at.root)->kind == NODE_RETURN);
 }
 
 /* Accesses through pointers that could not be followed: each new one needs an old one of its own. */
@@ -207,7 +209,7 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
         const Access *gone;
         char what[200];
 
-        if (place_free(j, &need) || same_access(p, a) || displaced(j, p, a) || place_testified(p->old, &need) ||
+        if (place_free(j, &need) || same_access(j, p, a) || displaced(j, p, a) || place_testified(p->old, &need) ||
             place_testified_local(j, p->old, &need))
                 return;
         if (a->at.root == ROOT_CONFLICT) {
