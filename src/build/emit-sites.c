@@ -72,6 +72,20 @@ static void emit_site(Emitter *m, uint32_t match, const CodePart *p, uint64_t ne
                 if (d->old->entries[i] > p->addr && d->old->entries[i] < p->addr + p->size)
                         verdict_add(&d->verdict, REFUSAL_CODE_ENTRY_BRANCH, f->name, "at offset %llu",
                                     (unsigned long long)(d->old->entries[i] - p->addr));
+        for (uint32_t i = p->insn; i < p->insn + p->n_insns; i++) {
+                const Insn *insn = &d->old->insns[i];
+                uint64_t end = d->old->text_base + insn->offset + insn->length;
+
+                if (end >= p->addr + skip + 5)
+                        break;
+                /* A coroutine that is suspended in the call is seen on no thread's stack, and would return
+                 * into the jump. */
+                if ((insn->flags & INSN_CALL) && end > p->addr + skip) {
+                        verdict_add(&d->verdict, REFUSAL_CODE_FUNCTION_SMALL, f->name,
+                                    "a call returns to offset %llu", (unsigned long long)(end - p->addr));
+                        return;
+                }
+        }
         s.jump_addr = p->addr + skip;
         s.n_expect = (uint8_t)(skip + 5);
         b = image_bytes(d->old_image, p->addr, s.n_expect);
