@@ -362,7 +362,7 @@ static void find_entered(Code *code) {
 }
 
 /* Joins parts that jump into each other's middle, and "x.cold" with "x". */
-static void join_parts(Code *code, uint32_t *parent) {
+static void join_parts(Code *code, const RangeVec *ranges, uint32_t *parent) {
         for (uint32_t i = 0; i < code->n_parts; i++)
                 parent[i] = i;
         for (size_t i = 0; i < code->n_refs; i++) {
@@ -376,7 +376,8 @@ static void join_parts(Code *code, uint32_t *parent) {
                         parent[root(parent, (uint32_t)(p - code->parts))] = root(parent, r->function);
         }
         /* A part whose start is reached by nothing but jumps, all from one function, belongs to it
-         * (a .cold part that does not come back). */
+         * (a .cold part that does not come back). Compilers describe such parts: undescribed code that
+         * is jumped to is a function by itself. */
         uint32_t *owner = arena_newa(code->arena, uint32_t, code->n_parts + 1);
 
         for (uint32_t i = 0; i < code->n_parts; i++)
@@ -399,7 +400,7 @@ static void join_parts(Code *code, uint32_t *parent) {
                         owner[k] = UINT32_MAX - 1;
         }
         for (uint32_t i = 0; i < code->n_parts; i++)
-                if (owner[i] < UINT32_MAX - 1)
+                if (owner[i] < UINT32_MAX - 1 && !ranges->items[i].uncovered)
                         parent[root(parent, i)] = root(parent, owner[i]);
 }
 
@@ -416,7 +417,7 @@ static void make_functions(Code *code, const RangeVec *ranges, const bool *undec
         uint32_t at = 0;
 
         find_entered(code);
-        join_parts(code, parent);
+        join_parts(code, ranges, parent);
         for (uint32_t i = 0; i < code->n_parts; i++)
                 if (root(parent, i) == i)
                         index[i] = code->n_functions++;
