@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import imaplib
 import os
-import shutil
+import threading
 
 from common import Live, need
 
@@ -66,10 +66,16 @@ userdb {{
 }}
 """)
 
+    one_at_a_time = threading.Lock()  # another client would expunge the message meanwhile
+
     def start(self):
         self.spawn([self.path("usr/sbin/dovecot"), "-F", "-c", self.path("dovecot.conf")])
 
     def request(self):
+        with self.one_at_a_time:
+            self.session()
+
+    def session(self):
         m = imaplib.IMAP4("127.0.0.1", self.port, timeout=10)
         m.login("u", "secret")
         m.append("INBOX", None, None, b"From: a\r\nSubject: hello\r\n\r\nbody\r\n")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import ftplib
 import io
+import threading
 
 from common import Live, need
 
@@ -49,11 +50,12 @@ AllowOverwrite on
         self.spawn([self.path("usr/sbin/proftpd"), "-n", "-q", "-c", self.path("proftpd.conf")])
 
     def request(self):
+        name = f"{threading.get_ident()}.bin"  # another client must not write it meanwhile
         with ftplib.FTP() as f:
             f.connect("127.0.0.1", self.port, timeout=10)
             f.login("u", "secret")
-            f.storbinary("STOR a.bin", io.BytesIO(b"x" * 10000))
+            f.storbinary("STOR " + name, io.BytesIO(b"x" * 10000))
             got = io.BytesIO()
-            f.retrbinary("RETR a.bin", got.write)
+            f.retrbinary("RETR " + name, got.write)
             need(got.getvalue() == b"x" * 10000, "the file differs")
-            need("a.bin" in f.nlst(), "the list lacks the file")
+            need(name in f.nlst(), "the list lacks the file")
