@@ -25,6 +25,12 @@ typedef struct SizeMemo {
         bool done;
 } SizeMemo;
 
+/* An instruction that is the same, but touches another place that the old code touched too. */
+typedef struct PlaceMove {
+        uint32_t match;
+        int64_t old, new;
+} PlaceMove;
+
 typedef struct Judge {
         const Diff *d;
         Verdict *v;
@@ -35,6 +41,7 @@ typedef struct Judge {
         size_t n_callers[2];
         const Ref **by_target; /* old references, sorted by target */
         VEC(ConstShift) shifts;
+        VEC(PlaceMove) moves;
         uint8_t *size_masks; /* per old function: bit i: argument i is an allocation's size; valid when size_known */
         bool *size_known;
         const char *subject; /* the function that is being judged */

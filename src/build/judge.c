@@ -178,6 +178,55 @@ static bool displaced(Judge *j, const PairView *p, const Access *a) {
         return true;
 }
 
+enum { MAX_MOVES = 400 };
+
+/* Notes an instruction that is the same, and now touches what another one of the old code touches. */
+static void note_move(Judge *j, const PairView *p, const Access *a) {
+        const Access *o;
+        size_t n;
+
+        if (p->how[a->op] != PAIR_SHAPE || a->at.root == ROOT_NONE || a->at.root == ROOT_STACK || a->at.root == ROOT_IMAGE)
+                return;
+        o = accesses_of_op(p->old, p->partner[a->op], &n);
+        for (size_t i = 0; i < n; i++)
+                if (o[i].at.root == a->at.root && o[i].at.off != a->at.off && o[i].at.stride == a->at.stride &&
+                    has_place(p->new, &o[i])) {
+                        vec_push(&j->moves, (PlaceMove){ j->match, o[i].at.off, a->at.off });
+                        return;
+                }
+}
+
+static bool moved(const Judge *j, uint32_t match, int64_t old, int64_t new) {
+        for (size_t i = 0; i < j->moves.n; i++)
+                if (j->moves.items[i].match == match && j->moves.items[i].old == old && j->moves.items[i].new == new)
+                        return true;
+        return false;
+}
+
+/* Two places that changed places with one another in several functions are members that were declared
+ * the other way round. One function alone may have been mended. */
+static void judge_moves(Judge *j) {
+        if (j->moves.n > MAX_MOVES)
+                return; /* judged by everything else; this looks at pairs of pairs */
+        for (size_t i = 0; i < j->moves.n; i++) {
+                const PlaceMove *a = &j->moves.items[i];
+
+                if (!moved(j, a->match, a->new, a->old))
+                        continue;
+                for (size_t k = 0; k < i; k++) {
+                        const PlaceMove *b = &j->moves.items[k];
+
+                        if (b->match == a->match || b->old != a->old || b->new != a->new || !moved(j, b->match, b->new, b->old))
+                                continue;
+                        j->subject = j->d->new->functions[j->d->matches[a->match].new].name;
+                        j->of_subject = 0;
+                        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
+                                  "the places at %+" PRId64 " and %+" PRId64 " changed places in several functions", a->old, a->new);
+                        return;
+                }
+        }
+}
+
 /* A loop that was unrolled steps over several elements at once, and touches the same member of each:
  * the place as the loop had it. */
 static bool rolled(const FnValues *f, const Access *a, Need *whole) {
@@ -209,6 +258,7 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
         const Access *gone;
         char what[200];
 
+        note_move(j, p, a);
         if (place_free(j, &need) || same_access(j, p, a) || displaced(j, p, a) || place_testified(p->old, &need) ||
             place_testified_local(j, p->old, &need))
                 return;
@@ -335,6 +385,7 @@ int judge_layout(const Diff *d, Verdict *v, LayoutGrade *grade, Error *e) {
                         judge_added(&j, i);
         }
         judge_constants(&j);
+        judge_moves(&j);
         *grade = j.findings ? GRADE_UNPROVED : GRADE_CONSISTENT;
         free(j.callers[SIDE_OLD]);
         free(j.callers[SIDE_NEW]);
@@ -342,6 +393,7 @@ int judge_layout(const Diff *d, Verdict *v, LayoutGrade *grade, Error *e) {
         free(j.size_masks);
         free(j.size_known);
         vec_free(&j.shifts);
+        vec_free(&j.moves);
         values_free(j.w);
         return 0;
 }
