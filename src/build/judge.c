@@ -136,14 +136,19 @@ static bool moved_down(Judge *j, const PairView *p, const Access *o) {
 /*
  * An old place of the same object, width and class that the new code no longer touches: then the new
  * one may be the same member at another displacement, and others' testimony for it proves nothing
- * (what was moved onto it is a neighbour of the same width).
+ * (what was moved onto it is a neighbour of the same width). Or the same place in another width or
+ * class: compilers load a short as an int where nothing forbids it, so others may have done that.
  */
 static const Access *vanished(Judge *j, const PairView *p, const Access *a) {
         size_t n;
         const Access *o = places_of_root(p->old, a->at.root, &n), *best = NULL;
 
         for (size_t i = 0; i < n; i++) {
-                if (o[i].width != a->width || o[i].class != a->class || o[i].at.off == a->at.off ||
+                bool other = o[i].at.off == a->at.off; /* the same place in another way */
+
+                if ((other ? (o[i].width == a->width && o[i].class == a->class) || o[i].class == CLASS_VECTOR ||
+                                     a->class == CLASS_VECTOR
+                           : o[i].width != a->width || o[i].class != a->class) ||
                     (o[i].at.stride != 0) != (a->at.stride != 0) || has_place(p->new, &o[i]) ||
                     moved_down(j, p, &o[i]))
                         continue;
@@ -283,6 +288,12 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
         gone = vanished(j, p, a);
         if (!gone && (testify(j, p->old_function, p->new, &need) || testify_callers(j, p->new_function, &need, 0)))
                 return;
+        if (gone && gone->at.off == a->at.off && a->at.root != ROOT_IMAGE) {
+                values_print(j->w, a->at.root, what, sizeof(what));
+                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are now %s%u bytes", gone->width, gone->at.off,
+                          what, a->class == CLASS_FLOAT ? "floating-point " : "", a->width);
+                return;
+        }
         if (gone && llabs(gone->at.off - a->at.off) <= 256 && a->at.root != ROOT_IMAGE) {
                 values_print(j->w, a->at.root, what, sizeof(what));
                 judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are no longer used, but those at %+" PRId64 " are",
