@@ -76,6 +76,7 @@ typedef struct Need {
         Value at;
         uint16_t width;
         uint8_t class, flags;
+        bool written; /* only who writes it in this width may testify: loads may be wider than what they load */
         bool narrow; /* the new function touches the wider word there, too: this is a part of it */
 } Need;
 Need need_of(const FnValues *new, const Access *a);

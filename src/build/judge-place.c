@@ -52,7 +52,7 @@ static bool covers(const Access *p, const Need *need) {
         if (!same_stride && !(need->at.stride == 0 && p->at.stride && p->at.off == need->at.off))
                 return false;
         if (p->at.off == need->at.off && p->width == need->width && p->class == need->class)
-                return true;
+                return !need->written || (p->flags & ACCESS_WRITE);
         if (p->class != CLASS_INT || need->class != CLASS_INT || p->width > 8 || (p->flags & ACCESS_CONST))
                 return false;
         /* a part of a word: its low end, or some of its bits */
@@ -72,7 +72,7 @@ static bool root_testified(const FnValues *f, const Need *need) {
 }
 
 Need need_of(const FnValues *new, const Access *a) {
-        Need need = { a->at, a->width, a->class, a->flags, false };
+        Need need = { a->at, a->width, a->class, a->flags, false, false };
         size_t n;
         const Access *p = places_of_root(new, a->at.root, &n);
 

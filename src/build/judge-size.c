@@ -133,7 +133,7 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                 callee = values_of(j->w, SIDE_OLD, (uint32_t)values_node(j->w, c->callee)->off);
         for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
                 Value v = c->args[i];
-                Need need = { v, 1, CLASS_INT, ACCESS_READ | ACCESS_BITS, false };
+                Need need = { v, 1, CLASS_INT, ACCESS_READ | ACCESS_BITS, false, false };
                 bool used = known && ((known->strings & (1u << i)) || known->dest == (int)i), found = false;
                 size_t n;
                 const Access *o;
@@ -159,7 +159,7 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                         found = true;
                         for (size_t k = 0; k < n && found; k++) {
                                 need = (Need){ { v.root, o[k].at.stride ? o[k].at.stride : v.stride, v.off + o[k].at.off },
-                                               o[k].width, o[k].class, o[k].flags, false };
+                                               o[k].width, o[k].class, o[k].flags, false, false };
                                 found = testify(j, p->old_function, p->new, &need);
                         }
                 } else {

@@ -122,7 +122,7 @@ static bool moved_down(Judge *j, const PairView *p, const Access *o) {
                     j->d->old->functions[callee->off].n_insns > 2000)
                         continue;
                 for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
-                        Need need = { o->at, o->width, o->class, o->flags, false };
+                        Need need = { o->at, o->width, o->class, o->flags, false, false };
                         uint32_t function = (uint32_t)values_node(j->w, c->callee)->off;
 
                         if (values_to_callee(j->w, o->at, c->args[i], i, &need.at) &&
@@ -163,7 +163,7 @@ static bool displaced(Judge *j, const PairView *p, const Access *a) {
         const Access *o, *old = NULL;
         size_t n;
         char what[200];
-        Need need = { a->at, a->width, a->class, a->flags, false };
+        Need need = { a->at, a->width, a->class, a->flags, false, false };
 
         if (p->how[a->op] != PAIR_SHAPE || a->at.root == ROOT_NONE)
                 return false;
@@ -252,7 +252,7 @@ static bool rolled(const FnValues *f, const Access *a, Need *whole) {
                         }
                 if (found < k)
                         continue;
-                *whole = (Need){ { a->at.root, stride, lowest }, a->width, a->class, a->flags, false };
+                *whole = (Need){ { a->at.root, stride, lowest }, a->width, a->class, a->flags, false, false };
                 return true;
         }
         return false;
@@ -288,6 +288,11 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
         gone = vanished(j, p, a);
         if (!gone && (testify(j, p->old_function, p->new, &need) || testify_callers(j, p->new_function, &need, 0)))
                 return;
+        if (gone && gone->at.off == a->at.off && gone->class == CLASS_INT && a->class == CLASS_INT && a->width > gone->width) {
+                need.written = true;
+                if (testify(j, p->old_function, p->new, &need))
+                        return;
+        }
         if (gone && gone->at.off == a->at.off && a->at.root != ROOT_IMAGE) {
                 values_print(j->w, a->at.root, what, sizeof(what));
                 judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are now %s%u bytes", gone->width, gone->at.off,
@@ -314,7 +319,7 @@ static void judge_unknowns(Judge *j, const PairView *p) {
         }
         for (size_t i = 0; i < p->new->n_accesses; i++) {
                 const Access *a = &p->new->accesses[i];
-                Need need = { a->at, a->width, a->class, a->flags, false };
+                Need need = { a->at, a->width, a->class, a->flags, false, false };
 
                 if (a->at.root == ROOT_NONE && p->how[a->op] != PAIR_SAME && !match_unknown(old.items, old.n, a))
                         add_unproved(j, &need, "and the old code has no such access");
