@@ -79,6 +79,7 @@ static int judge_allocations(Diff *d, Error *e) {
 static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
         _cleanup_(freep) char *old_debug = NULL, *new_debug = NULL;
         Verdict *v = &d->verdict;
+        const char *incomplete;
         bool complete = false;
         int r, s;
 
@@ -111,9 +112,10 @@ static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
         r = judge_layout(d, v, &v->grade, e);
         if (r < 0)
                 return r;
-        v->evidence = v->grade == GRADE_CONSISTENT
-                              ? "no debug information; the new code touches old objects only as the old code did"
-                              : "no debug information, and the code does not show that the layout is unchanged";
+        incomplete = old_debug && new_debug && v->evidence[0] ? v->evidence : "no debug information";
+        v->evidence = arena_printf(d->arena, "%s; %s", incomplete,
+                                   v->grade == GRADE_CONSISTENT ? "the new code touches old objects only as the old code did"
+                                                                : "the code does not show that the layout is unchanged");
         return 0;
 }
 
