@@ -657,8 +657,26 @@ class Text:
         return out
 
 
+def stores(p):
+    count = {}
+    for f in p.functions:
+        for n in nodes(f['body']):
+            if n[0] in ('gset', 'lset', 'slotset'):
+                count[n[1]] = count.get(n[1], 0) + 1
+    return count
+
+
+def revertible(old, new):
+    """False when only new code may store to a variable of the old build: its compiler knew then that the
+    variable never changes, and old code, when it is back, goes by the value it had."""
+    touched = {g['name'] for g in old.globals if g['touched']}
+    a, b = stores(old), stores(new)
+    return all(name in touched or n <= a.get(name, 0) for name, n in b.items())
+
+
 def pair(seed):
-    """(old text, new text, oracle text, edits, name of an edit that must be refused or None)"""
+    """(old text, new text, oracle text, edits, name of an edit that must be refused or None, whether the
+    oracle is right about what follows a revert)"""
     rng = random.Random(seed)
     maker = Maker(rng)
     old = maker.make()
@@ -675,4 +693,4 @@ def pair(seed):
     if not old.entries <= have:  # an entry was removed: both versions do without
         frozen.entries = new.entries = old.entries & have
     return (Text(frozen).render(), Text(new).render(), Text(frozen, new).render() if refuse is None else None,
-            editor.done, refuse)
+            editor.done, refuse, revertible(frozen, new))
