@@ -15,6 +15,10 @@ static struct Child spawn(void) {
         if (c.pid == 0) {
                 long v;
                 close(a[1]), close(b[0]);
+                if (early.to)
+                        close(early.to);
+                if (late.to)
+                        close(late.to);
                 while (read(a[0], &v, sizeof(v)) == sizeof(v)) {
                         v = work(v);
                         if (write(b[1], &v, sizeof(v)) < 0)
