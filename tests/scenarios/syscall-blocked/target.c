@@ -232,7 +232,7 @@ static long f_fcntl_lock(void) {
         int fd = open(fifo_path, O_RDWR | O_CLOEXEC);
         return fcntl(fd, F_OFD_SETLKW, &l);
 }
-static char named_path[160];
+static char named_path[160], watched_path[160];
 static long f_open_fifo(void) { return open(named_path, O_RDONLY) >= 0 ? 0 : -1; }
 
 #define CALLS(X) X(poll) X(poll_timeout) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_wait_timeout) \
@@ -314,7 +314,9 @@ void target_start(void) {
         event_fd = (int)CALL(eventfd(0, EFD_CLOEXEC));
         timer_fd = (int)CALL(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
         inotify_fd = (int)CALL(inotify_init1(IN_CLOEXEC));
-        CALL(inotify_add_watch(inotify_fd, dir, IN_DELETE_SELF | IN_ATTRIB));
+        snprintf(watched_path, sizeof(watched_path), "%s/watched", dir);
+        close(open(watched_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        CALL(inotify_add_watch(inotify_fd, watched_path, IN_ATTRIB));
         struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = 64 };
         char name[64];
         snprintf(name, sizeof(name), "/scenario-%d", (int)getpid());
@@ -399,7 +401,7 @@ void target_end(void) {
         struct iocb io = { .aio_fildes = (unsigned)src, .aio_lio_opcode = IOCB_CMD_PREAD,
                            .aio_buf = (uintptr_t)room, .aio_nbytes = 8 }, *ios = &io;
         CALL(syscall(SYS_io_submit, aio, 1L, &ios));
-        chmod(dir, 0755);
+        chmod(watched_path, 0644);
         CALL(eventfd_write(event_fd, 1));
         struct itimerspec soon = { .it_value = { 0, 1 } };
         CALL(timerfd_settime(timer_fd, 0, &soon, NULL));
