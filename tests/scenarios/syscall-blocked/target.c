@@ -96,8 +96,16 @@ static long f_epoll_wait_timeout(void) { return epolled(1); }
 static long f_epoll_pwait(void) { return epolled(2); }
 static long f_epoll_pwait2(void) { return epolled(3); }
 static long f_read_pipe(void) { char c; return read(end_pipe[0], &c, 1); }
-static char block_write[96 << 10];
-static long f_write_pipe(void) { char *c = block_write; return write(full_pipe[1], c, sizeof(block_write)) > 0 ? 0 : -1; }
+/* Full before it blocks: a call that has moved some bytes already ends with their number when it is stopped,
+ * by SIGSTOP too. */
+static long f_write_pipe(void) {
+        char block[4096] = { 0 };
+        fcntl(full_pipe[1], F_SETFL, O_NONBLOCK);
+        while (write(full_pipe[1], block, sizeof(block)) > 0)
+                ;
+        fcntl(full_pipe[1], F_SETFL, 0);
+        return write(full_pipe[1], block, 1) == 1 ? 0 : -1;
+}
 static long f_accept(void) { return accept(listen_fd, NULL, NULL) >= 0 ? 0 : -1; }
 static long f_accept_timeout(void) {
         struct timeval t = { LONG_SEC, 0 };
@@ -117,7 +125,11 @@ static long f_send_timeout(void) {
         struct timeval t = { LONG_SEC, 0 };
         static char block[1 << 20];
         setsockopt(pair_send[0], SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
-        ssize_t n = send(pair_send[0], block, sizeof(block), MSG_NOSIGNAL);
+        while (send(pair_send[0], block, sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+                ;
+        while (send(pair_send[0], block, 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+                ;
+        ssize_t n = send(pair_send[0], block, 1, MSG_NOSIGNAL);
         return n > 0 || errno == EPIPE || errno == ECONNRESET ? 0 : -1;
 }
 static int pair_msg[2];
