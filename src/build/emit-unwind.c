@@ -23,9 +23,10 @@ static bool throws(const Image *image) {
         return false;
 }
 
-/* Functions with unwind data that exceptions may pass: the whole tables of the new image are
- * carried at their places; entries of functions that are not carried describe nothing that runs.
- * The cells that the tables refer to (personality routines, types to catch) are carried too. */
+/* The whole unwind table of the new image is carried at its place, so that exceptions of other images
+ * and backtraces pass through; entries of functions that are not carried describe nothing that runs.
+ * Where frames of this image handle exceptions, their tables go along, and the cells that these refer to
+ * (personality routines, types to catch). */
 void emit_unwind(Emitter *m) {
         const Image *n = m->d->new_image;
         VEC(uint64_t) cells = { 0 };
@@ -50,11 +51,11 @@ void emit_unwind(Emitter *m) {
                         vec_push(&cells, found.items[k]);
                 vec_free(&found);
         }
-        if (!needed) {
+        if (!n->eh_frame) {
                 vec_free(&cells);
                 return;
         }
-        for (size_t i = 0; i < cells.n; i++) {
+        for (size_t i = 0; needed && i < cells.n; i++) {
                 const ImageSection *s = image_section_at(n, cells.items[i]);
 
                 if (!s || !(s->flags & SHF_WRITE))
@@ -65,7 +66,8 @@ void emit_unwind(Emitter *m) {
         }
         vec_free(&cells);
         for (size_t i = 0; i < n->n_sections; i++)
-                if (strcmp(n->sections[i].name, ".eh_frame") == 0 || strcmp(n->sections[i].name, ".gcc_except_table") == 0)
+                if (strcmp(n->sections[i].name, ".eh_frame") == 0 ||
+                    (needed && strcmp(n->sections[i].name, ".gcc_except_table") == 0))
                         m->whole[i] = true;
         m->p->eh_frame = n->eh_frame_addr;
         m->p->eh_frame_size = n->eh_frame_size;
