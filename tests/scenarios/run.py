@@ -3,7 +3,7 @@
 """Runs the scenarios: builds a target's versions, starts the old one, patches it while it works, and
 asks it whether the new behaviour is there and nothing else broke. See README.md beside this file."""
 
-import argparse, concurrent.futures, fnmatch, json, os, select, shlex, shutil, subprocess, sys, tempfile, zlib
+import argparse, concurrent.futures, errno, fnmatch, json, os, select, shlex, shutil, subprocess, sys, tempfile, zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SILENCE_SEC = int(os.environ.get('SCENARIO_SILENCE_SEC', 120))  # a target or tool that says nothing for so long hangs: the test's verdict, not its measure
@@ -237,8 +237,16 @@ class Target:
         self.log = log
         env = dict(os.environ, SCENARIO_DIR=directory)
         log.append(f'$ {program}')
-        self.p = subprocess.Popen([program], cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
-                                  start_new_session=True)
+        while True:
+            try:
+                self.p = subprocess.Popen([program], cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
+                                          start_new_session=True)
+                break
+            except OSError as e:
+                # Another run of this runner forked while the copy was open for writing; it lets go when it execs.
+                if e.errno != errno.ETXTBSY:
+                    raise
+                os.sched_yield()
         self.buffer = b''
         self.pids = []
 
