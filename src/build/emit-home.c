@@ -247,7 +247,6 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
         const Function *doubtful;
         const ImageSection *s = q->section;
         uint64_t old, from, to;
-        unsigned size;
 
         switch (q->kind) {
         case PLACE_CONST: {
@@ -329,7 +328,6 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
                 return false;
         }
         }
-        (void)size;
         return false;
 }
 

@@ -98,7 +98,7 @@ static void judge_tls(Diff *d) {
                 for (size_t i = 0; i < n_s; i++)
                         for (size_t k = 0; s[i].type == STT_TLS && s[i].defined && k < n_t; k++)
                                 if (t[k].type == STT_TLS && t[k].defined && strcmp(s[i].name, t[k].name) == 0 &&
-                                    s[i].addr - (table ? 0 : 0) != t[k].addr)
+                                    s[i].addr != t[k].addr)
                                         verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, s[i].name, "moved inside the block");
         }
 }

@@ -92,7 +92,7 @@ static void merge_keys(Matcher *m, Key *a, size_t n_a, Key *b, size_t n_b, Match
         }
 }
 
-static size_t collect(const Matcher *m, const Code *code, const uint32_t *paired, bool names, Key *out) {
+static size_t collect(const Code *code, const uint32_t *paired, bool names, Key *out) {
         size_t n = 0;
 
         for (uint32_t i = 0; i < code->n_functions; i++) {
@@ -102,15 +102,14 @@ static size_t collect(const Matcher *m, const Code *code, const uint32_t *paired
                         continue;
                 out[n++] = names ? (Key){ .name = f->name, .function = i } : (Key){ .hash = f->norm, .function = i };
         }
-        (void)m;
         return n;
 }
 
 static void match_keys(Matcher *m, bool names) {
         Key *a = arena_newa(m->d->arena, Key, m->old->n_functions + 1);
         Key *b = arena_newa(m->d->arena, Key, m->new->n_functions + 1);
-        size_t n_a = collect(m, m->old, m->to_new, names, a);
-        size_t n_b = collect(m, m->new, m->to_old, names, b);
+        size_t n_a = collect(m->old, m->to_new, names, a);
+        size_t n_b = collect(m->new, m->to_old, names, b);
 
         merge_keys(m, a, n_a, b, n_b, names ? BASIS_SYMBOL : BASIS_CONTENT);
 }
