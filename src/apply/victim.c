@@ -25,19 +25,19 @@ int caller(int x);
 void hold(int fd);
 
 /* Replaced by the tests. The first instructions are long enough for a jump. */
-__attribute__((noinline, noclone, aligned(32))) int answer(int x) {
+__attribute__((weak, aligned(32))) int answer(int x) {
         counter += x;
         return 1;
 }
 
 /* Both halves must be of one version at any time: a switch is all or nothing. */
-__attribute__((noinline, noclone, aligned(32))) int caller(int x) {
+__attribute__((weak, aligned(32))) int caller(int x) {
         counter += x;
         return 1;
 }
 
 /* Stays inside until a byte comes. */
-__attribute__((noinline, noclone, aligned(32))) void hold(int fd) {
+__attribute__((weak, aligned(32))) void hold(int fd) {
         char c;
 
         counter++;
@@ -93,7 +93,7 @@ static void on_signal_count(int sig) {
 
 int interrupted(void);
 /* Interrupted by a signal whose handler runs on another stack and stays there. */
-__attribute__((noinline, noclone, aligned(32))) int interrupted(void) {
+__attribute__((weak, aligned(32))) int interrupted(void) {
         counter++;
         raise(SIGUSR2);
         counter++;
@@ -112,14 +112,14 @@ static void *on_alternate_stack(void *arg) {
 
 static void *return_address;
 
-__attribute__((noinline, noclone)) static void leaf(void) {
+__attribute__((noinline)) static void leaf(void) {
         return_address = __builtin_return_address(0);
         __asm__ volatile("" ::: "memory");
 }
 
 int visit(int x);
 /* Called and left again: its return addresses stay behind on the stack. */
-__attribute__((noinline, noclone, aligned(32))) int visit(int x) {
+__attribute__((weak, aligned(32))) int visit(int x) {
         volatile char pad[1024];
 
         pad[0] = (char)x;
@@ -129,7 +129,7 @@ __attribute__((noinline, noclone, aligned(32))) int visit(int x) {
 }
 
 /* Lies over the dead frames of visit(), and waits. */
-__attribute__((noinline, noclone)) static int over_stale(void) {
+__attribute__((noinline)) static int over_stale(void) {
         void *volatile words[1024];
         int found = 0;
 
