@@ -167,7 +167,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         Unwinder *unwinder;
         SafeBlame blame = { 0 };
         World w = { 0 };
-        bool ready;
+        bool ready, blamed = false;
         int r, stop;
 
         if (!reader)
@@ -200,6 +200,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                         if (ready)
                                 r = commit(s, res, e);
                         world_resume(&w);
+                        blamed = true;
                 }
                 res->pause_usec = now_usec() - w.begin_usec;
                 hurry(false);
@@ -207,12 +208,12 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                 if (ready || r)
                         break;
                 if (now_usec() >= limit) {
-                        r = give_up(&w, stop, &blame, res);
+                        r = give_up(&w, blamed ? 0 : stop, &blame, res);
                         break;
                 }
                 sleep_usec(MIN(backoff, limit - now_usec() + 1));
                 backoff = MIN(backoff * 2, BACKOFF_MAX_USEC);
-                if (stop && !w.stuck) { /* new sharers: look again */
+                if ((stop && !w.stuck) || world_outdated(&w)) { /* new sharers, or too many to tell: look again */
                         world_free(&w);
                         r = world_init(&w, s->pid, e);
                 }

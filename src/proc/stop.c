@@ -176,6 +176,12 @@ static bool new_sharer(const World *w) {
         return false;
 }
 
+bool world_outdated(const World *w) {
+        pid_t newest = task_newest();
+
+        return newest < w->newest || newest - w->newest > MAX_NEW_TASKS / 2;
+}
+
 int world_stop(World *w, uint64_t bound_usec, Error *e) {
         size_t fresh, done = 0, live = 0;
         int r;

@@ -37,6 +37,8 @@ enum {
 };
 /* Finds the processes that share `pid`'s memory. */
 int world_init(World *w, pid_t pid, Error *e);
+/* So many tasks were made since world_init that world_stop could hardly tell whether a sharer is among them. */
+bool world_outdated(const World *w);
 /* Stops all threads and reads their registers. */
 int world_stop(World *w, uint64_t bound_usec, Error *e);
 /* Lets all go. */
