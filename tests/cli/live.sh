@@ -11,7 +11,7 @@ cat >"$tmp/target.c" <<'C'
 #ifdef LIBRARY
 int answer(int x);
 #else
-__attribute__((noinline)) int answer(int x) {
+__attribute__((weak)) int answer(int x) {
 #if NEW
         if (x > 5)
                 return 100 + NEW;
