@@ -60,7 +60,7 @@ static long f_poll_timeout(void) {
 static long f_ppoll(void) {
         struct pollfd p = { end_pipe[0], POLLIN, 0 };
         sigset_t s;
-        sigemptyset(&s);
+        sigfillset(&s);
         return ppoll(&p, 1, &long_time, &s);
 }
 static long f_select(void) {
@@ -75,14 +75,14 @@ static long f_pselect(void) {
         sigset_t m;
         FD_ZERO(&s);
         FD_SET(end_pipe[0], &s);
-        sigemptyset(&m);
+        sigfillset(&m);
         return pselect(end_pipe[0] + 1, &s, NULL, NULL, &long_time, &m);
 }
 static long epolled(int flavour) {
         struct epoll_event e = { .events = EPOLLIN }, out;
         int fd = epoll_create1(0);
         sigset_t m;
-        sigemptyset(&m);
+        sigfillset(&m);
         epoll_ctl(fd, EPOLL_CTL_ADD, end_pipe[0], &e);
         long r = flavour == 0   ? epoll_wait(fd, &out, 1, -1)
                  : flavour == 1 ? epoll_wait(fd, &out, 1, LONG_SEC * 1000)
