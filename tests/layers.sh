@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Arrows point one way: base <- elf, dwarf, patch, proc <- build, apply <- cli. Checks every
+# Arrows point one way: base <- elf, dwarf, patch, proc <- build, apply <- deliver <- cli. Checks every
 # #include "FOLDER/..." under src against the list below; prints what breaks it.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
@@ -14,7 +14,8 @@ allowed() {
         proc) echo base elf ;;
         build) echo base elf dwarf patch ;;
         apply) echo base elf patch proc ;;
-        cli) echo base elf dwarf patch proc build apply ;;
+        deliver) echo base elf dwarf patch proc build apply ;;
+        cli) echo base elf dwarf patch proc build apply deliver ;;
         *) echo "?" ;;
         esac
 }

@@ -62,7 +62,7 @@ static size_t apply_to(const ProcessList *targets, const Options *o, Patch *cons
                 int r;
 
                 progress("%d %s (%zu of %zu)", p->pid, p->comm, i + 1, targets->n);
-                r = targets_exists(p) ? choose(p, o->all, patches, n, chosen, &n_chosen, &n_active, &e)
+                r = process_exists(p) ? choose(p, o->all, patches, n, chosen, &n_chosen, &n_active, &e)
                                       : error_set(&e, -ESRCH, "there is no process %d", p->pid);
                 if (r < 0 && o->all && is_unreachable(r)) {
                         hidden += r != -ESRCH;
@@ -91,7 +91,7 @@ static int apply(const Options *o, Patch *const *patches, size_t n, const Patch 
         size_t hidden;
         int code;
 
-        if (targets_read(o, &targets, &e) < 0)
+        if (process_select(o->pids.items, o->pids.n, &targets, &e) < 0)
                 return report_error(&e);
         hidden = apply_to(&targets, o, patches, n, chosen, &actions);
         code = actions_print(&actions, o->json);

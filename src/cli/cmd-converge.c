@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
-#include "cli/converge.h"
 #include "cli/json.h"
 #include "cli/report.h"
 #include "cli/targets.h"
+#include "deliver/converge.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -195,17 +195,27 @@ static void print_text(const Converged *c) {
 
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
+        ConvergeOptions options;
         Converged c = { 0 };
         Error e = { 0 };
-        int code = options_read(&o, self,
-                                TAKES_JSON | TAKES_PIDS | TAKES_DEADLINE | TAKES_ACCEPT | TAKES_CONVERGE,
-                                argc, argv);
+        int r, code = options_read(&o, self,
+                                   TAKES_JSON | TAKES_PIDS | TAKES_DEADLINE | TAKES_ACCEPT | TAKES_CONVERGE,
+                                   argc, argv);
 
         if (code >= 0)
                 return code;
         if (argc != optind)
                 return usage_error(self, "takes no file: it finds what is outdated by itself");
-        if (converge_run(&o, &c, &e) < 0)
+        options = (ConvergeOptions){
+                .find = { .pids = o.pids.items, .n_pids = o.pids.n, .root = o.root, .progress = progress },
+                .dry_run = o.dry_run,
+                .no_debug = o.no_debug,
+                .accepted = o.accepted,
+                .deadline_usec = o.deadline_usec,
+        };
+        r = converge_run(&options, &c, &e);
+        progress_clear();
+        if (r < 0)
                 return report_error(&e);
         code = c.errors              ? EXIT_ERROR
                : c.restart           ? EXIT_REFUSED

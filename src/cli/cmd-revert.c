@@ -44,7 +44,7 @@ static int revert(const Options *o, const char *prefix) {
         size_t hidden = 0;
         int code;
 
-        if (targets_read(o, &targets, &e) < 0)
+        if (process_select(o->pids.items, o->pids.n, &targets, &e) < 0)
                 return report_error(&e);
         for (size_t i = 0; i < targets.n; i++) {
                 const Process *p = &targets.items[i];
@@ -54,7 +54,7 @@ static int revert(const Options *o, const char *prefix) {
 
                 progress("%d %s (%zu of %zu)", p->pid, p->comm, i + 1, targets.n);
                 e = (Error){ 0 };
-                r = targets_exists(p) ? find_patch(p->pid, prefix, digest, &e)
+                r = process_exists(p) ? find_patch(p->pid, prefix, digest, &e)
                                       : error_set(&e, -ESRCH, "there is no process %d", p->pid);
                 if (o->all && (r == 0 || r == -ESRCH || r == -EACCES || r == -EPERM)) {
                         hidden += r == -EACCES || r == -EPERM;

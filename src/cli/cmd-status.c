@@ -96,7 +96,7 @@ static void collect(const ProcessList *targets, const Options *o, Table *t, json
                 int r;
 
                 progress("%d %s (%zu of %zu)", p->pid, p->comm, i + 1, targets->n);
-                r = targets_exists(p) ? engine_status(p->pid, &patches, &n, &e)
+                r = process_exists(p) ? engine_status(p->pid, &patches, &n, &e)
                                       : error_set(&e, -ESRCH, "there is no process %d", p->pid);
                 if (r < 0 && !o->pids.n && (r == -ESRCH || r == -EACCES || r == -EPERM)) {
                         sums->hidden += r != -ESRCH;
@@ -133,7 +133,7 @@ static int look(const Options *o, bool judge) {
         int code;
         Table t;
 
-        if (targets_read(o, &targets, &e) < 0) {
+        if (process_select(o->pids.items, o->pids.n, &targets, &e) < 0) {
                 json_decref(list);
                 return report_error(&e);
         }

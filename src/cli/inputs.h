@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cli/cli.h"
-#include "cli/compare.h"
+#include "deliver/compare.h"
 #include "elf/deb.h"
 #include "elf/image.h"
 

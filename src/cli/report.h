@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "cli/compare.h"
+#include "deliver/compare.h"
 #include "cli/text.h"
 
 #include <jansson.h>

@@ -9,44 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-static int read_named(const Options *o, ProcessList *out, Error *e) {
-        *out = (ProcessList){ .items = calloc(o->pids.n, sizeof(Process)) };
-        if (!out->items)
-                return error_errno(e, -ENOMEM, "processes");
-        for (size_t i = 0; i < o->pids.n; i++) {
-                Process *p = &out->items[out->n++];
-                int r = process_read(o->pids.items[i], p, e);
-
-                if (r == -ESRCH) {
-                        *p = (Process){ .pid = o->pids.items[i] };
-                } else if (r < 0) {
-                        process_list_free(out);
-                        return r;
-                }
-        }
-        return 0;
-}
-
-int targets_read(const Options *o, ProcessList *out, Error *e) {
-        size_t kept = 0;
-        int r;
-
-        if (o->pids.n)
-                return read_named(o, out, e);
-        r = process_list(out, e);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < out->n; i++)
-                if (!out->items[i].kernel && !out->items[i].zombie && out->items[i].pid != getpid())
-                        out->items[kept++] = out->items[i];
-        out->n = kept;
-        return 0;
-}
-
-bool targets_exists(const Process *p) {
-        return p->comm[0] != 0;
-}
-
 int targets_hidden(size_t n, int code) {
         if (!n)
                 return code;

@@ -9,14 +9,8 @@
 
 /* The processes that a command works on. */
 
-/*
- * --pid: those, in order; one that does not exist is there too, with comm "" and pid set. Otherwise
- * every process but this one, kernel threads and zombies.
- */
-int targets_read(const Options *o, ProcessList *out, Error *e);
 /* Does the process map an image with this build-id? Negative: it cannot be looked at. */
 int targets_maps(pid_t pid, const BuildId *id, Error *e);
-bool targets_exists(const Process *p);
 /* Says that `n` processes could not be looked at; returns the exit code that follows from `code`. To
  * root that is a remark (such a process holds privileges that even root lacks here), else an error. */
 int targets_hidden(size_t n, int code);

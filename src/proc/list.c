@@ -30,7 +30,8 @@ void process_unit(const char *cgroup, char *out, size_t size) {
 
                 p = p ? memchr(p + 1, ':', (size_t)(end - p - 1)) : NULL;
                 /* "0::/PATH" (unified) or "1:name=systemd:/PATH" (legacy) */
-                named = p && ((size_t)(p - cgroup) == 2 || memmem(cgroup, (size_t)(p - cgroup), "name=systemd", 12));
+                named = p && ((size_t)(p - cgroup) == 2 ||
+                              memmem(cgroup, (size_t)(p - cgroup), "name=systemd", 12));
                 for (const char *part = p ? p + 1 : end; named && part < end;) {
                         const char *slash = memchr(part, '/', (size_t)(end - part));
                         size_t n = (size_t)((slash ? slash : end) - part);
@@ -111,4 +112,42 @@ int process_list(ProcessList *out, Error *e) {
 void process_list_free(ProcessList *l) {
         free(l->items);
         *l = (ProcessList){ 0 };
+}
+
+static int read_named(const pid_t *pids, size_t n, ProcessList *out, Error *e) {
+        *out = (ProcessList){ .items = calloc(n, sizeof(Process)) };
+        if (!out->items)
+                return error_errno(e, -ENOMEM, "processes");
+        for (size_t i = 0; i < n; i++) {
+                Process *p = &out->items[out->n++];
+                int r = process_read(pids[i], p, e);
+
+                if (r == -ESRCH) {
+                        *p = (Process){ .pid = pids[i] };
+                } else if (r < 0) {
+                        process_list_free(out);
+                        return r;
+                }
+        }
+        return 0;
+}
+
+int process_select(const pid_t *pids, size_t n, ProcessList *out, Error *e) {
+        size_t kept = 0;
+        int r;
+
+        if (n)
+                return read_named(pids, n, out, e);
+        r = process_list(out, e);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < out->n; i++)
+                if (!out->items[i].kernel && !out->items[i].zombie && out->items[i].pid != getpid())
+                        out->items[kept++] = out->items[i];
+        out->n = kept;
+        return 0;
+}
+
+bool process_exists(const Process *p) {
+        return p->comm[0] != 0;
 }

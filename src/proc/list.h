@@ -29,5 +29,10 @@ int process_list(ProcessList *out, Error *e);
 void process_list_free(ProcessList *l);
 /* One process. -ESRCH when there is none. */
 int process_read(pid_t pid, Process *out, Error *e);
+/* Those of `pids`, in order; one that does not exist is there too, see process_exists(). With n == 0 every
+ * process but this one, kernel threads and zombies. */
+int process_select(const pid_t *pids, size_t n, ProcessList *out, Error *e);
+/* False for one that process_select() was asked for and did not find. */
+bool process_exists(const Process *p);
 /* The innermost systemd unit (service, scope, socket, ...) that a /proc/PID/cgroup text names. */
 void process_unit(const char *cgroup, char *out, size_t size);

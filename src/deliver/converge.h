@@ -2,10 +2,21 @@
 #pragma once
 
 #include "apply/engine.h"
-#include "cli/compare.h"
-#include "cli/outdated.h"
+#include "deliver/compare.h"
+#include "deliver/outdated.h"
 
 /* Moves what is outdated to the new builds: each distinct pair is compared once, then applied. */
+
+typedef struct ConvergeOptions {
+        OutdatedOptions find;
+        bool dry_run, no_debug;
+        const bool *accepted;   /* by RefusalCode */
+        uint64_t deadline_usec; /* for a safe point, each process; 0: the engine's default */
+        /* Compares a pair elsewhere (in another process); NULL: converge_compare(). */
+        int (*compare)(void *data, const OutdatedPair *pair, const struct ConvergeOptions *o, Comparison *out,
+                       Error *e);
+        void *compare_data;
+} ConvergeOptions;
 
 typedef enum ImageOutcome {
         IMAGE_PATCHED,
@@ -46,5 +57,7 @@ typedef struct Converged {
         size_t patched, restart, errors, current, would; /* processes */
 } Converged;
 
-int converge_run(const Options *o, Converged *out, Error *e);
+int converge_run(const ConvergeOptions *o, Converged *out, Error *e);
+/* Reads both images of the pair and compares them in this process. */
+int converge_compare(const OutdatedPair *pair, const ConvergeOptions *o, Comparison *out, Error *e);
 void converge_free(Converged *c);

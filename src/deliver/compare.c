@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/compare.h"
+#include "deliver/compare.h"
 #include "base/macro.h"
 
 #include <errno.h>

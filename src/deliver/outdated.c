@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/outdated.h"
+#include "deliver/outdated.h"
 #include "base/macro.h"
 #include "base/vec.h"
-#include "cli/targets.h"
-#include "cli/text.h"
 #include "proc/loaded.h"
 #include "proc/maps.h"
 
@@ -225,7 +223,7 @@ static bool seen_before(const Maps *maps, size_t i) {
         return false;
 }
 
-static int look_at_process(Outdated *o, const Options *options, OutdatedProcess *p, Error *e) {
+static int look_at_process(Outdated *o, const OutdatedOptions *options, OutdatedProcess *p, Error *e) {
         _cleanup_(root_close) Root root = { .fd = -1 };
         _cleanup_(maps_free) Maps maps = { 0 };
         int r = maps_read(p->process.pid, &maps, e);
@@ -240,6 +238,8 @@ static int look_at_process(Outdated *o, const Options *options, OutdatedProcess 
 
                 if (!is_file(m) || (options->root && !is_below(m->path, options->root)) ||
                     seen_before(&maps, i))
+                        continue;
+                if (options->excluded && options->excluded(options->excluded_data, &p->process, m->path))
                         continue;
                 r = look_at_file(o, p, &root, m);
         }
@@ -264,13 +264,13 @@ static void keep_process(Outdated *o, const OutdatedProcess *p) {
         o->processes[o->n_processes++] = *p;
 }
 
-int outdated_find(const Options *options, Outdated *out, Error *e) {
+int outdated_find(const OutdatedOptions *options, Outdated *out, Error *e) {
         Outdated o = { .arena = arena_new() };
         ProcessList targets = { 0 };
         int r;
 
         raise_file_limit();
-        r = targets_read(options, &targets, e);
+        r = process_select(options->pids, options->n_pids, &targets, e);
         if (r < 0) {
                 outdated_free(&o);
                 return r;
@@ -278,12 +278,13 @@ int outdated_find(const Options *options, Outdated *out, Error *e) {
         for (size_t i = 0; i < targets.n; i++) {
                 OutdatedProcess p = { .process = targets.items[i] };
 
-                progress("looking at process %d %s (%zu of %zu)", p.process.pid, p.process.comm, i + 1,
-                         targets.n);
-                r = targets_exists(&p.process)
+                if (options->progress)
+                        options->progress("looking at process %d %s (%zu of %zu)", p.process.pid,
+                                          p.process.comm, i + 1, targets.n);
+                r = process_exists(&p.process)
                             ? look_at_process(&o, options, &p, e)
                             : error_set(e, -ESRCH, "there is no process %d", p.process.pid);
-                if (r < 0 && options->pids.n)
+                if (r < 0 && options->n_pids)
                         break; /* what was asked for by name cannot be told */
                 if (r == -EACCES || r == -EPERM)
                         o.hidden++;
@@ -294,8 +295,7 @@ int outdated_find(const Options *options, Outdated *out, Error *e) {
                         keep_process(&o, &p);
         }
         process_list_free(&targets);
-        progress_clear();
-        if (r < 0 && options->pids.n) {
+        if (r < 0 && options->n_pids) {
                 outdated_free(&o);
                 if (e && !e->text[0])
                         error_errno(e, r, "the process");

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "cli/cli.h"
+#include "base/error.h"
+#include "base/refusal.h"
 #include "elf/image.h"
 #include "proc/list.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
 
 /*
  * Finds what is outdated: executable images of processes whose file was replaced since. The old
@@ -41,5 +45,15 @@ typedef struct Outdated {
         size_t looked_at, hidden; /* hidden: not readable for want of privileges */
 } Outdated;
 
-int outdated_find(const Options *o, Outdated *out, Error *e);
+typedef struct OutdatedOptions {
+        const pid_t *pids; /* these only; one that cannot be told is an error then */
+        size_t n_pids;     /* 0: every process but this one */
+        const char *root;  /* only images below it; NULL: all */
+        /* Is this image of this process to be left alone? NULL: none is. */
+        bool (*excluded)(void *data, const Process *p, const char *path);
+        void *excluded_data;
+        void (*progress)(const char *format, ...) __attribute__((format(printf, 1, 2))); /* NULL: silent */
+} OutdatedOptions;
+
+int outdated_find(const OutdatedOptions *o, Outdated *out, Error *e);
 void outdated_free(Outdated *o);

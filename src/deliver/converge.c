@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/converge.h"
+#include "deliver/converge.h"
 #include "base/macro.h"
-#include "cli/targets.h"
-#include "cli/text.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,7 +11,7 @@ static const char *base_name(const char *path) {
         return slash ? slash + 1 : path;
 }
 
-static int compare(const OutdatedPair *pair, const Options *o, Comparison *out, Error *e) {
+int converge_compare(const OutdatedPair *pair, const ConvergeOptions *o, Comparison *out, Error *e) {
         CompareOptions options = {
                 .diff = { .no_debug = o->no_debug },
                 .accepted = o->accepted,
@@ -33,15 +31,19 @@ static int compare(const OutdatedPair *pair, const Options *o, Comparison *out, 
         return compare_files(pair->path, &old, pair->path, &new, &options, out, e);
 }
 
-static void compare_pairs(Converged *c, const Options *o) {
+static void compare_pairs(Converged *c, const ConvergeOptions *o) {
         for (size_t i = 0; i < c->outdated.n_pairs; i++) {
                 OutdatedPair *pair = &c->outdated.pairs[i];
                 ConvergedPair *to = &c->pairs[i];
+                int r;
 
                 if (to->wanted) {
-                        progress("comparing %s (%zu of %zu)", base_name(pair->path), i + 1,
-                                 c->outdated.n_pairs);
-                        if (compare(pair, o, &to->comparison, &to->error) < 0 && !to->error.code)
+                        if (o->find.progress)
+                                o->find.progress("comparing %s (%zu of %zu)", base_name(pair->path), i + 1,
+                                                 c->outdated.n_pairs);
+                        r = o->compare ? o->compare(o->compare_data, pair, o, &to->comparison, &to->error)
+                                       : converge_compare(pair, o, &to->comparison, &to->error);
+                        if (r < 0 && !to->error.code)
                                 to->error.code = -EIO;
                 }
                 closep(&pair->old_fd);
@@ -118,7 +120,7 @@ static void set_error(Converged *c, ConvergedProcess *p, const bool *chosen, con
 
 /* Applies the patches of the chosen images, all or nothing, and notes the outcome. Returns true when it is
  * worth trying some of them alone. */
-static bool apply_chosen(Converged *c, ConvergedProcess *p, const bool *chosen, const Options *o) {
+static bool apply_chosen(Converged *c, ConvergedProcess *p, const bool *chosen, const ConvergeOptions *o) {
         EngineOptions options = { .deadline_usec = o->deadline_usec };
         _cleanup_(freep) const Patch **patches = calloc(p->of->n, sizeof(*patches));
         EngineResult result = { .refusal = REFUSAL_N };
@@ -191,7 +193,7 @@ static void close_group(const Converged *c, const ConvergedProcess *p, const boo
 
 /* Images that depend on each other are switched together; one that stands alone is not held back by another.
  */
-static void apply_groups(Converged *c, ConvergedProcess *p, const bool *chosen, const Options *o) {
+static void apply_groups(Converged *c, ConvergedProcess *p, const bool *chosen, const ConvergeOptions *o) {
         _cleanup_(freep) bool *done = calloc(p->of->n, sizeof(*done)),
                               *group = calloc(p->of->n, sizeof(*group));
 
@@ -213,7 +215,7 @@ static void apply_groups(Converged *c, ConvergedProcess *p, const bool *chosen, 
         }
 }
 
-static void apply_process(Converged *c, ConvergedProcess *p, const Options *o) {
+static void apply_process(Converged *c, ConvergedProcess *p, const ConvergeOptions *o) {
         _cleanup_(freep) bool *chosen = calloc(p->of->n, sizeof(*chosen));
         Error e = { 0 };
         size_t n = 0;
@@ -275,9 +277,9 @@ static void begin_process(Converged *c, size_t i) {
                         c->pairs[p->of->images[k].pair].wanted = true;
 }
 
-int converge_run(const Options *o, Converged *out, Error *e) {
+int converge_run(const ConvergeOptions *o, Converged *out, Error *e) {
         Converged c = { 0 };
-        int r = outdated_find(o, &c.outdated, e);
+        int r = outdated_find(&o->find, &c.outdated, e);
 
         if (r < 0)
                 return r;
@@ -289,14 +291,14 @@ int converge_run(const Options *o, Converged *out, Error *e) {
         for (size_t i = 0; i < c.outdated.n_processes; i++) {
                 ConvergedProcess *p = &c.processes[i];
 
-                progress("%d %s (%zu of %zu)", p->of->process.pid, p->of->process.comm, i + 1,
-                         c.outdated.n_processes);
+                if (o->find.progress)
+                        o->find.progress("%d %s (%zu of %zu)", p->of->process.pid, p->of->process.comm, i + 1,
+                                         c.outdated.n_processes);
                 for (size_t k = 0; k < p->of->n; k++)
                         judge_image(&c, &p->images[k]);
                 apply_process(&c, p, o);
                 count(&c, p);
         }
-        progress_clear();
         *out = c;
         return 0;
 }
