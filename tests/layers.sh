@@ -14,8 +14,12 @@ allowed() {
         proc) echo base elf ;;
         build) echo base elf dwarf patch ;;
         apply) echo base elf patch proc ;;
-        deliver) echo base elf dwarf patch proc build apply ;;
-        cli) echo base elf dwarf patch proc build apply deliver ;;
+        store) echo base ;;
+        report) echo base store elf patch proc ;;
+        verify) echo base store elf patch proc apply report ;;
+        deliver) echo base elf dwarf patch proc build apply store report verify ;;
+        cli) echo base elf dwarf patch proc build apply deliver store report verify ;;
+        agent) echo base elf dwarf patch proc build apply deliver store report verify ;;
         *) echo "?" ;;
         esac
 }
