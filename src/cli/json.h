@@ -1,18 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "apply/engine.h"
-#include "base/refusal.h"
-#include "elf/image.h"
+#include "patch/json.h"
 
-#include <jansson.h>
-
-/* `s` as a JSON string; bytes that are not UTF-8 are shown as \xNN. NULL becomes "". */
-json_t *json_text(const char *s);
-json_t *json_hex(uint64_t v); /* "0x1234" */
-json_t *json_build_id(const BuildId *id);
-json_t *json_digest(const uint8_t digest[32]);
-json_t *json_finding(RefusalCode code, const char *subject, const char *detail);
-json_t *json_findings(const Verdict *v);
 /* Prints and releases; returns EXIT_ERROR when memory was out while it was made. */
 int json_print(json_t *j);
