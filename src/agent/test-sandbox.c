@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/sandbox.h"
+#include "base/macro.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+/* Each tries one thing and returns 0 when it went well, else errno. */
+static pid_t outside; /* a process that is not sandboxed */
+static char word[] = "secret";
+
+static int try_inet(void) {
+        return socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+static int try_inet6(void) {
+        return socket(AF_INET6, SOCK_DGRAM, 0) < 0 ? errno : 0;
+}
+static int try_packet(void) {
+        return socket(AF_PACKET, SOCK_RAW, 0) < 0 ? errno : 0;
+}
+static int try_vsock(void) {
+        return socket(AF_VSOCK, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+static int try_unix(void) {
+        return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+static int try_ptrace(void) {
+        if (ptrace(PTRACE_SEIZE, outside, 0, 0) < 0)
+                return errno;
+        ptrace(PTRACE_INTERRUPT, outside, 0, 0);
+        waitpid(outside, NULL, __WALL);
+        ptrace(PTRACE_DETACH, outside, 0, 0);
+        return 0;
+}
+static int try_memory(void) {
+        char have[sizeof(word)];
+        struct iovec to = { have, sizeof(have) }, from = { word, sizeof(word) };
+
+        return process_vm_readv(outside, &to, 1, &from, 1, 0) < 0 ? errno : 0;
+}
+static int try_proc_mem(void) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/mem", outside);
+        return open(path, O_RDWR) < 0 ? errno : 0;
+}
+static int try_shadow(void) {
+        return open("/etc/shadow", O_RDONLY) < 0 ? errno : 0;
+}
+static int try_passwd(void) {
+        return open("/etc/passwd", O_RDONLY) < 0 ? errno : 0;
+}
+static int try_create(void) {
+        return open("/tmp/staunch-sandbox-test", O_WRONLY | O_CREAT, 0600) < 0 ? errno : 0;
+}
+static int try_exec(void) {
+        char *const args[] = { (char *)"/bin/true", NULL };
+
+        execv("/bin/true", args);
+        return errno;
+}
+static int try_module(void) {
+        return syscall(SYS_init_module, "", 0UL, "") < 0 ? errno : 0;
+}
+static int try_bpf(void) {
+        return syscall(SYS_bpf, 0, NULL, 0) < 0 ? errno : 0;
+}
+static int try_root(void) {
+        return setresuid(0, 0, 0) < 0 ? errno : 0;
+}
+static int try_kill(void) {
+        return kill(outside, 0) < 0 ? errno : 0;
+}
+static int try_unshare(void) {
+        return syscall(SYS_unshare, 0x10000000) < 0 ? errno : 0;
+}
+static int try_memfd(void) {
+        return memfd_create("x", MFD_CLOEXEC) < 0 ? errno : 0;
+}
+static int try_hosts(void) {
+        return open("/etc/hosts", O_RDONLY) < 0 ? errno : 0;
+}
+
+enum { ALLOWED, REFUSED };
+static const struct {
+        const char *name;
+        int (*try)(void);
+        int applier, vault, net;
+} trials[] = {
+        { "IPv4 socket", try_inet, REFUSED, REFUSED, ALLOWED },
+        { "IPv6 socket", try_inet6, REFUSED, REFUSED, ALLOWED },
+        { "packet socket", try_packet, REFUSED, REFUSED, REFUSED },
+        { "vsock", try_vsock, REFUSED, REFUSED, ALLOWED },
+        { "UNIX socket", try_unix, ALLOWED, REFUSED, ALLOWED },
+        { "ptrace", try_ptrace, ALLOWED, REFUSED, REFUSED },
+        { "another's memory", try_memory, ALLOWED, REFUSED, REFUSED },
+        { "/proc/PID/mem", try_proc_mem, ALLOWED, REFUSED, REFUSED },
+        { "/etc/shadow", try_shadow, ALLOWED, REFUSED, REFUSED },
+        { "/etc/passwd", try_passwd, ALLOWED, REFUSED, REFUSED },
+        { "/etc/hosts", try_hosts, ALLOWED, REFUSED, ALLOWED },
+        { "make a file", try_create, ALLOWED, REFUSED, REFUSED },
+        { "execute", try_exec, ALLOWED, REFUSED, REFUSED },
+        { "load a module", try_module, REFUSED, REFUSED, REFUSED },
+        { "bpf", try_bpf, REFUSED, REFUSED, REFUSED },
+        { "become root", try_root, ALLOWED, REFUSED, REFUSED },
+        { "signal another", try_kill, ALLOWED, REFUSED, REFUSED },
+        { "new user namespace", try_unshare, REFUSED, REFUSED, REFUSED },
+        { "memfd", try_memfd, ALLOWED, ALLOWED, ALLOWED },
+};
+
+/* In a child: enters the role, tries one thing. Its errno; -1: could not enter. */
+static int inside(SandboxRole role, int (*try)(void)) {
+        int status;
+        pid_t p = fork();
+
+        assert_true(p >= 0);
+        if (p == 0) {
+                SandboxReport report;
+
+                _exit(sandbox_enter(role, &report, NULL) < 0 ? 255 : try());
+        }
+        assert_int_equal(waitpid(p, &status, 0), p);
+        assert_true(WIFEXITED(status));
+        return WEXITSTATUS(status);
+}
+
+static void check(SandboxRole role, size_t i, int expected, const char *name) {
+        int r = inside(role, trials[i].try);
+
+        if (r == 255)
+                fail_msg("%s: cannot enter the sandbox", name);
+        if ((r != 0) != (expected == REFUSED))
+                fail_msg("%s: '%s' is %s (%s)", name, trials[i].name, r ? "refused" : "allowed", strerror(r));
+}
+
+static void boundaries(void **state) {
+        int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(trials); i++) {
+                check(SANDBOX_APPLIER, i, trials[i].applier, "applier");
+                if (abi < 1 && (trials[i].try == try_passwd || trials[i].try == try_create ||
+                                trials[i].try == try_hosts))
+                        continue; /* this kernel has no Landlock: only ownership guards them */
+                check(SANDBOX_VAULT, i, trials[i].vault, "vault");
+                check(SANDBOX_NET, i, trials[i].net, "net");
+        }
+        unlink("/tmp/staunch-sandbox-test");
+}
+
+/* The same things go well without the sandbox, or the test would prove nothing. */
+static void outside_all_is_allowed(void **state) {
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(trials); i++) {
+                int status;
+                pid_t p;
+
+                if (trials[i].try == try_module || trials[i].try == try_bpf || trials[i].try == try_vsock)
+                        continue; /* fail for other reasons */
+                p = fork();
+                if (p == 0)
+                        _exit(trials[i].try());
+                assert_int_equal(waitpid(p, &status, 0), p);
+                if (WEXITSTATUS(status))
+                        fail_msg("'%s' fails outside, too: %s", trials[i].name,
+                                 strerror(WEXITSTATUS(status)));
+        }
+        unlink("/tmp/staunch-sandbox-test");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(outside_all_is_allowed),
+                cmocka_unit_test(boundaries),
+        };
+        int r;
+
+        if (geteuid() != 0) {
+                puts("only root can give up being root");
+                return 77;
+        }
+        outside = fork();
+        if (outside == 0)
+                for (;;)
+                        pause();
+        r = cmocka_run_group_tests(tests, NULL, NULL);
+        kill(outside, SIGKILL);
+        waitpid(outside, NULL, 0);
+        return r;
+}
