@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/bind.h"
 #include "apply/fault.h"
 #include "apply/frames.h"
 #include "apply/import.h"
@@ -22,7 +23,7 @@ typedef struct Instance {
         const Header *header;   /* whose jumps are written: of the session (put to use again), or &staged.header */
         bool is_staged, kept; /* kept: must not be unmapped again */
         Staged staged;
-        uint64_t *imports;
+        uint64_t *imports, *bound; /* bound: bind_variables */
 } Instance;
 
 typedef struct Plan {
@@ -32,7 +33,7 @@ typedef struct Plan {
 
 static void plan_free(Plan *p) {
         for (size_t i = 0; i < p->n; i++)
-                free(p->items[i].imports);
+                free(p->items[i].imports), free(p->items[i].bound);
         free(p->items);
 }
 
@@ -78,9 +79,44 @@ static bool mapped_without_text(const Session *s, const BuildId *id) {
         return false;
 }
 
+/* Those that count, the active one first, then from the newest to the oldest. */
+static size_t order_headers(const Session *s, const Instance *x, const Header **out) {
+        size_t n = 0;
+
+        for (size_t k = 0; k < s->n_headers; k++) {
+                const Header *h = &s->headers[k];
+                size_t at = n;
+
+                if (h->image_base != x->base || !build_id_equal(&h->old_id, &x->patch->old_id) ||
+                    (h->state != PATCH_STATE_ACTIVE && h->state != PATCH_STATE_REVERTED) || !header_counts(s, h))
+                        continue;
+                while (at > 0 && (h == x->replaced || (out[at - 1] != x->replaced && out[at - 1]->time_sec < h->time_sec))) {
+                        out[at] = out[at - 1];
+                        at--;
+                }
+                out[at] = h;
+                n++;
+        }
+        return n;
+}
+
+/* Where its variables are, and whether it lies there already as an earlier apply left it. */
+static int plan_variables(Session *s, Instance *x, Error *e) {
+        _cleanup_(freep) const Header **headers = vec_grow(NULL, s->n_headers + 1, sizeof(*headers));
+        size_t n = order_headers(s, x, headers);
+        int r = bind_variables(s, x->patch, headers, n, x->replaced != NULL, &x->bound, e);
+
+        for (size_t k = 0; r == 0 && k < n && !x->header; k++)
+                if (headers[k]->state == PATCH_STATE_REVERTED && bind_agrees(headers[k], x->patch, x->bound) &&
+                    memcmp(headers[k]->digest, x->patch->digest, sizeof(headers[k]->digest)) == 0)
+                        x->header = headers[k];
+        return r;
+}
+
 /* Decides for each copy of the image what there is to do. */
-static int plan_patch(Session *s, const Patch *p, Plan *plan) {
+static int plan_patch(Session *s, const Patch *p, Plan *plan, Error *e) {
         size_t found = 0;
+        int r;
 
         for (size_t i = 0; i < s->n_loaded; i++) {
                 const Loaded *l = &s->loaded[i];
@@ -107,20 +143,18 @@ static int plan_patch(Session *s, const Patch *p, Plan *plan) {
                                 current = true;
                         else if (h->state == PATCH_STATE_ACTIVE)
                                 x.replaced = h;
-                        else if (h->state == PATCH_STATE_REVERTED && same)
-                                x.header = h;
                 }
                 s->res->instances++;
                 if (current)
                         continue;
-                if (x.replaced && x.replaced->writable)
-                        return refuse(s->res, REFUSAL_CODE_ALREADY_PATCHED, x.replaced->name,
-                                      "the patch in place added variables, whose values would be lost");
                 if (plan->n == plan->room) {
                         plan->room = plan->room ? plan->room * 2 : 4;
                         plan->items = vec_grow(plan->items, plan->room, sizeof(*plan->items));
                 }
                 plan->items[plan->n++] = x;
+                r = plan_variables(s, &plan->items[plan->n - 1], e);
+                if (r)
+                        return r;
         }
         if (found)
                 return 0;
@@ -131,16 +165,25 @@ static int plan_patch(Session *s, const Patch *p, Plan *plan) {
 
 static int stage_instance(Session *s, Remote *remote, Instance *x, int mem_fd, Error *e) {
         int64_t deltas[PLACE_MAX];
-        size_t n = place_candidates(x->patch, x->base, &s->maps, deltas);
+        uint64_t lo = UINT64_MAX, hi = 0;
+        StageValues values = { .imports = x->imports, .bound = x->bound };
+        size_t n;
         bool share = !(s->options && s->options->no_sharing);
         struct rlimit limit;
 
+        for (size_t i = 0; i < x->patch->n_variables; i++)
+                if (x->bound[i]) {
+                        lo = MIN(lo, x->bound[i]);
+                        hi = MAX(hi, x->bound[i] + x->patch->variables[i].size);
+                        values.any_bound = true;
+                }
+        n = place_candidates(x->patch, x->base, &s->maps, lo, hi, deltas);
         for (size_t i = 0; i < n; i++) {
                 const Shadow *shadow;
                 int r = cache_get(s->cache, x->patch, deltas[i], share, &shadow, e);
 
                 if (r == 0)
-                        r = stage_map(remote, shadow, x->base, mem_fd, x->imports, &x->staged, e);
+                        r = stage_map(remote, shadow, x->base, mem_fd, &values, &x->staged, e);
                 if (r < 0)
                         return r;
                 if (r == 0) {
@@ -295,7 +338,7 @@ int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
         int r = fault("begin", e);
 
         for (size_t i = 0; i < n && r == 0; i++)
-                r = plan_patch(s, patches[i], &plan);
+                r = plan_patch(s, patches[i], &plan, e);
         if (r || !plan.n)
                 return r;
         sw.mem_fd = mem_open(s->pid);

@@ -11,11 +11,14 @@
 #include <string.h>
 
 static const uint8_t magic[16] = "staunch-shadow\r";
-enum { SITE_SIZE = 72, RANGE_SIZE = 16, ID_SIZE = 4 + BUILD_ID_MAX, FLAG_WRITABLE = 1 };
+enum { SITE_SIZE = 72, RANGE_SIZE = 16, VARIABLE_SIZE = 40, BOUND_AT = 24, TESTIMONY_SIZE = 12, USER_SIZE = 24 };
 
 void header_free(Header *h) {
         free(h->sites);
         free(h->code);
+        free(h->variables);
+        free(h->testimonies);
+        free(h->users);
         free(h->strings);
         *h = (Header){ 0 };
 }
@@ -28,8 +31,14 @@ void headers_free(Header **h, size_t n) {
 }
 
 uint64_t header_size(const Header *h) {
-        return align_up(HEADER_FIXED + h->n_sites * SITE_SIZE + h->n_code * RANGE_SIZE + h->strings_size,
+        return align_up(HEADER_FIXED + h->n_sites * SITE_SIZE + h->n_code * RANGE_SIZE +
+                                h->n_variables * VARIABLE_SIZE + h->n_testimonies * TESTIMONY_SIZE +
+                                h->n_users * USER_SIZE + h->strings_size,
                         PAGE_SIZE_X86);
+}
+
+uint64_t header_bound_at(const Header *h, size_t i) {
+        return HEADER_FIXED + h->n_sites * SITE_SIZE + h->n_code * RANGE_SIZE + i * VARIABLE_SIZE + BOUND_AT;
 }
 
 static uint8_t *put(uint8_t *to, const void *from, size_t n) {
@@ -69,7 +78,9 @@ void header_encode_fixed(const Header *h, uint8_t to[HEADER_FIXED]) {
         p = put32(p, h->n_sites);
         p = put32(p, h->n_code);
         p = put32(p, h->strings_size);
-        p = put32(p, h->writable ? FLAG_WRITABLE : 0);
+        p = put32(p, h->n_variables);
+        p = put32(p, h->n_testimonies);
+        p = put32(p, h->n_users);
         p = put(p, h->digest, sizeof(h->digest));
         p = put32(p, h->old_id.n);
         p = put(p, h->old_id.bytes, BUILD_ID_MAX);
@@ -97,6 +108,25 @@ void header_encode(const Header *h, uint8_t *to) {
                 to = put64(to, h->code[i].addr);
                 to = put64(to, h->code[i].size);
         }
+        for (size_t i = 0; i < h->n_variables; i++) {
+                const HeaderVariable *v = &h->variables[i];
+
+                to = put64(to, v->addr);
+                to = put64(to, v->size);
+                to = put64(to, v->initial);
+                to = put64(to, v->bound);
+                to = put32(to, v->align);
+                to = put32(to, v->name);
+        }
+        for (size_t i = 0; i < h->n_testimonies; i++) {
+                to = put64(to, h->testimonies[i].key);
+                to = put32(to, h->testimonies[i].variable);
+        }
+        for (size_t i = 0; i < h->n_users; i++) {
+                to = put64(to, h->users[i].old_addr);
+                to = put64(to, h->users[i].content);
+                to = put64(to, h->users[i].shape);
+        }
         put(to, h->strings, h->strings_size);
 }
 
@@ -114,11 +144,38 @@ static void take_id(Cursor *c, BuildId *id) {
                 c->failed = true;
 }
 
+static void take_variables(Cursor *c, Header *h) {
+        for (size_t i = 0; i < h->n_variables && !c->failed; i++) {
+                HeaderVariable *v = &h->variables[i];
+
+                v->addr = cursor_u64(c);
+                v->size = cursor_u64(c);
+                v->initial = cursor_u64(c);
+                v->bound = cursor_u64(c);
+                v->align = cursor_u32(c);
+                v->name = cursor_u32(c);
+                if (v->addr < h->lo || v->size > h->hi - h->lo || v->addr > h->hi - v->size ||
+                    v->name >= h->strings_size)
+                        c->failed = true;
+        }
+        for (size_t i = 0; i < h->n_testimonies && !c->failed; i++) {
+                h->testimonies[i].key = cursor_u64(c);
+                h->testimonies[i].variable = cursor_u32(c);
+                if (h->testimonies[i].variable >= h->n_variables ||
+                    (i && h->testimonies[i - 1].key > h->testimonies[i].key))
+                        c->failed = true;
+        }
+        for (size_t i = 0; i < h->n_users && !c->failed; i++) {
+                h->users[i].old_addr = cursor_u64(c);
+                h->users[i].content = cursor_u64(c);
+                h->users[i].shape = cursor_u64(c);
+        }
+}
+
 int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         Cursor c = cursor_make(bytes, size);
         const uint8_t *p = cursor_take(&c, sizeof(magic));
         _cleanup_(header_free) Header h = { 0 };
-        uint32_t flags;
 
         if (!p || memcmp(p, magic, sizeof(magic)) != 0 || cursor_u32(&c) != HEADER_VERSION)
                 return -EBADMSG;
@@ -135,14 +192,17 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         h.n_sites = cursor_u32(&c);
         h.n_code = cursor_u32(&c);
         h.strings_size = cursor_u32(&c);
-        flags = cursor_u32(&c);
-        h.writable = flags & FLAG_WRITABLE;
+        h.n_variables = cursor_u32(&c);
+        h.n_testimonies = cursor_u32(&c);
+        h.n_users = cursor_u32(&c);
         take_into(&c, h.digest, sizeof(h.digest));
         take_id(&c, &h.old_id);
         take_id(&c, &h.new_id);
         take_into(&c, h.name, sizeof(h.name));
         if (c.failed || h.state < PATCH_STATE_STAGED || h.state > PATCH_STATE_REVERTED || h.op > OP_REPLACED ||
             h.n_sites > PATCH_MAX_SITES || h.n_code > PATCH_MAX_SECTIONS || h.strings_size > HEADER_MAX_SIZE ||
+            h.n_variables > PATCH_MAX_VARIABLES || h.n_testimonies > PATCH_MAX_TESTIMONIES ||
+            h.n_users > PATCH_MAX_USERS ||
             h.size != header_size(&h) || h.size > HEADER_MAX_SIZE || h.lo > h.hi ||
             h.hi - h.lo > PATCH_MAX_SPAN || memchr(h.name, 0, sizeof(h.name)) == NULL)
                 return -EBADMSG;
@@ -150,7 +210,10 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         h.sites = calloc(h.n_sites + 1, sizeof(*h.sites));
         h.code = calloc(h.n_code + 1, sizeof(*h.code));
         h.strings = calloc(h.strings_size + 1, 1);
-        if (!h.sites || !h.code || !h.strings)
+        h.variables = calloc(h.n_variables + 1, sizeof(*h.variables));
+        h.testimonies = calloc(h.n_testimonies + 1, sizeof(*h.testimonies));
+        h.users = calloc(h.n_users + 1, sizeof(*h.users));
+        if (!h.sites || !h.code || !h.strings || !h.variables || !h.testimonies || !h.users)
                 return -ENOMEM;
         for (size_t i = 0; i < h.n_sites && !c.failed; i++) {
                 HeaderSite *s = &h.sites[i];
@@ -175,6 +238,7 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
                     h.code[i].addr > h.hi - h.code[i].size)
                         c.failed = true;
         }
+        take_variables(&c, &h);
         take_into(&c, h.strings, h.strings_size);
         if (c.failed)
                 return -EBADMSG;

@@ -10,7 +10,7 @@
  * finish or undo it from this alone. Little-endian, fixed offsets; read as foreign bytes.
  */
 enum {
-        HEADER_VERSION = 1,
+        HEADER_VERSION = 2,
         HEADER_FIXED = 512,       /* bytes of the part that is written for each process */
         HEADER_MAX_SIZE = 64 << 20,
 };
@@ -25,6 +25,13 @@ typedef struct HeaderSite {
         uint32_t name; /* offset in strings */
 } HeaderSite;
 
+typedef struct HeaderVariable { /* one that the patch added: PatchVariable */
+        uint64_t addr, size, initial;
+        uint64_t bound; /* the address that it has in an older shadow; 0: its own place in this one */
+        uint32_t align;
+        uint32_t name; /* offset in strings */
+} HeaderVariable;
+
 typedef struct HeaderRange { /* a carried function: new vaddr */
         uint64_t addr, size;
 } HeaderRange;
@@ -36,7 +43,6 @@ typedef struct Header {
         uint64_t txn;  /* the switch that state and op belong to */
         uint64_t self; /* its own address; a copy elsewhere is not a header */
         uint64_t image_base, shadow_base, lo, hi, time_sec;
-        bool writable; /* the shadow has variables */
         uint8_t digest[32];
         BuildId old_id, new_id;
         char name[64];
@@ -44,6 +50,12 @@ typedef struct Header {
         size_t n_sites;
         HeaderRange *code;
         size_t n_code;
+        HeaderVariable *variables;
+        size_t n_variables;
+        PatchTestimony *testimonies;
+        size_t n_testimonies;
+        PatchUser *users;
+        size_t n_users;
         char *strings; /* NUL-terminated names */
         size_t strings_size;
 } Header;
@@ -57,6 +69,12 @@ void header_encode(const Header *h, uint8_t *to);
 void header_encode_fixed(const Header *h, uint8_t to[HEADER_FIXED]);
 /* -EBADMSG when it is not one. */
 int header_decode(const uint8_t *bytes, size_t size, Header *out);
+/* The address of a variable in the process. */
+static inline uint64_t header_variable_at(const Header *h, size_t i) {
+        return h->variables[i].bound ? h->variables[i].bound : h->shadow_base + h->variables[i].addr;
+}
+/* The offset of the `bound` field of variable i. */
+uint64_t header_bound_at(const Header *h, size_t i);
 /* Offsets of single fields, written while the threads are stopped. */
 enum { HEADER_STATE_AT = 24, HEADER_STATE_BYTES = 24 /* state, op, txn, self */ };
 void header_encode_state(const Header *h, uint8_t to[HEADER_STATE_BYTES]);

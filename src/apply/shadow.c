@@ -32,11 +32,14 @@ static uint64_t names_size(const Patch *p) {
 
         for (size_t i = 0; i < p->n_sites; i++)
                 n += strlen(p->sites[i].name) + 1;
+        for (size_t i = 0; i < p->n_variables; i++)
+                n += strlen(p->variables[i].name) + 1;
         return n;
 }
 
 uint64_t shadow_lo(const Patch *p) {
-        Header h = { .n_sites = p->n_sites, .n_code = count_code(p), .strings_size = names_size(p) };
+        Header h = { .n_sites = p->n_sites, .n_code = count_code(p), .strings_size = names_size(p),
+                     .n_variables = p->n_variables, .n_testimonies = p->n_testimonies, .n_users = p->n_users };
 
         return p->lo - header_size(&h);
 }
@@ -214,7 +217,13 @@ static int make_header(Shadow *s, Error *e) {
         h->sites = calloc(h->n_sites + 1, sizeof(*h->sites));
         h->code = calloc(h->n_code + 1, sizeof(*h->code));
         h->strings = calloc(h->strings_size + 1, 1);
-        if (!h->sites || !h->code || !h->strings)
+        h->n_variables = p->n_variables;
+        h->variables = calloc(h->n_variables + 1, sizeof(*h->variables));
+        h->n_testimonies = p->n_testimonies;
+        h->testimonies = calloc(h->n_testimonies + 1, sizeof(*h->testimonies));
+        h->n_users = p->n_users;
+        h->users = calloc(h->n_users + 1, sizeof(*h->users));
+        if (!h->sites || !h->code || !h->strings || !h->variables || !h->testimonies || !h->users)
                 return error_errno(e, -ENOMEM, "patch %s", p->name);
         r = make_jumps(s, e);
         if (r)
@@ -223,7 +232,6 @@ static int make_header(Shadow *s, Error *e) {
         for (size_t i = 0; i < p->n_sections; i++) {
                 const PatchSection *x = &p->sections[i];
 
-                h->writable |= is_writable(x) && x->size;
                 if ((x->flags & SHF_EXECINSTR) && x->size)
                         h->code[h->n_code++] = (HeaderRange){ x->addr, x->size };
         }
@@ -234,6 +242,19 @@ static int make_header(Shadow *s, Error *e) {
                 h->sites[i].name = (uint32_t)at;
                 at += n;
         }
+        for (size_t i = 0; i < p->n_variables; i++) {
+                const PatchVariable *v = &p->variables[i];
+                size_t n = strlen(v->name) + 1;
+
+                h->variables[i] = (HeaderVariable){ .addr = v->addr, .size = v->size, .initial = v->initial,
+                                                    .align = v->align, .name = (uint32_t)at };
+                memcpy(h->strings + at, v->name, n);
+                at += n;
+        }
+        if (p->n_testimonies)
+                memcpy(h->testimonies, p->testimonies, p->n_testimonies * sizeof(*h->testimonies));
+        if (p->n_users)
+                memcpy(h->users, p->users, p->n_users * sizeof(*h->users));
         s->header_size = header_size(h);
         return 0;
 }
@@ -317,8 +338,14 @@ void shadow_free(Shadow *s) {
 enum { STEP = 256 << 20 };
 static const uint64_t reach = (UINT64_C(1) << 31) - (1 << 20);
 
-static bool fits(const Patch *p, uint64_t base, int64_t delta, const Maps *maps, uint64_t *start_out) {
-        uint64_t image_lo = base + p->old_lo, image_hi = base + p->old_hi;
+typedef struct Near { /* what the shadow must reach */
+        uint64_t base, lo, hi;
+        const Maps *maps;
+} Near;
+
+static bool fits(const Patch *p, const Near *near, int64_t delta, uint64_t *start_out) {
+        const Maps *maps = near->maps;
+        uint64_t base = near->base, image_lo = near->lo, image_hi = near->hi;
         uint64_t start = base + (uint64_t)delta + shadow_lo(p), end = base + (uint64_t)delta + p->hi;
 
         if (start >= end || end > UINT64_C(0x7ffffffff000) || start < UINT64_C(0x100000))
@@ -335,18 +362,21 @@ static bool fits(const Patch *p, uint64_t base, int64_t delta, const Maps *maps,
         return maps_vacant(maps, start, end);
 }
 
-size_t place_candidates(const Patch *p, uint64_t base, const Maps *maps, int64_t out[PLACE_MAX]) {
+size_t place_candidates(const Patch *p, uint64_t base, const Maps *maps, uint64_t lo, uint64_t hi,
+                        int64_t out[PLACE_MAX]) {
+        const Near near = { .base = base, .lo = hi ? MIN(lo, base + p->old_lo) : base + p->old_lo,
+                            .hi = MAX(hi, base + p->old_hi), .maps = maps };
         uint64_t size = p->hi - shadow_lo(p), start;
         size_t n = 0;
 
         for (int k = 1; k < 8; k++)
-                if (fits(p, base, -(int64_t)k * STEP, maps, &start))
+                if (fits(p, &near, -(int64_t)k * STEP, &start))
                         out[n++] = -(int64_t)k * STEP;
         /* Above an executable lies its heap: far ones first. */
         for (int k = 1; k < 8 && n < 8; k++) {
                 int64_t delta = (int64_t)(p->executable ? 8 - k : k) * STEP;
 
-                if (fits(p, base, delta, maps, &start))
+                if (fits(p, &near, delta, &start))
                         out[n++] = delta;
         }
         /* Any gap at all: not the same place as in other processes, so nothing will be shared. */
@@ -355,10 +385,10 @@ size_t place_candidates(const Patch *p, uint64_t base, const Maps *maps, int64_t
                 int64_t delta;
 
                 delta = (int64_t)(below - size - PAGE_SIZE_X86 - shadow_lo(p) - base);
-                if (below > size + PAGE_SIZE_X86 && fits(p, base, delta, maps, &start) && n < PLACE_MAX)
+                if (below > size + PAGE_SIZE_X86 && fits(p, &near, delta, &start) && n < PLACE_MAX)
                         out[n++] = delta;
                 delta = (int64_t)(above + PAGE_SIZE_X86 - shadow_lo(p) - base);
-                if (n < PLACE_MAX && fits(p, base, delta, maps, &start))
+                if (n < PLACE_MAX && fits(p, &near, delta, &start))
                         out[n++] = delta;
         }
         return n;

@@ -45,4 +45,6 @@ size_t shadow_offset(const Shadow *s, uint64_t addr, uint64_t size);
 
 /* Distances to try, nearest choice first: the same order in every process. `fits` gets start and end. */
 enum { PLACE_MAX = 16 };
-size_t place_candidates(const Patch *p, uint64_t image_base, const Maps *maps, int64_t out[PLACE_MAX]);
+/* Other addresses that its code must reach: [lo, hi); 0 and 0: none. */
+size_t place_candidates(const Patch *p, uint64_t image_base, const Maps *maps, uint64_t lo, uint64_t hi,
+                        int64_t out[PLACE_MAX]);

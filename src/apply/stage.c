@@ -2,6 +2,7 @@
 #include "apply/stage.h"
 #include "apply/fault.h"
 #include "base/macro.h"
+#include "base/vec.h"
 #include "proc/mem.h"
 
 #include <elf.h>
@@ -103,18 +104,28 @@ static int pass_fd(Remote *r, int mem_fd, uint64_t scratch, int fd, int *remote_
         return q < 0 ? q : got;
 }
 
-static uint64_t reloc_value(const Staged *s, const PatchReloc *x, const uint64_t *imports) {
+/* The variable that a relocation leads to, if it has its storage elsewhere; SIZE_MAX: it has not. */
+static size_t bound_variable(const Patch *p, const PatchReloc *x, const uint64_t *bound) {
+        const PatchVariable *v = x->base == PATCH_BASE_SHADOW ? patch_variable_at(p, x->value) : NULL;
+
+        return v && bound[v - p->variables] ? (size_t)(v - p->variables) : SIZE_MAX;
+}
+
+static uint64_t reloc_value(const Staged *s, const PatchReloc *x, const StageValues *values) {
+        const Patch *p = s->shadow->patch;
         uint64_t v = (uint64_t)x->addend;
+        size_t k;
 
         switch (x->base) {
         case PATCH_BASE_OLD:
                 v += s->image_base + x->value;
                 break;
         case PATCH_BASE_SHADOW:
-                v += shadow_base(s) + x->value;
+                k = bound_variable(p, x, values->bound);
+                v += k == SIZE_MAX ? shadow_base(s) + x->value : values->bound[k] + (x->value - p->variables[k].addr);
                 break;
         case PATCH_BASE_IMPORT:
-                v += imports[x->value];
+                v += values->imports[x->value];
                 break;
         }
         if (x->type == R_X86_64_PC32 || x->type == R_X86_64_PLT32)
@@ -122,17 +133,49 @@ static uint64_t reloc_value(const Staged *s, const PatchReloc *x, const uint64_t
         return v;
 }
 
+/* The relocations whose value depends on the process, when variables are bound: their number, then they. */
+static size_t *list_late(const Shadow *sh, const uint64_t *bound) {
+        const Patch *p = sh->patch;
+        size_t *all = vec_grow(NULL, p->n_relocs + 1, sizeof(*all)), n = 0, next = 0;
+
+        for (size_t i = 0; i < p->n_relocs; i++) {
+                bool late = next < sh->n_late && sh->late[next] == i;
+
+                next += late;
+                if (late || bound_variable(p, &p->relocs[i], bound) != SIZE_MAX)
+                        all[++n] = i;
+        }
+        all[0] = n;
+        return all;
+}
+
+/* The header tells the next patch where the variables are. */
+static int write_bound(const Staged *s, int mem_fd, const uint64_t *bound, Error *e) {
+        const Header *h = &s->shadow->header;
+
+        for (size_t i = 0; i < h->n_variables; i++) {
+                int r = bound[i] ? mem_write(mem_fd, s->start + header_bound_at(h, i), &bound[i], sizeof(bound[i])) : 0;
+
+                if (r < 0)
+                        return error_errno(e, r, "process %d: write to 0x%llx", s->pid, (unsigned long long)s->start);
+        }
+        return 0;
+}
+
 /* Relocations whose value depends on the process: whole pages are written at once. */
-static int write_late(Staged *s, int mem_fd, const uint64_t *imports, Error *e) {
+static int write_late(Staged *s, int mem_fd, const StageValues *values, Error *e) {
         const Shadow *sh = s->shadow;
         const Patch *p = sh->patch;
+        _cleanup_(freep) size_t *all = values->any_bound ? list_late(sh, values->bound) : NULL;
+        const size_t *late = all ? all + 1 : sh->late;
+        size_t n_late = all ? all[0] : sh->n_late;
         uint64_t page = UINT64_MAX, written = 0; /* up to where the process has what is ours already */
         uint8_t buffer[2 * 4096];
         size_t have = 0;
         int r;
 
-        for (size_t i = 0; i <= sh->n_late; i++) {
-                const PatchReloc *x = i < sh->n_late ? &p->relocs[sh->late[i]] : NULL;
+        for (size_t i = 0; i <= n_late; i++) {
+                const PatchReloc *x = i < n_late ? &p->relocs[late[i]] : NULL;
                 size_t width = x && x->type == R_X86_64_64 ? 8 : 4;
                 uint64_t v;
 
@@ -163,7 +206,7 @@ static int write_late(Staged *s, int mem_fd, const uint64_t *imports, Error *e) 
                         }
                         s->private_bytes += have;
                 }
-                v = reloc_value(s, x, imports);
+                v = reloc_value(s, x, values);
                 if ((x->type == R_X86_64_32 && v > UINT32_MAX) ||
                     ((x->type == R_X86_64_32S || x->type == R_X86_64_PC32 || x->type == R_X86_64_PLT32) &&
                      (int64_t)v != (int32_t)v))
@@ -210,7 +253,7 @@ static int map_all(Remote *r, Staged *s, int mem_fd, int remote_fd, Error *e) {
         return q;
 }
 
-int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem_fd, const uint64_t *imports,
+int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem_fd, const StageValues *values,
               Staged *out, Error *e) {
         Staged s = { .shadow = shadow, .pid = remote->pid, .image_base = image_base };
         uint8_t fixed[HEADER_FIXED];
@@ -255,7 +298,9 @@ int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem
         s.private_bytes += remote_fd < 0 ? shadow->header_size : PAGE_SIZE_X86;
         s.shared_bytes += remote_fd < 0 ? 0 : shadow->header_size - PAGE_SIZE_X86;
         if (q == 0)
-                q = write_late(&s, mem_fd, imports, e);
+                q = write_late(&s, mem_fd, values, e);
+        if (q == 0 && values->any_bound)
+                q = write_bound(&s, mem_fd, values->bound, e);
         if (q == 0) {
                 s.header = shadow->header;
                 s.header.self = s.start;

@@ -24,8 +24,14 @@ uint64_t stage_gate(pid_t pid, const Maps *maps);
 
 /* Positive outcome: STAGE_TAKEN: the address range is not free any more; nothing is left behind. */
 enum { STAGE_TAKEN = 1 };
-/* Maps the pieces. `remote` is open on a thread of the process. `imports` has an address per import. */
-int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem_fd, const uint64_t *imports,
+typedef struct StageValues {
+        const uint64_t *imports; /* an address for each import */
+        const uint64_t *bound;   /* an address for each variable that has its storage elsewhere; 0: here */
+        bool any_bound;
+} StageValues;
+
+/* Maps the pieces. `remote` is open on a thread of the process. */
+int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem_fd, const StageValues *values,
               Staged *out, Error *e);
 /* Unmaps it again. */
 void stage_unmap(Remote *remote, uint64_t start, uint64_t end);

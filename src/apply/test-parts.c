@@ -85,20 +85,29 @@ static void edits_are_layered(void **state) {
 static void header_round_trip(void **state) {
         HeaderSite site = { .old_addr = 1, .new_addr = 2, .patch_addr = 3, .jump_addr = 4, .n = 5, .name = 1 };
         HeaderRange range = { 0x4000, 16 };
+        HeaderVariable variable = { .addr = 0x4010, .size = 8, .initial = 3, .bound = 0x7000, .align = 8, .name = 1 };
+        PatchTestimony testimony = { 77, 0 };
+        PatchUser user = { 1, 2, 3 };
         char strings[] = "\0answer";
         Header h = { .state = PATCH_STATE_ACTIVE, .lo = 0x4000, .hi = 0x5000, .n_sites = 1, .sites = &site,
                      .n_code = 1, .code = &range, .strings = strings, .strings_size = sizeof(strings),
-                     .name = "image", .writable = true, .self = 0x1000, .txn = 7 };
+                     .name = "image", .n_variables = 1, .variables = &variable, .n_testimonies = 1,
+                     .testimonies = &testimony, .n_users = 1, .users = &user, .self = 0x1000, .txn = 7 };
         size_t size = header_size(&h);
         uint8_t *bytes = calloc(1, size);
         Header again;
+        uint64_t value;
 
         (void)state;
         header_encode(&h, bytes);
         assert_int_equal(header_decode(bytes, size, &again), 0);
         assert_int_equal(again.sites[0].jump_addr, 4);
         assert_string_equal(again.strings + again.sites[0].name, "answer");
-        assert_true(again.writable);
+        assert_memory_equal(again.variables, &variable, sizeof(variable));
+        assert_int_equal(again.testimonies[0].key, 77);
+        assert_memory_equal(again.users, &user, sizeof(user));
+        memcpy(&value, bytes + header_bound_at(&h, 0), sizeof(value));
+        assert_int_equal(value, 0x7000);
         header_free(&again);
         assert_int_equal(header_decode(bytes, size - 4000, &again), -EBADMSG); /* cut */
         bytes[HEADER_STATE_AT] = 9;

@@ -71,8 +71,8 @@ static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
         case REF_CALL:
         case REF_JUMP:
         case REF_PCREL:
-                if (h.base == PATCH_BASE_SHADOW && h.value == r->target)
-                        return; /* right as it stands */
+                if (h.base == PATCH_BASE_SHADOW && h.value == r->target && !emit_is_variable(m, r->target))
+                        return; /* right as it stands, always */
                 if (r->field_size != 4) {
                         stand_in(m, user, r, &h);
                         return;
@@ -144,6 +144,8 @@ static void own(Patch *p) {
         }
         for (size_t i = 0; i < p->n_sites; i++)
                 p->sites[i].name = arena_strdup(p->arena, p->sites[i].name);
+        for (size_t i = 0; i < p->n_variables; i++)
+                p->variables[i].name = arena_strdup(p->arena, p->variables[i].name);
         for (size_t i = 0; i < p->n_imports; i++) {
                 p->imports[i].name = arena_strdup(p->arena, p->imports[i].name);
                 p->imports[i].version = arena_strdup(p->arena, p->imports[i].version);
@@ -185,12 +187,15 @@ static void finish(Emitter *m) {
         const Image *o = m->d->old_image, *n = m->d->new_image;
 
         merge_sections(m);
-
+        emit_variables(m);
         HAND_OVER(sections);
         HAND_OVER(relocs);
         HAND_OVER(sites);
         HAND_OVER(ranges);
         HAND_OVER(imports);
+        HAND_OVER(variables);
+        HAND_OVER(testimonies);
+        HAND_OVER(users);
         own(p);
         p->old_id = o->build_id;
         p->new_id = n->build_id;
@@ -261,5 +266,9 @@ int emit_patch(Diff *d, const bool accepted[REFUSAL_N], Patch **out, Error *e) {
         vec_free(&m->sites);
         vec_free(&m->ranges);
         vec_free(&m->imports);
+        vec_free(&m->added);
+        vec_free(&m->variables);
+        vec_free(&m->testimonies);
+        vec_free(&m->users);
         return r;
 }

@@ -18,6 +18,10 @@ typedef struct Emitter {
         VEC(PatchSite) sites;
         VEC(PatchRange) ranges;
         VEC(PatchImport) imports;
+        VEC(ConstTable) added; /* ranges of variables that only the new image has */
+        VEC(PatchVariable) variables;
+        VEC(PatchTestimony) testimonies;
+        VEC(PatchUser) users;
 } Emitter;
 
 /* Where the process has a thing of the new image: base and value for a relocation. */
@@ -43,6 +47,12 @@ static inline bool emit_absolute(const Emitter *m) {
 
 /* emit-sites.c: where old code is left, and what must be free of threads; sorted. */
 void emit_sites(Emitter *m);
+
+/* emit-variables.c: which variables the patch adds, for the next patch to find them. After the sections and
+ * relocations are sorted. */
+void emit_variables(Emitter *m);
+void emit_variable_range(Emitter *m, uint64_t from, uint64_t to);
+bool emit_is_variable(const Emitter *m, uint64_t addr);
 
 /* emit-unwind.c: unwind tables, and the cells that they refer to. */
 void emit_unwind(Emitter *m);

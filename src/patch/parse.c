@@ -266,11 +266,43 @@ static int read_addends(Parse *p, Cursor *c, Error *e) {
         return 0;
 }
 
+static int read_variables(Parse *p, Cursor *c, Error *e) {
+        Patch *patch = p->patch;
+
+        (void)e;
+        patch->n_variables = read_count(c, 3 * 8 + 4 + 1, PATCH_MAX_VARIABLES);
+        patch->variables = arena_newa(p->arena, PatchVariable, patch->n_variables);
+        for (size_t i = 0; i < patch->n_variables; i++) {
+                PatchVariable *v = &patch->variables[i];
+
+                v->addr = cursor_u64(c);
+                v->size = cursor_u64(c);
+                v->initial = cursor_u64(c);
+                v->align = cursor_u32(c);
+                v->name = cursor_string(c);
+        }
+        patch->n_testimonies = read_count(c, 12, PATCH_MAX_TESTIMONIES);
+        patch->testimonies = arena_newa(p->arena, PatchTestimony, patch->n_testimonies);
+        for (size_t i = 0; i < patch->n_testimonies; i++) {
+                patch->testimonies[i].key = cursor_u64(c);
+                patch->testimonies[i].variable = cursor_u32(c);
+        }
+        patch->n_users = read_count(c, 24, PATCH_MAX_USERS);
+        patch->users = arena_newa(p->arena, PatchUser, patch->n_users);
+        for (size_t i = 0; i < patch->n_users; i++) {
+                patch->users[i].old_addr = cursor_u64(c);
+                patch->users[i].content = cursor_u64(c);
+                patch->users[i].shape = cursor_u64(c);
+        }
+        return 0;
+}
+
 static int read_notes(Parse *p, Error *e) {
         static int (*const readers[])(Parse *, Cursor *, Error *) = {
                 [FORMAT_NOTE_HEADER] = read_header,   [FORMAT_NOTE_VERDICT] = read_verdict,
                 [FORMAT_NOTE_SITES] = read_sites,     [FORMAT_NOTE_RANGES] = read_ranges,
                 [FORMAT_NOTE_IMPORTS] = read_imports, [FORMAT_NOTE_ADDENDS] = read_addends,
+                [FORMAT_NOTE_VARIABLES] = read_variables,
         };
         Cursor c = tail_content(p, FORMAT_TAIL_NOTE);
 

@@ -60,6 +60,23 @@ const PatchSection *patch_section_at(const Patch *p, uint64_t addr) {
         return NULL;
 }
 
+const PatchVariable *patch_variable_at(const Patch *p, uint64_t addr) {
+        size_t low = 0, high = p->n_variables;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                const PatchVariable *v = &p->variables[middle];
+
+                if (addr < v->addr)
+                        high = middle;
+                else if (addr - v->addr >= v->size)
+                        low = middle + 1;
+                else
+                        return v;
+        }
+        return NULL;
+}
+
 static int validate_identity(const Patch *p, Error *e) {
         if (p->old_id.n == 0 || p->old_id.n > BUILD_ID_MAX || p->new_id.n == 0 || p->new_id.n > BUILD_ID_MAX)
                 return bad(e, "header: a build-id is missing or too long");
@@ -283,6 +300,50 @@ static int validate_ranges(const Patch *p, Error *e) {
         return 0;
 }
 
+static bool user_before(const PatchUser *x, const PatchUser *y) {
+        if (x->old_addr != y->old_addr)
+                return x->old_addr < y->old_addr;
+        return x->content != y->content ? x->content < y->content : x->shape < y->shape;
+}
+
+static int validate_variables(const Patch *p, Error *e) {
+        uint64_t end = 0;
+
+        if (p->n_variables > PATCH_MAX_VARIABLES || p->n_testimonies > PATCH_MAX_TESTIMONIES ||
+            p->n_users > PATCH_MAX_USERS)
+                return bad(e, "variables: too many");
+        for (size_t i = 0; i < p->n_variables; i++) {
+                const PatchVariable *v = &p->variables[i];
+                const PatchSection *s = patch_section_at(p, v->addr);
+
+                if (!text_ok(v->name))
+                        return bad(e, "variable %zu: name", i);
+                if (!s || !(s->flags & SHF_WRITE) || v->size == 0 || s->addr + s->size - v->addr < v->size)
+                        return bad(e, "variable %zu: %#lx+%#lx is not inside a writable section", i, v->addr,
+                                   v->size);
+                if (v->addr < end)
+                        return bad(e, "variable %zu: overlaps or is not in order", i);
+                end = v->addr + v->size;
+                if (v->align == 0 || v->align > 64 || (v->align & (v->align - 1)) || v->addr % v->align)
+                        return bad(e, "variable %zu: alignment %u", i, v->align);
+        }
+        for (size_t i = 0; i < p->n_testimonies; i++) {
+                const PatchTestimony *t = &p->testimonies[i];
+
+                if (t->variable >= p->n_variables)
+                        return bad(e, "testimony %zu: variable %u of %zu", i, t->variable, p->n_variables);
+                if (i && (t[-1].key > t->key || (t[-1].key == t->key && t[-1].variable >= t->variable)))
+                        return bad(e, "testimony %zu: repeated or not in order", i);
+        }
+        for (size_t i = 0; i < p->n_users; i++) {
+                if (p->users[i].old_addr && !inside(p->users[i].old_addr, 1, p->old_lo, p->old_hi))
+                        return bad(e, "function %zu: %#lx is outside the old image", i, p->users[i].old_addr);
+                if (i && !user_before(&p->users[i - 1], &p->users[i]))
+                        return bad(e, "function %zu: repeated or not in order", i);
+        }
+        return 0;
+}
+
 static int validate_rest(const Patch *p, Error *e) {
         if (p->eh_frame || p->eh_frame_size) {
                 const PatchSection *s = patch_section_at(p, p->eh_frame);
@@ -309,7 +370,7 @@ int patch_validate(const Patch *p, Error *e) {
         int (*const checks[])(const Patch *, Error *) = { validate_identity, validate_sections,
                                                           validate_imports,  validate_relocs,
                                                           validate_sites,    validate_ranges,
-                                                          validate_rest };
+                                                          validate_variables, validate_rest };
 
         for (size_t i = 0; i < ELEMENTSOF(checks); i++) {
                 int r = checks[i](p, e);

@@ -21,6 +21,9 @@ enum {
         PATCH_MAX_RANGES = 1 << 20,
         PATCH_MAX_IMPORTS = 1 << 16,
         PATCH_MAX_FINDINGS = 4096,
+        PATCH_MAX_VARIABLES = 1 << 16,
+        PATCH_MAX_TESTIMONIES = 1 << 20,
+        PATCH_MAX_USERS = 1 << 20,
         PATCH_MAX_SPAN = 1 << 30, /* bytes of address space */
         PATCH_SITE_BYTES = 16,
 };
@@ -75,6 +78,31 @@ typedef struct PatchRange {
         uint32_t site;
 } PatchRange;
 
+/*
+ * A writable variable that the patch adds. Two patches of one base may have the same one: then it has one
+ * storage in a process. Every reference to it has a relocation (PATCH_BASE_SHADOW), so that another
+ * storage can stand for it.
+ */
+typedef struct PatchVariable {
+        uint64_t addr, size; /* new vaddr; inside one writable section */
+        uint64_t initial;    /* hash of the initial value, pointers by what they lead to; 0: zero */
+        uint32_t align;      /* that its code may demand: 1 to 64 */
+        const char *name;    /* a symbol that is unique in the image; "" when none */
+} PatchVariable;
+
+/* Evidence of which variable is which: the same key in two patches of one base is one use in one function. */
+typedef struct PatchTestimony {
+        uint64_t key;
+        uint32_t variable;
+} PatchTestimony;
+
+/* A function that was changed or added, in a patch that adds variables: hashes to be compared between patches. */
+typedef struct PatchUser {
+        uint64_t old_addr; /* its entry in the old image; 0: added */
+        uint64_t content;  /* its instructions */
+        uint64_t shape;    /* how it touches memory: displacements, widths, strides, numbers it loads */
+} PatchUser;
+
 typedef struct Patch {
         Arena *arena; /* owns everything, the patch itself too */
         BuildId old_id, new_id;
@@ -94,6 +122,12 @@ typedef struct Patch {
         size_t n_sites;
         PatchRange *ranges; /* sorted by addr */
         size_t n_ranges;
+        PatchVariable *variables; /* sorted by addr, not overlapping */
+        size_t n_variables;
+        PatchTestimony *testimonies; /* sorted by key, then variable */
+        size_t n_testimonies;
+        PatchUser *users; /* sorted by old_addr, content, shape */
+        size_t n_users;
         uint64_t eh_frame, eh_frame_size; /* new vaddr of carried unwind data to register; 0: none */
         bool low_addresses;               /* must lie below 2 GiB (R_X86_64_32 of a non-PIE image) */
         Verdict verdict;
@@ -112,5 +146,7 @@ Patch *patch_free(Patch *p);
 static inline void patch_freep(Patch **p) {
         patch_free(*p);
 }
+/* The variable that holds addr, or NULL. */
+const PatchVariable *patch_variable_at(const Patch *p, uint64_t addr);
 const PatchSection *patch_section_at(const Patch *p,
                                      uint64_t addr); /* the section that holds addr, or NULL */

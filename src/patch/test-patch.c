@@ -77,6 +77,20 @@ static Patch *sample(void) {
         p->ranges[2] = (PatchRange){ 0x1300, 3, 2 };
         p->ranges[3] = (PatchRange){ 0x1800, 0x10, 0 };
 
+        p->n_variables = 2;
+        p->variables = arena_newa(a, PatchVariable, 2);
+        p->variables[0] = (PatchVariable){ 0x6008, 8, 0, 8, "counter" };
+        p->variables[1] = (PatchVariable){ 0x6040, 0x100, 0x1234, 32, "" };
+        p->n_testimonies = 3;
+        p->testimonies = arena_newa(a, PatchTestimony, 3);
+        p->testimonies[0] = (PatchTestimony){ 5, 0 };
+        p->testimonies[1] = (PatchTestimony){ 5, 1 };
+        p->testimonies[2] = (PatchTestimony){ UINT64_MAX, 0 };
+        p->n_users = 2;
+        p->users = arena_newa(a, PatchUser, 2);
+        p->users[0] = (PatchUser){ 0, 7, 8 };
+        p->users[1] = (PatchUser){ 0x1100, 1, 2 };
+
         verdict_init(&p->verdict, a);
         verdict_add(&p->verdict, REFUSAL_CODE_STARTUP_ONLY, "main", "called once");
         verdict_add(&p->verdict, REFUSAL_CODE_LAYOUT_UNPROVED, "second", "%s", "");
@@ -160,6 +174,22 @@ static void assert_same(const Patch *a, const Patch *b) {
                 assert_int_equal(a->ranges[i].size, b->ranges[i].size);
                 assert_int_equal(a->ranges[i].site, b->ranges[i].site);
         }
+        assert_int_equal(a->n_variables, b->n_variables);
+        for (size_t i = 0; i < a->n_variables; i++) {
+                assert_int_equal(a->variables[i].addr, b->variables[i].addr);
+                assert_int_equal(a->variables[i].size, b->variables[i].size);
+                assert_int_equal(a->variables[i].initial, b->variables[i].initial);
+                assert_int_equal(a->variables[i].align, b->variables[i].align);
+                assert_string_equal(a->variables[i].name, b->variables[i].name);
+        }
+        assert_int_equal(a->n_testimonies, b->n_testimonies);
+        for (size_t i = 0; i < a->n_testimonies; i++) {
+                assert_int_equal(a->testimonies[i].key, b->testimonies[i].key);
+                assert_int_equal(a->testimonies[i].variable, b->testimonies[i].variable);
+        }
+        assert_int_equal(a->n_users, b->n_users);
+        if (a->n_users)
+                assert_memory_equal(a->users, b->users, a->n_users * sizeof(*a->users));
         assert_int_equal(a->verdict.grade, b->verdict.grade);
         assert_string_equal(a->verdict.evidence, b->verdict.evidence);
         assert_int_equal(a->verdict.n, b->verdict.n);
@@ -198,7 +228,7 @@ static void smallest_patch(void **state) {
 
         (void)state;
         p->n_sections = p->n_sites = p->n_ranges = 1;
-        p->n_relocs = p->n_imports = p->verdict.n = 0;
+        p->n_relocs = p->n_imports = p->n_variables = p->n_testimonies = p->n_users = p->verdict.n = 0;
         p->eh_frame = p->eh_frame_size = 0;
         p->executable = true;
         p->low_addresses = false;
@@ -220,6 +250,10 @@ static void finds_sections(void **state) {
         assert_ptr_equal(patch_section_at(p, 0x7007), &p->sections[4]);
         assert_null(patch_section_at(p, 0x7008));
         assert_null(patch_section_at(p, UINT64_MAX));
+        assert_ptr_equal(patch_variable_at(p, 0x600f), &p->variables[0]);
+        assert_null(patch_variable_at(p, 0x6010));
+        assert_ptr_equal(patch_variable_at(p, 0x613f), &p->variables[1]);
+        assert_null(patch_variable_at(p, 0x6140));
 }
 
 /* Each line spoils one field of the sample; the validator must say where. */

@@ -146,11 +146,34 @@ static void write_addends(Buffer *b, const Patch *p) {
                 put_u64(b, (uint64_t)p->relocs[i].addend);
 }
 
+static void write_variables(Buffer *b, const Patch *p) {
+        put_u32(b, (uint32_t)p->n_variables);
+        for (size_t i = 0; i < p->n_variables; i++) {
+                put_u64(b, p->variables[i].addr);
+                put_u64(b, p->variables[i].size);
+                put_u64(b, p->variables[i].initial);
+                put_u32(b, p->variables[i].align);
+                put_string(b, p->variables[i].name);
+        }
+        put_u32(b, (uint32_t)p->n_testimonies);
+        for (size_t i = 0; i < p->n_testimonies; i++) {
+                put_u64(b, p->testimonies[i].key);
+                put_u32(b, p->testimonies[i].variable);
+        }
+        put_u32(b, (uint32_t)p->n_users);
+        for (size_t i = 0; i < p->n_users; i++) {
+                put_u64(b, p->users[i].old_addr);
+                put_u64(b, p->users[i].content);
+                put_u64(b, p->users[i].shape);
+        }
+}
+
 static void write_notes(Buffer *b, const Patch *p) {
         static void (*const writers[])(Buffer *, const Patch *) = {
                 [FORMAT_NOTE_HEADER] = write_header,   [FORMAT_NOTE_VERDICT] = write_verdict,
                 [FORMAT_NOTE_SITES] = write_sites,     [FORMAT_NOTE_RANGES] = write_ranges,
                 [FORMAT_NOTE_IMPORTS] = write_imports, [FORMAT_NOTE_ADDENDS] = write_addends,
+                [FORMAT_NOTE_VARIABLES] = write_variables,
         };
 
         for (size_t type = FORMAT_NOTE_HEADER; type < ELEMENTSOF(writers); type++) {

@@ -453,13 +453,13 @@ class Run:
                 if q['sites'] < 1 or q['sites'] != q['sites_intact']:
                     raise Failed(f"status of {pid}: {q['sites_intact']} of {q['sites']} sites intact")
 
-    def blocked(self, v, codes):
+    def blocked(self, v, codes, patched=False):
         out, _ = self.json(['apply', self.patch(v), *self.pid_args(), '--deadline', self.deadline()], (1, 3))
         self.outcomes(out, ('refused',))
         got = {(p.get('refusal') or {}).get('code') for p in out['processes']}
         if not got <= codes:
             raise Failed(f'refused with {got}, want one of {codes}')
-        self.verify(patched=False)
+        self.verify(patched=patched)
 
     def revert(self):
         out, _ = self.json(['revert', *self.pid_args(), '--deadline', self.deadline()], (0, 1, 3))
@@ -482,6 +482,9 @@ class Run:
         elif verb == 'apply-blocked':
             v, _, codes = rest.partition(' ')
             self.blocked(int(v), set(codes.split(',')))
+        elif verb == 'apply-stays':
+            v, _, codes = rest.partition(' ')
+            self.blocked(int(v), set(codes.split(',')), patched=True)
         elif verb == 'converge':
             self.converge(int(rest))
         elif verb == 'revert':
