@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 /*
- * What the administrator wants: /etc/staunch/staunch.toml and its drop-ins, which are read in the order of their
- * names, each later key replacing an earlier one, lists of tables ([[window]], [[probe]], ...) growing.
+ * What the administrator wants: /etc/staunch/staunch.toml and its drop-ins, which are read in the order of
+ * their names, each later key replacing an earlier one, lists of tables ([[window]], [[probe]], ...) growing.
  * docs/policy.md describes every key. Strings and arrays belong to the policy's arena.
  */
 
-/* Azure's words are accepted for the same things, in any case: AutomaticByPlatform, ImageDefault (assess-only), Manual;
- * IfRequired, Never, Always. */
+/* Azure's words are accepted for the same things, in any case: AutomaticByPlatform, ImageDefault
+ * (assess-only), Manual; IfRequired, Never, Always. */
 typedef enum PatchMode { PATCH_AUTOMATIC, PATCH_ASSESS_ONLY, PATCH_MANUAL } PatchMode;
 typedef enum RebootSetting { REBOOT_IF_REQUIRED, REBOOT_NEVER, REBOOT_ALWAYS } RebootSetting;
 
@@ -74,8 +74,8 @@ typedef struct PolicyHook {
 
 typedef struct Policy {
         Arena *arena;
-        PatchMode mode;       /* patch_mode */
-        RebootSetting reboot; /* reboot */
+        PatchMode mode;         /* patch_mode */
+        RebootSetting reboot;   /* reboot */
         uint64_t deadline_usec; /* safe_point_deadline: for a safe point of one process */
         uint32_t scan_sec;      /* scan_interval: between two looks for images opened later */
         PolicyMatch *exclude;
@@ -108,8 +108,8 @@ typedef struct Policy {
 #define POLICY_FILE "/etc/staunch/staunch.toml"
 
 /*
- * Reads `path` and `path`.d/ *.toml. No file at all is the default policy. Every mistake is an error that names the
- * file, the line and what is allowed; unknown keys are mistakes.
+ * Reads `path` and `path`.d/ *.toml. No file at all is the default policy. Every mistake is an error that
+ * names the file, the line and what is allowed; unknown keys are mistakes.
  */
 int policy_load(const char *path, Policy *out, Error *e);
 void policy_free(Policy *p);

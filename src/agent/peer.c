@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/peer.h"
+#include "agent/child.h"
+#include "base/macro.h"
+#include "config.h"
+#include "proc/wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { PAUSE_USEC = 100000, PAUSE_MAX_USEC = 60000000 };
+
+void peer_init(Peer *p, const char *program) {
+        *p = (Peer){ .program = program, .channel = -1 };
+}
+
+/* Beside this program (a build folder), else where it is installed. */
+static void find(const char *program, char out[PATH_MAX]) {
+        char self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        char *slash;
+
+        self[n < 0 ? 0 : n] = 0;
+        slash = strrchr(self, '/');
+        if (slash) {
+                snprintf(out, PATH_MAX, "%.*s/%s", (int)MIN(slash - self, PATH_MAX - 64), self, program);
+                if (access(out, X_OK) == 0)
+                        return;
+        }
+        snprintf(out, PATH_MAX, "%s/%s", LIBEXEC_DIR, program);
+}
+
+static void run(const char *program, int channel) {
+        char path[PATH_MAX];
+        char *const args[] = { (char *)program, NULL };
+        sigset_t none;
+
+        find(program, path);
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        /* Nothing of ours goes along but its end of the channel and the error output. */
+        if (channel == CHILD_CHANNEL)
+                fcntl(channel, F_SETFD, 0);
+        else
+                dup2(channel, CHILD_CHANNEL);
+        close_range(CHILD_CHANNEL + 1, ~0U, 0);
+        execv(path, args);
+        child_log(3, "%s: %s", path, strerror(errno));
+        _exit(127);
+}
+
+static void fail(Peer *p) {
+        uint64_t pause = (uint64_t)PAUSE_USEC << MIN(p->failures, 10u);
+
+        p->failures++;
+        p->not_before_usec = now_usec() + MIN(pause, (uint64_t)PAUSE_MAX_USEC);
+        peer_stop(p);
+}
+
+int peer_start(Peer *p, Error *e) {
+        int ends[2], fds[CHANNEL_FDS], r;
+        size_t n;
+
+        if (p->channel >= 0)
+                return 0;
+        if (now_usec() < p->not_before_usec)
+                return error_set(e, -EAGAIN, "%s failed %u times; it is started again in a moment",
+                                 p->program, p->failures);
+        r = channel_pair(ends, e);
+        if (r < 0)
+                return r;
+        p->pid = fork();
+        if (p->pid == 0)
+                run(p->program, ends[1]);
+        close(ends[1]);
+        p->channel = ends[0];
+        if (p->pid < 0) {
+                p->pid = 0;
+                r = error_errno(e, -errno, "fork");
+        } else {
+                r = channel_receive(p->channel, &p->ready, fds, &n, e);
+        }
+        if (r < 0) {
+                fail(p);
+                return error_prefix(e, "%s did not start", p->program);
+        }
+        return 0;
+}
+
+int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **reply,
+             int reply_fds[CHANNEL_FDS], size_t *n_reply_fds, Error *e) {
+        int r = peer_start(p, e);
+        const char *text;
+
+        if (r < 0) {
+                json_decref(request);
+                return r;
+        }
+        r = channel_send(p->channel, request, fds, n_fds, e);
+        if (r == 0)
+                r = channel_receive(p->channel, reply, reply_fds, n_reply_fds, e);
+        if (r < 0) {
+                fail(p);
+                return error_prefix(e, "%s", p->program);
+        }
+        p->failures = 0;
+        text = json_string_value(json_object_get(*reply, "error"));
+        if (!text)
+                return 0;
+        r = (int)json_integer_value(json_object_get(*reply, "code"));
+        r = error_set(e, r < 0 ? r : -EIO, "%s: %s", p->program, text);
+        for (size_t i = 0; i < *n_reply_fds; i++)
+                closep(&reply_fds[i]);
+        json_decref(*reply);
+        return r;
+}
+
+void peer_stop(Peer *p) {
+        closep(&p->channel);
+        p->channel = -1;
+        if (p->pid > 0) {
+                kill(p->pid, SIGTERM);
+                while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        }
+        p->pid = 0;
+        json_decref(p->ready);
+        p->ready = NULL;
+}
+
+void peer_borrow(Peer *p) {
+        p->pid = 0;
+}

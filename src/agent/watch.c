@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/watch.h"
+#include "base/macro.h"
+
+#include <errno.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+        BUFFER = 4 << 20, /* of the socket: some 50,000 events */
+        BATCH = 256,      /* datagrams a call */
+        DATAGRAM = 1024,
+};
+
+/*
+ * Only exec and the end of whole processes are let through, so that threads and forks cost nothing here. The
+ * offset is that of `what` behind both headers; classic BPF loads big-endian.
+ */
+static int filter(int fd) {
+        enum { WHAT = NLMSG_HDRLEN + offsetof(struct cn_msg, data) + offsetof(struct proc_event, what) };
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, WHAT),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(0x00000002), 2,
+                         0), /* PROC_EVENT_EXEC */
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(0x80000000), 1,
+                         0),                                  /* PROC_EVENT_EXIT */
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1), /* the answer to our request */
+                BPF_STMT(BPF_RET | BPF_K, DATAGRAM),
+                BPF_STMT(BPF_RET | BPF_K, 0),
+        };
+        struct sock_fprog program = { ELEMENTSOF(code), code };
+
+        return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+}
+
+static int listen_to(int fd) {
+        uint32_t op = PROC_CN_MCAST_LISTEN;
+        struct nlmsghdr n = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct cn_msg) + sizeof(op)),
+                              .nlmsg_type = NLMSG_DONE };
+        struct cn_msg c = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(op) };
+        uint8_t message[NLMSG_HDRLEN + sizeof(c) + sizeof(op)] = { 0 };
+
+        memcpy(message, &n, sizeof(n));
+        memcpy(message + NLMSG_HDRLEN, &c, sizeof(c));
+        memcpy(message + NLMSG_HDRLEN + sizeof(c), &op, sizeof(op));
+        return send(fd, message, sizeof(message), 0) < 0 ? -errno : 0;
+}
+
+int watch_open(Error *e) {
+        struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
+        _cleanup_(closep) int fd =
+                socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
+        int size = BUFFER, r;
+
+        if (fd < 0)
+                return error_errno(e, -errno, "process events connector");
+        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+                return error_errno(e, -errno, "process events connector: bind");
+        if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+                setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+        r = filter(fd);
+        if (r == 0)
+                r = listen_to(fd);
+        if (r < 0)
+                return error_errno(e, r, "process events connector");
+        return TAKE_FD(fd);
+}
+
+static uint32_t u32_at(const uint8_t *p) {
+        uint32_t v;
+
+        memcpy(&v, p, sizeof(v));
+        return v;
+}
+
+size_t watch_parse(const uint8_t *bytes, size_t size, void (*event)(void *, const WatchEvent *), void *data) {
+        enum {
+                HEADS = NLMSG_HDRLEN + offsetof(struct cn_msg, data),
+                BODY = offsetof(struct proc_event, event_data)
+        };
+        const uint8_t *body = bytes + HEADS;
+        WatchEvent w = { 0 };
+        pid_t tid;
+
+        if (size < HEADS + BODY + 16 || u32_at(bytes) > size || u32_at(bytes + NLMSG_HDRLEN) != CN_IDX_PROC ||
+            u32_at(bytes + NLMSG_HDRLEN + 4) != CN_VAL_PROC)
+                return 0;
+        tid = (pid_t)u32_at(body + BODY);
+        w.pid = (pid_t)u32_at(body + BODY + 4);
+        switch (u32_at(body)) {
+        case 0x00000002: /* exec */
+                w.kind = WATCH_EXEC;
+                break;
+        case 0x80000000: { /* exit: of a thread, unless it is the leader */
+                uint32_t code = u32_at(body + BODY + 8);
+
+                if (tid != w.pid)
+                        return 0;
+                w.kind = WATCH_EXIT;
+                w.signal = (int)(code & 0x7f);
+                w.core = code & 0x80;
+                break;
+        }
+        default:
+                return 0;
+        }
+        event(data, &w);
+        return 1;
+}
+
+int watch_read(int fd, void (*event)(void *, const WatchEvent *), void *data, Error *e) {
+        uint8_t bytes[DATAGRAM];
+
+        for (unsigned i = 0; i < BATCH; i++) {
+                struct sockaddr_nl from;
+                socklen_t len = sizeof(from);
+                ssize_t n = recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &len);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+                        return 0;
+                if (n < 0 && errno == ENOBUFS) {
+                        event(data, &(WatchEvent){ .kind = WATCH_LOST });
+                        continue;
+                }
+                if (n < 0)
+                        return error_errno(e, -errno, "process events connector");
+                if (from.nl_pid == 0) /* the kernel, and nobody else */
+                        watch_parse(bytes, (size_t)n, event, data);
+        }
+        return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Process starts and ends, as the kernel tells them over the process events connector (netlink;
+ * CAP_NET_ADMIN). What comes faster than it is read is lost, and known to be: the caller then looks at
+ * everything.
+ */
+typedef enum WatchKind { WATCH_EXEC, WATCH_EXIT, WATCH_LOST } WatchKind;
+
+typedef struct WatchEvent {
+        WatchKind kind;
+        pid_t pid;  /* process (thread group leader) */
+        int signal; /* WATCH_EXIT: the signal that ended it; 0: none */
+        bool core;  /* WATCH_EXIT: it left a core */
+} WatchEvent;
+
+/* A non-blocking descriptor to poll for input. -ENOTSUP or -ECONNREFUSED when the kernel has no connector. */
+int watch_open(Error *e);
+/* Reads what is there and calls back for each event. */
+int watch_read(int fd, void (*event)(void *data, const WatchEvent *w), void *data, Error *e);
+/* One datagram; exported for its fuzzer. Returns how many events were in it. */
+size_t watch_parse(const uint8_t *bytes, size_t size, void (*event)(void *data, const WatchEvent *w),
+                   void *data);
