@@ -267,6 +267,7 @@ static void keep_process(Outdated *o, const OutdatedProcess *p) {
 int outdated_find(const OutdatedOptions *options, Outdated *out, Error *e) {
         Outdated o = { .arena = arena_new() };
         ProcessList targets = { 0 };
+        bool strict = options->n_pids && !options->pass_over;
         int r;
 
         raise_file_limit();
@@ -284,7 +285,7 @@ int outdated_find(const OutdatedOptions *options, Outdated *out, Error *e) {
                 r = process_exists(&p.process)
                             ? look_at_process(&o, options, &p, e)
                             : error_set(e, -ESRCH, "there is no process %d", p.process.pid);
-                if (r < 0 && options->n_pids)
+                if (r < 0 && strict)
                         break; /* what was asked for by name cannot be told */
                 if (r == -EACCES || r == -EPERM)
                         o.hidden++;
@@ -295,7 +296,7 @@ int outdated_find(const OutdatedOptions *options, Outdated *out, Error *e) {
                         keep_process(&o, &p);
         }
         process_list_free(&targets);
-        if (r < 0 && options->n_pids) {
+        if (r < 0 && strict) {
                 outdated_free(&o);
                 if (e && !e->text[0])
                         error_errno(e, r, "the process");

@@ -46,7 +46,8 @@ typedef struct Outdated {
 } Outdated;
 
 typedef struct OutdatedOptions {
-        const pid_t *pids; /* these only; one that cannot be told is an error then */
+        const pid_t *pids; /* these only; one that cannot be told is an error then... */
+        bool pass_over;    /* ...unless this is set */
         size_t n_pids;     /* 0: every process but this one */
         const char *root;  /* only images below it; NULL: all */
         /* Is this image of this process to be left alone? NULL: none is. */

@@ -76,6 +76,29 @@ int process_read(pid_t pid, Process *out, Error *e) {
         return 0;
 }
 
+int process_cgroup(pid_t pid, char *out, size_t size) {
+        _cleanup_(freep) char *text = NULL;
+        const char *line;
+        char path[64];
+        size_t n;
+        int r;
+
+        snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+        r = proc_read(path, 65536, &text, &n);
+        if (r < 0)
+                return r;
+        line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+        if (!line)
+                return -ENOENT;
+        line = strstr(line, "0::") + 3;
+        n = strcspn(line, "\n");
+        if (n >= size)
+                return -ENAMETOOLONG;
+        memcpy(out, line, n);
+        out[n] = 0;
+        return 0;
+}
+
 static int by_pid(const void *a, const void *b) {
         pid_t x = ((const Process *)a)->pid, y = ((const Process *)b)->pid;
 

@@ -34,5 +34,7 @@ int process_read(pid_t pid, Process *out, Error *e);
 int process_select(const pid_t *pids, size_t n, ProcessList *out, Error *e);
 /* False for one that process_select() was asked for and did not find. */
 bool process_exists(const Process *p);
+/* The process's path in the unified cgroup hierarchy, "/system.slice/nginx.service". Negative errno. */
+int process_cgroup(pid_t pid, char *out, size_t size);
 /* The innermost systemd unit (service, scope, socket, ...) that a /proc/PID/cgroup text names. */
 void process_unit(const char *cgroup, char *out, size_t size);

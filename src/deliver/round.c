@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/round.h"
+#include "base/macro.h"
+#include "deliver/cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+int round_lock(const char *path, Error *e) {
+        _cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd < 0)
+                return error_errno(e, -errno, "%s", path);
+        while (flock(fd, LOCK_EX) < 0)
+                if (errno != EINTR)
+                        return error_errno(e, -errno, "%s", path);
+        return TAKE_FD(fd);
+}
+
+static bool excluded(void *data, const Process *p, const char *path) {
+        const Policy *policy = ((const RoundOptions *)data)->policy;
+        char proc[64], cgroup[512];
+        struct stat st;
+        const struct passwd *pw;
+
+        if (!policy->n_exclude)
+                return false;
+        if (policy_excludes(policy, MATCH_PATH, path) || policy_excludes(policy, MATCH_UNIT, p->unit) ||
+            (process_cgroup(p->pid, cgroup, sizeof(cgroup)) == 0 &&
+             policy_excludes(policy, MATCH_CGROUP, cgroup)))
+                return true;
+        snprintf(proc, sizeof(proc), "/proc/%d", p->pid);
+        pw = stat(proc, &st) == 0 ? getpwuid(st.st_uid) : NULL;
+        return pw && policy_excludes(policy, MATCH_USER, pw->pw_name);
+}
+
+static int compare(void *data, const OutdatedPair *pair, const ConvergeOptions *converge, Comparison *out,
+                   Error *e) {
+        const RoundOptions *o = data;
+        bool accepted[REFUSAL_N] = { 0 };
+        ConvergeOptions here = *converge;
+        int r;
+
+        policy_accepted(o->policy, o->package ? o->package(o->package_data, pair->path) : "", accepted);
+        if (o->cache && cache_get(o->cache, &pair->old_id, &pair->new_id, accepted, out) == 0)
+                return 0;
+        here.accepted = accepted;
+        r = o->compare ? o->compare(o->compare_data, pair, accepted, out, e)
+                       : converge_compare(pair, &here, out, e);
+        /* A cache that can't be written costs the next round time, and nothing else. */
+        if (r == 0 && o->cache)
+                cache_put(o->cache, out, accepted, NULL);
+        return r;
+}
+
+int round_run(const RoundOptions *o, Converged *out, Error *e) {
+        ConvergeOptions options = {
+                .find = { .pids = o->pids,
+                          .n_pids = o->n_pids,
+                          .pass_over = true,
+                          .root = o->root,
+                          .excluded = excluded,
+                          .excluded_data = (void *)o },
+                .dry_run = o->assess_only || o->policy->mode == PATCH_ASSESS_ONLY,
+                .deadline_usec = o->policy->deadline_usec,
+                .compare = compare,
+                .compare_data = (void *)o,
+        };
+
+        return converge_run(&options, out, e);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "deliver/converge.h"
+#include "deliver/policy.h"
+
+/*
+ * One round of the agent: converge under the policy, with every pair compared once a machine. The caller is
+ * told what happened as it happens, and keeps it.
+ */
+typedef struct RoundOptions {
+        const Policy *policy;
+        const pid_t *pids; /* only these; those that have ended are passed over */
+        size_t n_pids;     /* 0: all */
+        const char *root;  /* only images below it; NULL: all */
+        const char *cache; /* folder of src/deliver/cache.h; NULL: none */
+        bool assess_only;  /* change no process, whatever the policy says */
+        /* As ConvergeOptions.compare, for what is not in the cache. NULL: in this process. */
+        int (*compare)(void *data, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e);
+        void *compare_data;
+        /* The name of the package that owns a path, "" when none does; NULL: nobody knows. */
+        const char *(*package)(void *data, const char *path);
+        void *package_data;
+} RoundOptions;
+
+/* Only one of the machine's programs changes processes at a time: a lock on this file, taken while a round
+ * runs. */
+#define ROUND_LOCK "/run/staunch/lock"
+/* A descriptor that holds the lock; waits for it. Closing it lets go. */
+int round_lock(const char *path, Error *e);
+
+int round_run(const RoundOptions *o, Converged *out, Error *e);
