@@ -293,20 +293,10 @@ static void add_edits(Session *s, const Plan *plan, Switch *sw) {
                 const Instance *x = &plan->items[i];
 
                 if (x->replaced) {
-                        for (size_t k = 0; k < x->replaced->n_sites; k++) {
-                                const HeaderSite *h = &x->replaced->sites[k];
-
-                                edits_add(&sw->edits, x->base + h->patch_addr, h->after, h->before, h->n, false,
-                                          (uint32_t)(i << 24));
-                        }
+                        add_header_edits(x->replaced, true, false, (uint32_t)(i << 24), &sw->edits);
                         add_shadow_ranges(s, x->replaced, &sw->safe);
                 }
-                for (size_t k = 0; k < x->header->n_sites; k++) {
-                        const HeaderSite *h = &x->header->sites[k];
-
-                        edits_add(&sw->edits, x->base + h->patch_addr, h->before, h->after, h->n, false,
-                                  (uint32_t)(i << 24 | k));
-                }
+                add_header_edits(x->header, false, false, (uint32_t)(i << 24), &sw->edits);
                 add_old_ranges(s, x, &sw->safe);
                 s->res->functions += (uint32_t)x->header->n_sites;
         }

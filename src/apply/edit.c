@@ -18,7 +18,19 @@ void edits_add(Edits *s, uint64_t addr, const uint8_t *from, const uint8_t *to, 
                 s->bytes = vec_grow(s->bytes, s->room, sizeof(*s->bytes));
         }
         for (size_t i = 0; i < n; i++)
-                s->bytes[s->n++] = (EditByte){ addr + i, from[i], to[i], from[i], either, owner };
+                s->bytes[s->n++] = (EditByte){ .addr = addr + i, .from = from[i], .to = to[i], .between = from[i],
+                                               .either = either, .owner = owner };
+}
+
+void edits_add_word(Edits *s, uint64_t addr, uint64_t from, uint64_t to, bool either, uint32_t owner) {
+        size_t first = s->n;
+        uint8_t a[8], b[8];
+
+        memcpy(a, &from, sizeof(a));
+        memcpy(b, &to, sizeof(b));
+        edits_add(s, addr, a, b, sizeof(a), either, owner);
+        for (size_t i = first; i < s->n; i++)
+                s->bytes[i].word = true;
 }
 
 static int by_addr(const EditByte *x, const EditByte *y) {
@@ -69,6 +81,7 @@ void edits_prepare(Edits *s) {
                         vec_push(&spans, (EditSpan){ .addr = addr, .size = 1, .at = s->size });
                         s->size++;
                 }
+                spans.items[spans.n - 1].words |= s->bytes[i].word;
         }
         s->spans = spans.items;
         s->n_spans = spans.n;
@@ -136,6 +149,8 @@ int edits_write(Edits *s, int mem_fd, Error *e) {
                         error_errno(e, r, "write to 0x%llx", (unsigned long long)x->addr);
                 else
                         r = fault("switch-page", e);
+                if (r == 0 && x->words)
+                        r = fault("switch-word", e);
                 if (r < 0) {
                         s->written++; /* it may be there in part */
                         break;

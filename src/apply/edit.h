@@ -8,19 +8,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A change of bytes in a process's code: what is there, what shall be. All of it or nothing. */
+/* A change of bytes in a process's code and constant tables: what is there, what shall be. All of it or
+ * nothing. */
 
 typedef struct EditByte {
         uint64_t addr;
         uint8_t from, to;
         uint8_t between; /* `from` of the last of several edits of this byte */
         bool either;     /* `to` or `between` may be there: an interrupted switch is being repaired */
+        bool word;      /* of a pointer */
         uint32_t owner; /* for messages */
 } EditByte;
 
 typedef struct EditSpan { /* bytes written with one call: inside one page */
         uint64_t addr;
         size_t size, at; /* `at`: in buffers */
+        bool words;      /* holds some of a pointer */
 } EditSpan;
 
 typedef struct Edits {
@@ -35,6 +38,8 @@ typedef struct Edits {
 
 /* Later edits of a byte go over earlier ones: `from` of the first, `to` of the last. */
 void edits_add(Edits *s, uint64_t addr, const uint8_t *from, const uint8_t *to, size_t n, bool either, uint32_t owner);
+/* A pointer: eight bytes. */
+void edits_add_word(Edits *s, uint64_t addr, uint64_t from, uint64_t to, bool either, uint32_t owner);
 void edits_prepare(Edits *s);
 /* Reads the spans and compares. EDIT_DIFFERS: *owner's bytes are not what they should be. */
 enum { EDIT_DIFFERS = 1 };

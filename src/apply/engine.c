@@ -51,6 +51,12 @@ static uint32_t count_intact(pid_t pid, const Header *h) {
                 if (mem_read(pid, h->image_base + s->patch_addr, have, s->n) == 0 && memcmp(have, want, s->n) == 0)
                         intact++;
         }
+        for (size_t i = 0; i < h->n_words; i++) {
+                uint64_t want = h->state == PATCH_STATE_ACTIVE ? header_word_after(h, i) : header_word_before(h, i), have;
+
+                if (mem_read(pid, h->image_base + h->words[i].where, &have, sizeof(have)) == 0 && have == want)
+                        intact++;
+        }
         return intact;
 }
 
@@ -74,7 +80,7 @@ int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e) {
                 const Header *h = &headers[i];
                 ProcessPatch p = { .old_id = h->old_id, .new_id = h->new_id, .state = h->state,
                                    .image_base = h->image_base, .shadow_base = h->shadow_base,
-                                   .sites = (uint32_t)h->n_sites, .time_sec = h->time_sec };
+                                   .sites = (uint32_t)(h->n_sites + h->n_words), .time_sec = h->time_sec };
 
                 if (h->state != PATCH_STATE_STAGED && !header_is_current(pid, h, loaded, n_loaded))
                         continue;

@@ -8,7 +8,7 @@
 
 const char *const fault_names[] = {
         "begin",         "stage-reserved", "stage-piece",      "stage-done",     "staged",
-        "stopped",       "switch-checked", "switch-journal",   "switch-page",    "switch-written",
+        "stopped",       "switch-checked", "switch-journal",   "switch-page",    "switch-word",   "switch-written",
         "switch-header", "switch-marked",  "resumed",          NULL,
 };
 

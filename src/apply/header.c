@@ -11,11 +11,13 @@
 #include <string.h>
 
 static const uint8_t magic[16] = "staunch-shadow\r";
-enum { SITE_SIZE = 72, RANGE_SIZE = 16, VARIABLE_SIZE = 40, BOUND_AT = 24, TESTIMONY_SIZE = 12, USER_SIZE = 24 };
+enum { SITE_SIZE = 72, RANGE_SIZE = 16, VARIABLE_SIZE = 40, BOUND_AT = 24, TESTIMONY_SIZE = 12, USER_SIZE = 24,
+       WORD_SIZE = 32 };
 
 void header_free(Header *h) {
         free(h->sites);
         free(h->code);
+        free(h->words);
         free(h->variables);
         free(h->testimonies);
         free(h->users);
@@ -33,7 +35,7 @@ void headers_free(Header **h, size_t n) {
 uint64_t header_size(const Header *h) {
         return align_up(HEADER_FIXED + h->n_sites * SITE_SIZE + h->n_code * RANGE_SIZE +
                                 h->n_variables * VARIABLE_SIZE + h->n_testimonies * TESTIMONY_SIZE +
-                                h->n_users * USER_SIZE + h->strings_size,
+                                h->n_users * USER_SIZE + h->n_words * WORD_SIZE + h->strings_size,
                         PAGE_SIZE_X86);
 }
 
@@ -81,6 +83,7 @@ void header_encode_fixed(const Header *h, uint8_t to[HEADER_FIXED]) {
         p = put32(p, h->n_variables);
         p = put32(p, h->n_testimonies);
         p = put32(p, h->n_users);
+        p = put32(p, h->n_words);
         p = put(p, h->digest, sizeof(h->digest));
         p = put32(p, h->old_id.n);
         p = put(p, h->old_id.bytes, BUILD_ID_MAX);
@@ -126,6 +129,12 @@ void header_encode(const Header *h, uint8_t *to) {
                 to = put64(to, h->users[i].old_addr);
                 to = put64(to, h->users[i].content);
                 to = put64(to, h->users[i].shape);
+        }
+        for (size_t i = 0; i < h->n_words; i++) {
+                to = put64(to, h->words[i].where);
+                to = put64(to, h->words[i].old_value);
+                to = put64(to, h->words[i].value);
+                to = put64(to, h->words[i].shadow);
         }
         put(to, h->strings, h->strings_size);
 }
@@ -195,6 +204,7 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         h.n_variables = cursor_u32(&c);
         h.n_testimonies = cursor_u32(&c);
         h.n_users = cursor_u32(&c);
+        h.n_words = cursor_u32(&c);
         take_into(&c, h.digest, sizeof(h.digest));
         take_id(&c, &h.old_id);
         take_id(&c, &h.new_id);
@@ -202,7 +212,7 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         if (c.failed || h.state < PATCH_STATE_STAGED || h.state > PATCH_STATE_REVERTED || h.op > OP_REPLACED ||
             h.n_sites > PATCH_MAX_SITES || h.n_code > PATCH_MAX_SECTIONS || h.strings_size > HEADER_MAX_SIZE ||
             h.n_variables > PATCH_MAX_VARIABLES || h.n_testimonies > PATCH_MAX_TESTIMONIES ||
-            h.n_users > PATCH_MAX_USERS ||
+            h.n_users > PATCH_MAX_USERS || h.n_words > PATCH_MAX_WORDS ||
             h.size != header_size(&h) || h.size > HEADER_MAX_SIZE || h.lo > h.hi ||
             h.hi - h.lo > PATCH_MAX_SPAN || memchr(h.name, 0, sizeof(h.name)) == NULL)
                 return -EBADMSG;
@@ -213,7 +223,8 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         h.variables = calloc(h.n_variables + 1, sizeof(*h.variables));
         h.testimonies = calloc(h.n_testimonies + 1, sizeof(*h.testimonies));
         h.users = calloc(h.n_users + 1, sizeof(*h.users));
-        if (!h.sites || !h.code || !h.strings || !h.variables || !h.testimonies || !h.users)
+        h.words = calloc(h.n_words + 1, sizeof(*h.words));
+        if (!h.words || !h.sites || !h.code || !h.strings || !h.variables || !h.testimonies || !h.users)
                 return -ENOMEM;
         for (size_t i = 0; i < h.n_sites && !c.failed; i++) {
                 HeaderSite *s = &h.sites[i];
@@ -239,6 +250,12 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
                         c.failed = true;
         }
         take_variables(&c, &h);
+        for (size_t i = 0; i < h.n_words && !c.failed; i++) {
+                h.words[i].where = cursor_u64(&c);
+                h.words[i].old_value = cursor_u64(&c);
+                h.words[i].value = cursor_u64(&c);
+                h.words[i].shadow = cursor_u64(&c) != 0;
+        }
         take_into(&c, h.strings, h.strings_size);
         if (c.failed)
                 return -EBADMSG;

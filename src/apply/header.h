@@ -10,7 +10,7 @@
  * finish or undo it from this alone. Little-endian, fixed offsets; read as foreign bytes.
  */
 enum {
-        HEADER_VERSION = 2,
+        HEADER_VERSION = 3,
         HEADER_FIXED = 512,       /* bytes of the part that is written for each process */
         HEADER_MAX_SIZE = 64 << 20,
 };
@@ -24,6 +24,11 @@ typedef struct HeaderSite {
         uint8_t before[PATCH_SITE_BYTES], after[PATCH_SITE_BYTES];
         uint32_t name; /* offset in strings */
 } HeaderSite;
+
+typedef struct HeaderWord { /* PatchWord */
+        uint64_t where, old_value, value;
+        bool shadow; /* the value's base */
+} HeaderWord;
 
 typedef struct HeaderVariable { /* one that the patch added: PatchVariable */
         uint64_t addr, size, initial;
@@ -50,6 +55,8 @@ typedef struct Header {
         size_t n_sites;
         HeaderRange *code;
         size_t n_code;
+        HeaderWord *words;
+        size_t n_words;
         HeaderVariable *variables;
         size_t n_variables;
         PatchTestimony *testimonies;
@@ -75,6 +82,13 @@ static inline uint64_t header_variable_at(const Header *h, size_t i) {
 }
 /* The offset of the `bound` field of variable i. */
 uint64_t header_bound_at(const Header *h, size_t i);
+/* The content of a word in the process, before and after. */
+static inline uint64_t header_word_before(const Header *h, size_t i) {
+        return h->image_base + h->words[i].old_value;
+}
+static inline uint64_t header_word_after(const Header *h, size_t i) {
+        return (h->words[i].shadow ? h->shadow_base : h->image_base) + h->words[i].value;
+}
 /* Offsets of single fields, written while the threads are stopped. */
 enum { HEADER_STATE_AT = 24, HEADER_STATE_BYTES = 24 /* state, op, txn, self */ };
 void header_encode_state(const Header *h, uint8_t to[HEADER_STATE_BYTES]);

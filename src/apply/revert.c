@@ -34,12 +34,7 @@ static int open_switch(Session *s, Switch *sw, Error *e) {
 static void take_out(Session *s, Switch *sw, size_t i, bool repair) {
         const Header *h = &s->headers[i];
 
-        for (size_t k = 0; k < h->n_sites; k++) {
-                const HeaderSite *x = &h->sites[k];
-
-                edits_add(&sw->edits, h->image_base + x->patch_addr, x->after, x->before, x->n, repair,
-                          (uint32_t)(i << 24 | k));
-        }
+        add_header_edits(h, true, repair, (uint32_t)(i << 24), &sw->edits);
         add_shadow_ranges(s, h, &sw->safe);
 }
 
@@ -104,12 +99,7 @@ static int repair_one(Session *s, uint64_t txn, Error *e) {
                         if (round == 0 && !complete)
                                 take_out(s, &sw, i, true);
                         if (round == 1 && stays)
-                                for (size_t k = 0; k < h->n_sites; k++) {
-                                        const HeaderSite *x = &h->sites[k];
-
-                                        edits_add(&sw.edits, h->image_base + x->patch_addr, x->before, x->after, x->n,
-                                                  true, (uint32_t)(i << 24 | k));
-                                }
+                                add_header_edits(h, false, true, (uint32_t)(i << 24), &sw.edits);
                         if (round == 0)
                                 continue;
                         m.to = stays || (complete && h->op == OP_APPLY) ? PATCH_STATE_ACTIVE : PATCH_STATE_REVERTED;

@@ -140,7 +140,22 @@ bool header_counts(const Session *s, const Header *h) {
 }
 
 const char *header_site_name(const Header *h, size_t i) {
-        return i < h->n_sites ? h->strings + h->sites[i].name : "";
+        return i < h->n_sites ? h->strings + h->sites[i].name : i < h->n_sites + h->n_words ? "constant table" : "";
+}
+
+void add_header_edits(const Header *h, bool out, bool either, uint32_t owner, Edits *edits) {
+        for (size_t i = 0; i < h->n_sites; i++) {
+                const HeaderSite *x = &h->sites[i];
+
+                edits_add(edits, h->image_base + x->patch_addr, out ? x->after : x->before, out ? x->before : x->after,
+                          x->n, either, owner + (uint32_t)i);
+        }
+        for (size_t i = 0; i < h->n_words; i++) {
+                uint64_t before = header_word_before(h, i), after = header_word_after(h, i);
+
+                edits_add_word(edits, h->image_base + h->words[i].where, out ? after : before, out ? before : after, either,
+                               owner + (uint32_t)(h->n_sites + i));
+        }
 }
 
 void add_site_bytes(const Header *h, SafeSet *set) {

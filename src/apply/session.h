@@ -46,4 +46,7 @@ bool header_counts(const Session *s, const Header *h);
 /* Adds the carried functions of a shadow, and the bytes of its sites, as places where no thread may be. */
 void add_shadow_ranges(const Session *s, const Header *h, SafeSet *set);
 void add_site_bytes(const Header *h, SafeSet *set);
+/* Adds the bytes of its sites and its words: to what the patch wants, or (out) back. Owners are counted
+ * from `owner`, sites first. */
+void add_header_edits(const Header *h, bool out, bool either, uint32_t owner, Edits *edits);
 const char *header_site_name(const Header *h, size_t i);

@@ -39,7 +39,7 @@ static uint64_t names_size(const Patch *p) {
 
 uint64_t shadow_lo(const Patch *p) {
         Header h = { .n_sites = p->n_sites, .n_code = count_code(p), .strings_size = names_size(p),
-                     .n_variables = p->n_variables, .n_testimonies = p->n_testimonies, .n_users = p->n_users };
+                     .n_variables = p->n_variables, .n_testimonies = p->n_testimonies, .n_users = p->n_users, .n_words = p->n_words };
 
         return p->lo - header_size(&h);
 }
@@ -223,7 +223,9 @@ static int make_header(Shadow *s, Error *e) {
         h->testimonies = calloc(h->n_testimonies + 1, sizeof(*h->testimonies));
         h->n_users = p->n_users;
         h->users = calloc(h->n_users + 1, sizeof(*h->users));
-        if (!h->sites || !h->code || !h->strings || !h->variables || !h->testimonies || !h->users)
+        h->n_words = p->n_words;
+        h->words = calloc(h->n_words + 1, sizeof(*h->words));
+        if (!h->words || !h->sites || !h->code || !h->strings || !h->variables || !h->testimonies || !h->users)
                 return error_errno(e, -ENOMEM, "patch %s", p->name);
         r = make_jumps(s, e);
         if (r)
@@ -255,6 +257,9 @@ static int make_header(Shadow *s, Error *e) {
                 memcpy(h->testimonies, p->testimonies, p->n_testimonies * sizeof(*h->testimonies));
         if (p->n_users)
                 memcpy(h->users, p->users, p->n_users * sizeof(*h->users));
+        for (size_t i = 0; i < p->n_words; i++)
+                h->words[i] = (HeaderWord){ .where = p->words[i].where, .old_value = p->words[i].old_value,
+                                            .value = p->words[i].value, .shadow = p->words[i].base == PATCH_BASE_SHADOW };
         s->header_size = header_size(h);
         return 0;
 }

@@ -40,7 +40,9 @@ static void apply_revert(void **state) {
                         assert_int_equal(engine_status(v.pid, &patches, &n, &e), 0);
                         assert_int_equal(n, 1);
                         assert_int_equal(patches[0].state, PATCH_STATE_ACTIVE);
-                        assert_int_equal(patches[0].sites_intact, 2);
+                        assert_int_equal(patches[0].sites_intact, 4); /* two entries, two words */
+                        assert_int_equal(victim_ask(&v, "tables", &second), 2);
+                        assert_int_equal(second, 2);
                         free(patches);
                         assert_int_equal(victim_revert(&v, &res), 0);
                         assert_int_equal(victim_ask(&v, "call", &second), 1);

@@ -26,6 +26,9 @@ static void check_whole(Victim *v, const char *name) {
         a = victim_ask(v, "call", &b);
         if (a != b || a < 1 || a > 3)
                 fail_msg("fault %s: answers are %d and %d", name, a, b);
+        victim_ask(v, "tables", &b);
+        if (victim_ask(v, "tables", NULL) != a || b != a)
+                fail_msg("fault %s: answer is %d, and the tables lead to %d", name, a, b);
         assert_int_equal(engine_status(v->pid, &patches, &n, &e), 0);
         for (size_t i = 0; i < n; i++) {
                 if (patches[i].state == PATCH_STATE_SWITCHING)

@@ -88,11 +88,13 @@ static void header_round_trip(void **state) {
         HeaderVariable variable = { .addr = 0x4010, .size = 8, .initial = 3, .bound = 0x7000, .align = 8, .name = 1 };
         PatchTestimony testimony = { 77, 0 };
         PatchUser user = { 1, 2, 3 };
+        HeaderWord word = { .where = 0x18, .old_value = 0x20, .value = 0x30, .shadow = true };
         char strings[] = "\0answer";
         Header h = { .state = PATCH_STATE_ACTIVE, .lo = 0x4000, .hi = 0x5000, .n_sites = 1, .sites = &site,
                      .n_code = 1, .code = &range, .strings = strings, .strings_size = sizeof(strings),
                      .name = "image", .n_variables = 1, .variables = &variable, .n_testimonies = 1,
-                     .testimonies = &testimony, .n_users = 1, .users = &user, .self = 0x1000, .txn = 7 };
+                     .testimonies = &testimony, .n_users = 1, .users = &user, .n_words = 1, .words = &word, .image_base = 0x10000,
+                     .shadow_base = 0x20000, .self = 0x1000, .txn = 7 };
         size_t size = header_size(&h);
         uint8_t *bytes = calloc(1, size);
         Header again;
@@ -106,6 +108,8 @@ static void header_round_trip(void **state) {
         assert_memory_equal(again.variables, &variable, sizeof(variable));
         assert_int_equal(again.testimonies[0].key, 77);
         assert_memory_equal(again.users, &user, sizeof(user));
+        assert_int_equal(header_word_before(&again, 0), 0x10020);
+        assert_int_equal(header_word_after(&again, 0), 0x20030);
         memcpy(&value, bytes + header_bound_at(&h, 0), sizeof(value));
         assert_int_equal(value, 0x7000);
         header_free(&again);

@@ -198,7 +198,7 @@ static void child_inherits(void **state) {
         assert_int_equal(engine_status(child, &patches, &n, &e), 0);
         assert_int_equal(n, 1);
         assert_int_equal(patches[0].state, PATCH_STATE_ACTIVE);
-        assert_int_equal(patches[0].sites_intact, 2);
+        assert_int_equal(patches[0].sites_intact, 4);
         free(patches);
         /* each of the two goes its own way */
         assert_int_equal(engine_revert(child, NULL, NULL, &res, &e), 0);
@@ -221,6 +221,22 @@ static void modified_code_is_refused(void **state) {
         assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_MODIFIED);
         assert_string_equal(res.subject, p->sites[1].name);
         assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        victim_stop(&v);
+}
+
+static void modified_word_is_refused(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = patch_simple(code_two, 18);
+        EngineResult res;
+
+        (void)state;
+        p->words[1].old_value += 8;
+        patch_seal(p);
+        assert_int_equal(try_for(&v, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_MODIFIED);
+        assert_string_equal(res.subject, "constant table");
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        assert_int_equal(victim_ask(&v, "tables", NULL), 1);
         victim_stop(&v);
 }
 
@@ -320,6 +336,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(no_signal_is_lost),
                 cmocka_unit_test(child_inherits),
                 cmocka_unit_test(modified_code_is_refused),
+                cmocka_unit_test(modified_word_is_refused),
                 cmocka_unit_test(another_image_is_refused),
                 cmocka_unit_test(unresolved_import_is_refused),
                 cmocka_unit_test(deleted_file_is_identified),

@@ -164,13 +164,41 @@ Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
 const uint8_t code_two[12] = { 0x01, 0x3d, 0, 0, 0, 0, 0xb8, 2, 0, 0, 0, 0xc3 };
 const uint8_t code_three[12] = { 0x01, 0x3d, 0, 0, 0, 0, 0xb8, 3, 0, 0, 0, 0xc3 };
 
+/* The tables of the victim lead to the code of `answer`, which returns the version. */
+static void add_words(Patch *p) {
+        _cleanup_(image_freep) Image *image = NULL;
+        Error e;
+
+        if (image_open(victim_path, &image, &e) != 0)
+                abort();
+        p->words = arena_newa(p->arena, PatchWord, 2);
+        p->n_words = 2;
+        p->words[0].where = symbol(image, "table_a")->addr + 3 * 8;
+        p->words[1].where = symbol(image, "table_b")->addr + 5 * 8;
+        for (size_t i = 0; i < 2; i++) {
+                p->words[i].old_value = symbol(image, "first")->addr;
+                p->words[i].base = PATCH_BASE_SHADOW;
+                p->words[i].value = 0x4000;
+        }
+        if (p->words[0].where > p->words[1].where) {
+                PatchWord first = p->words[0];
+
+                p->words[0] = p->words[1];
+                p->words[1] = first;
+        }
+        patch_seal(p);
+}
+
 Patch *patch_simple(const uint8_t code[12], uint8_t id) {
         const Replacement r[] = {
                 { "answer", code, 12, 2, R_X86_64_PC32, "counter", NULL, -4 },
                 { "caller", code, 12, 2, R_X86_64_PC32, "counter", NULL, -4 },
         };
 
-        return patch_make(r, 2, id);
+        Patch *p = patch_make(r, 2, id);
+
+        add_words(p);
+        return p;
 }
 
 void show(const char *what, int r, const EngineResult *res, const Error *e) {

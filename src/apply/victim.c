@@ -46,6 +46,14 @@ __attribute__((weak, aligned(32))) void hold(int fd) {
         counter++;
 }
 
+/* Two words of constant tables, on pages of their own, which the tests rewrite to lead to new code. */
+static int first(int x) {
+        return 1 + x;
+}
+static int (*const table_a[1024])(int) __attribute__((used, aligned(4096))) = { [3] = first };
+static int (*const table_b[8])(int) __attribute__((used)) = { [5] = first };
+static int (*const *volatile tables[2])(int) = { table_a, table_b };
+
 static void *work(void *arg) {
         while (!atomic_load(&quit)) {
                 int a = answer(0);
@@ -54,6 +62,9 @@ static void *work(void *arg) {
                         atomic_fetch_add(&wrong, 1);
                 if (a != 1)
                         atomic_fetch_add(&seen_new, 1);
+                a = tables[0][3](0);
+                if (a != 1 && a != 2 && a != 3)
+                        atomic_fetch_add(&wrong, 1);
                 atomic_fetch_add(&rounds, 1);
                 if (arg)
                         usleep(100);
@@ -191,6 +202,8 @@ static void *commands(void *arg) {
                         int a = answer(1), b = caller(1);
 
                         printf("%d %d\n", a, b);
+                } else if (strcmp(line, "tables") == 0) {
+                        printf("%d %d\n", tables[0][3](0), tables[1][5](0));
                 } else if (strcmp(line, "counter") == 0) {
                         printf("%d 0\n", counter);
                 } else if (strcmp(line, "hold") == 0) {

@@ -56,6 +56,12 @@ typedef struct ConstTable {
         uint64_t new, size;
 } ConstTable;
 
+/* A pointer in a constant table that stays where it is, and must lead elsewhere. */
+typedef struct ConstWord {
+        uint64_t old, new;               /* the word */
+        uint64_t old_target, new_target; /* what it leads to */
+} ConstWord;
+
 typedef struct Diff {
         Arena *arena;
         const Image *old_image, *new_image;
@@ -70,6 +76,8 @@ typedef struct Diff {
         size_t n_tables;
         ConstTable *changed_consts; /* constants other than text that differ, as far as code of both builds refers to them */
         size_t n_changed_consts;
+        ConstWord *words; /* pointers that the patch rewrites in place; sorted by old in the patch */
+        size_t n_words, room_words;
         bool versions_left;     /* a variable points to a version text that differs */
         bool numbers_changed;   /* a constant other than text differs: it may be a size */
         bool constructor_doubt; /* some constructor may initialise something else now */

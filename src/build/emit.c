@@ -193,6 +193,7 @@ static void finish(Emitter *m) {
         HAND_OVER(sites);
         HAND_OVER(ranges);
         HAND_OVER(imports);
+        HAND_OVER(words);
         HAND_OVER(variables);
         HAND_OVER(testimonies);
         HAND_OVER(users);
@@ -236,6 +237,7 @@ int emit_patch(Diff *d, const bool accepted[REFUSAL_N], Patch **out, Error *e) {
                 if (s && strncmp(s->name, ".got", 4) == 0)
                         vec_push(&m->slots, (uint32_t)i);
         }
+        emit_words(m);
         while (m->queue.n > 0)
                 emit_function(m, m->queue.items[--m->queue.n]);
         emit_sites(m);
@@ -266,6 +268,7 @@ int emit_patch(Diff *d, const bool accepted[REFUSAL_N], Patch **out, Error *e) {
         vec_free(&m->sites);
         vec_free(&m->ranges);
         vec_free(&m->imports);
+        vec_free(&m->words);
         vec_free(&m->added);
         vec_free(&m->variables);
         vec_free(&m->testimonies);

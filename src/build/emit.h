@@ -18,6 +18,7 @@ typedef struct Emitter {
         VEC(PatchSite) sites;
         VEC(PatchRange) ranges;
         VEC(PatchImport) imports;
+        VEC(PatchWord) words;
         VEC(ConstTable) added; /* ranges of variables that only the new image has */
         VEC(PatchVariable) variables;
         VEC(PatchTestimony) testimonies;
@@ -53,6 +54,9 @@ void emit_sites(Emitter *m);
 void emit_variables(Emitter *m);
 void emit_variable_range(Emitter *m, uint64_t from, uint64_t to);
 bool emit_is_variable(const Emitter *m, uint64_t addr);
+
+/* emit-words.c: pointers of constant tables that are rewritten in place; carries what they lead to. */
+void emit_words(Emitter *m);
 
 /* emit-unwind.c: unwind tables, and the cells that they refer to. */
 void emit_unwind(Emitter *m);

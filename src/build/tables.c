@@ -92,6 +92,30 @@ static bool pointed_at(const Image *image, uint64_t addr, uint64_t size) {
         return false;
 }
 
+/* clang leads to tables, too, by tables of 4-byte distances among the constants: no relocation tells. */
+static bool led_to(const Code *code, uint64_t addr, uint64_t size) {
+        for (size_t i = 0; i < code->n_targets; i++) {
+                uint64_t from = code->targets[i], extent;
+                const ImageSection *s = image_section_at(code->image, from);
+                const uint8_t *b;
+
+                if (!s || from % 4 || (s->flags & (SHF_EXECINSTR | SHF_WRITE)))
+                        continue;
+                extent = const_extent(code, from);
+                b = image_bytes(code->image, from, extent);
+                for (uint64_t at = 0; b && at + 4 <= extent; at += 4) {
+                        int32_t v;
+
+                        memcpy(&v, b + at, sizeof(v));
+                        if (from + (uint64_t)(int64_t)v - addr < size)
+                                return true;
+                        if (!image_section_at(code->image, from + (uint64_t)(int64_t)v))
+                                break; /* no such table, or its end */
+                }
+        }
+        return false;
+}
+
 const ConstTable *table_at(const Diff *d, uint64_t new) {
         for (size_t i = 0; i < d->n_tables; i++)
                 if (new - d->tables[i].new < d->tables[i].size)
@@ -114,6 +138,7 @@ static bool leads_to_constants(const Code *code, uint64_t addr, uint64_t size) {
 /* Marks the users of a table; true when every reference to it is code's. */
 static bool exchange(Diff *d, uint64_t old, uint64_t n_old, uint64_t new, uint64_t n_new) {
         if (pointed_at(d->old_image, old, n_old) || pointed_at(d->new_image, new, n_new) ||
+            led_to(d->old, old, n_old) || led_to(d->new, new, n_new) ||
             !leads_to_constants(d->old, old, n_old) || !leads_to_constants(d->new, new, n_new))
                 return false;
         for (size_t i = 0; i < d->new->n_refs; i++) {
@@ -129,6 +154,86 @@ static bool exchange(Diff *d, uint64_t old, uint64_t n_old, uint64_t new, uint64
         }
         d->tables[d->n_tables++] = (ConstTable){ new, n_new };
         return true;
+}
+
+/* Old code takes the address of a function by itself: it may compare it with what a table holds. */
+static bool address_taken(const Code *code, uint64_t addr) {
+        for (size_t i = 0; i < code->n_refs; i++)
+                if (code->refs[i].target == addr && (code->refs[i].lea || code->refs[i].kind >= REF_ABS32))
+                        return true;
+        return false;
+}
+
+static bool is_text(const Image *image, uint64_t addr) {
+        const ImageSection *s = image_section_at(image, addr);
+        const uint8_t *b = s ? image_bytes(image, addr, s->addr + s->size - addr) : NULL;
+        uint64_t n = b ? strnlen((const char *)b, s->addr + s->size - addr) : 0;
+
+        return n > 0 && n < s->addr + s->size - addr && constant_is_text(image, addr, n + 1);
+}
+
+/* A word that may be rewritten: from text to text, or from a function to one that was added. */
+static bool may_rewrite(const Diff *d, const ImageReloc *r, const ImageReloc *s) {
+        uint64_t from = (uint64_t)r->addend, to = (uint64_t)s->addend;
+        Place p, q;
+
+        if (r->type != R_X86_64_RELATIVE || s->type != R_X86_64_RELATIVE)
+                return false;
+        p = place_of(d->old, from);
+        q = place_of(d->new, to);
+        if (p.kind != q.kind)
+                return false;
+        if (p.kind == PLACE_CONST)
+                return is_text(d->old_image, from) && is_text(d->new_image, to);
+        return p.kind == PLACE_FUNCTION && p.part == 0 && p.offset == 0 && q.part == 0 && q.offset == 0 &&
+               d->matches[d->new_match[q.index]].kind == MATCH_ADDED && !address_taken(d->old, from);
+}
+
+static bool in_table_section(const Image *image, uint64_t addr) {
+        const ImageSection *s = image_section_at(image, addr);
+
+        return s && strncmp(s->name, ".data.rel.ro", 12) == 0;
+}
+
+/* Rewrites the words of a table that keeps its address (docs/safety.md, claim 31); false when it differs in
+ * anything else. */
+static bool rewrite(Diff *d, uint64_t old, uint64_t new, uint64_t size) {
+        const uint8_t *a = image_bytes(d->old_image, old, size), *b = image_bytes(d->new_image, new, size);
+        size_t i = image_reloc_from(d->old_image, old), k = image_reloc_from(d->new_image, new), before = d->n_words;
+        uint64_t at = 0;
+
+        if (!a || !b || old % 8 != new % 8 || !in_table_section(d->old_image, old) || !in_table_section(d->new_image, new))
+                return false;
+        for (;; i++, k++) {
+                const ImageReloc *r = i < d->old_image->n_relocs && d->old_image->relocs[i].addr < old + size
+                                              ? &d->old_image->relocs[i] : NULL;
+                const ImageReloc *s = k < d->new_image->n_relocs && d->new_image->relocs[k].addr < new + size
+                                              ? &d->new_image->relocs[k] : NULL;
+                uint64_t next = r ? r->addr - old : size;
+
+                if ((r == NULL) != (s == NULL) || (r && r->addr - old != s->addr - new) || next < at ||
+                    memcmp(a + at, b + at, next - at) != 0)
+                        break;
+                if (!r)
+                        return true;
+                at = MIN(next + 8, size);
+                if (relocs_same(d, r, s))
+                        continue;
+                if (r->addr % 8 || !may_rewrite(d, r, s))
+                        break;
+                if (d->n_words == d->room_words) {
+                        size_t room = d->room_words ? d->room_words * 2 : 16;
+                        ConstWord *words = arena_newa(d->arena, ConstWord, room);
+
+                        if (d->n_words)
+                                memcpy(words, d->words, d->n_words * sizeof(*words));
+                        d->words = words;
+                        d->room_words = room;
+                }
+                d->words[d->n_words++] = (ConstWord){ r->addr, s->addr, (uint64_t)r->addend, (uint64_t)s->addend };
+        }
+        d->n_words = before;
+        return false;
 }
 
 /* The object that `addr` lies in: elements that code reads by addresses of their own do not end the table
@@ -154,10 +259,31 @@ static void whole_object(const Code *code, uint64_t addr, uint64_t *from, uint64
         *size = to - *from;
 }
 
+/* Tables at the start of a section that nothing but distances leads to are at no place of the map. */
+static void compare_hidden(Diff *d) {
+        for (size_t i = 0; i < d->new_image->n_sections; i++) {
+                const ImageSection *n = &d->new_image->sections[i], *o = image_section(d->old_image, n->name);
+                uint64_t n_old, n_new;
+                const char *what = "it grew or shrank";
+
+                if (!in_table_section(d->new_image, n->addr) || !n->size || !o || !o->size)
+                        continue;
+                n_old = is_target(d->old, o->addr) ? 0 : const_extent(d->old, o->addr);
+                n_new = is_target(d->new, n->addr) ? 0 : const_extent(d->new, n->addr);
+                if (!(n_old && led_to(d->old, o->addr, n_old)) && !(n_new && led_to(d->new, n->addr, n_new)))
+                        continue;
+                if (n_old == n_new && (object_same(d, o->addr, n->addr, n_old, &what) ||
+                                       (d->n_changed + d->n_carried > 0 && rewrite(d, o->addr, n->addr, n_old))))
+                        continue;
+                verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, n->addr), "%s", what);
+        }
+}
+
 void exchange_tables(Diff *d) {
         size_t n = 0;
 
         d->tables = arena_newa(d->arena, ConstTable, d->n_map + 1);
+        compare_hidden(d);
         for (size_t i = 0; i < d->n_map; i++) {
                 const MapEntry *e = &d->map[i];
                 Place p, q = place_of(d->new, e->new);
@@ -183,11 +309,20 @@ void exchange_tables(Diff *d) {
                                 continue;
                         what = "it grew or shrank";
                 }
+                /* Where no function is replaced there is no patch that could rewrite a word. */
+                if (p.kind == PLACE_RELRO && n_old == n_new && d->n_changed + d->n_carried > 0 &&
+                    rewrite(d, e->old, e->new, n_old))
+                        continue;
                 d->numbers_changed = true;
                 whole_object(d->old, e->old, &old, &n_old);
                 whole_object(d->new, e->new, &new, &n_new);
                 if (p.kind != PLACE_RELRO || !exchange(d, old, n_old, new, n_new))
                         verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, e->new), "%s", what);
+        }
+        if (d->n_words && d->n_changed + d->n_carried == 0) {
+                verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, d->words[0].new),
+                            "a pointer in it differs, and no function: there is no place for a patch");
+                d->n_words = 0;
         }
         /* The map no longer speaks for what was exchanged. */
         for (size_t i = 0; i < d->n_map; i++)

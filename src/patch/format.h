@@ -5,7 +5,7 @@
 
 /* Constants of the patch file that its writer and its reader share. docs/patch-format.md is normative. */
 enum {
-        FORMAT_VERSION = 2,
+        FORMAT_VERSION = 3,
 
         FORMAT_EHDR = 64,
         FORMAT_SHDR = 64,
@@ -32,6 +32,7 @@ typedef enum FormatNote {
         FORMAT_NOTE_IMPORTS,
         FORMAT_NOTE_ADDENDS,
         FORMAT_NOTE_VARIABLES,
+        FORMAT_NOTE_WORDS,
 } FormatNote;
 
 /* The sections behind the carried ones, in this order. */

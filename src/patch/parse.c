@@ -297,12 +297,32 @@ static int read_variables(Parse *p, Cursor *c, Error *e) {
         return 0;
 }
 
+static int read_words(Parse *p, Cursor *c, Error *e) {
+        Patch *patch = p->patch;
+
+        patch->n_words = read_count(c, 3 * 8 + 4, PATCH_MAX_WORDS);
+        patch->words = arena_newa(p->arena, PatchWord, patch->n_words);
+        for (size_t i = 0; i < patch->n_words; i++) {
+                PatchWord *w = &patch->words[i];
+                uint32_t base;
+
+                w->where = cursor_u64(c);
+                w->old_value = cursor_u64(c);
+                base = cursor_u32(c);
+                w->value = cursor_u64(c);
+                if (base != FORMAT_SYM_OLD && base != FORMAT_SYM_SHADOW)
+                        return error_set(e, -EBADMSG, "word %zu: base %u", i, base);
+                w->base = base == FORMAT_SYM_OLD ? PATCH_BASE_OLD : PATCH_BASE_SHADOW;
+        }
+        return 0;
+}
+
 static int read_notes(Parse *p, Error *e) {
         static int (*const readers[])(Parse *, Cursor *, Error *) = {
                 [FORMAT_NOTE_HEADER] = read_header,   [FORMAT_NOTE_VERDICT] = read_verdict,
                 [FORMAT_NOTE_SITES] = read_sites,     [FORMAT_NOTE_RANGES] = read_ranges,
                 [FORMAT_NOTE_IMPORTS] = read_imports, [FORMAT_NOTE_ADDENDS] = read_addends,
-                [FORMAT_NOTE_VARIABLES] = read_variables,
+                [FORMAT_NOTE_VARIABLES] = read_variables, [FORMAT_NOTE_WORDS] = read_words,
         };
         Cursor c = tail_content(p, FORMAT_TAIL_NOTE);
 

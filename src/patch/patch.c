@@ -344,6 +344,33 @@ static int validate_variables(const Patch *p, Error *e) {
         return 0;
 }
 
+static int validate_words(const Patch *p, Error *e) {
+        size_t site = 0;
+
+        if (p->n_words > PATCH_MAX_WORDS)
+                return bad(e, "more than %d words", PATCH_MAX_WORDS);
+        for (size_t i = 0; i < p->n_words; i++) {
+                const PatchWord *w = &p->words[i];
+                bool old = w->base == PATCH_BASE_OLD;
+
+                if (w->where % 8 || !inside(w->where, 8, p->old_lo, p->old_hi))
+                        return bad(e, "word %zu: %#lx is unaligned or outside the old image", i, w->where);
+                if (i && w->where <= w[-1].where)
+                        return bad(e, "word %zu: repeated or not in order", i);
+                if (!inside(w->old_value, 0, p->old_lo, p->old_hi))
+                        return bad(e, "word %zu: its old value %#lx is outside the old image", i, w->old_value);
+                if (!old && w->base != PATCH_BASE_SHADOW)
+                        return bad(e, "word %zu: base %d", i, (int)w->base);
+                if (!inside(w->value, 0, old ? p->old_lo : p->lo, old ? p->old_hi : p->hi))
+                        return bad(e, "word %zu: its value %#lx is outside", i, w->value);
+                while (site < p->n_sites && p->sites[site].patch_addr + p->sites[site].n_expect <= w->where)
+                        site++;
+                if (site < p->n_sites && p->sites[site].patch_addr < w->where + 8)
+                        return bad(e, "word %zu: touches site %zu", i, site);
+        }
+        return 0;
+}
+
 static int validate_rest(const Patch *p, Error *e) {
         if (p->eh_frame || p->eh_frame_size) {
                 const PatchSection *s = patch_section_at(p, p->eh_frame);
@@ -370,7 +397,8 @@ int patch_validate(const Patch *p, Error *e) {
         int (*const checks[])(const Patch *, Error *) = { validate_identity, validate_sections,
                                                           validate_imports,  validate_relocs,
                                                           validate_sites,    validate_ranges,
-                                                          validate_variables, validate_rest };
+                                                          validate_variables, validate_words,
+                                                          validate_rest };
 
         for (size_t i = 0; i < ELEMENTSOF(checks); i++) {
                 int r = checks[i](p, e);

@@ -22,6 +22,7 @@ enum {
         PATCH_MAX_IMPORTS = 1 << 16,
         PATCH_MAX_FINDINGS = 4096,
         PATCH_MAX_VARIABLES = 1 << 16,
+        PATCH_MAX_WORDS = 1 << 16,
         PATCH_MAX_TESTIMONIES = 1 << 20,
         PATCH_MAX_USERS = 1 << 20,
         PATCH_MAX_SPAN = 1 << 30, /* bytes of address space */
@@ -103,6 +104,13 @@ typedef struct PatchUser {
         uint64_t shape;    /* how it touches memory: displacements, widths, strides, numbers it loads */
 } PatchUser;
 
+/* A pointer in constant data of the old image that is rewritten in place. */
+typedef struct PatchWord {
+        uint64_t where, old_value; /* old vaddrs: of the word, and what it points to */
+        PatchBase base;            /* OLD or SHADOW */
+        uint64_t value;            /* vaddr that it shall point to */
+} PatchWord;
+
 typedef struct Patch {
         Arena *arena; /* owns everything, the patch itself too */
         BuildId old_id, new_id;
@@ -128,6 +136,8 @@ typedef struct Patch {
         size_t n_testimonies;
         PatchUser *users; /* sorted by old_addr, content, shape */
         size_t n_users;
+        PatchWord *words; /* sorted by where */
+        size_t n_words;
         uint64_t eh_frame, eh_frame_size; /* new vaddr of carried unwind data to register; 0: none */
         bool low_addresses;               /* must lie below 2 GiB (R_X86_64_32 of a non-PIE image) */
         Verdict verdict;

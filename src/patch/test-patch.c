@@ -91,6 +91,11 @@ static Patch *sample(void) {
         p->users[0] = (PatchUser){ 0, 7, 8 };
         p->users[1] = (PatchUser){ 0x1100, 1, 2 };
 
+        p->n_words = 2;
+        p->words = arena_newa(a, PatchWord, 2);
+        p->words[0] = (PatchWord){ 0x1310, 0x1100, PATCH_BASE_SHADOW, 0x2020 };
+        p->words[1] = (PatchWord){ 0x8ff8, 0x9000, PATCH_BASE_OLD, 0x1000 };
+
         verdict_init(&p->verdict, a);
         verdict_add(&p->verdict, REFUSAL_CODE_STARTUP_ONLY, "main", "called once");
         verdict_add(&p->verdict, REFUSAL_CODE_LAYOUT_UNPROVED, "second", "%s", "");
@@ -190,6 +195,13 @@ static void assert_same(const Patch *a, const Patch *b) {
         assert_int_equal(a->n_users, b->n_users);
         if (a->n_users)
                 assert_memory_equal(a->users, b->users, a->n_users * sizeof(*a->users));
+        assert_int_equal(a->n_words, b->n_words);
+        for (size_t i = 0; i < a->n_words; i++) {
+                assert_int_equal(a->words[i].where, b->words[i].where);
+                assert_int_equal(a->words[i].old_value, b->words[i].old_value);
+                assert_int_equal(a->words[i].base, b->words[i].base);
+                assert_int_equal(a->words[i].value, b->words[i].value);
+        }
         assert_int_equal(a->verdict.grade, b->verdict.grade);
         assert_string_equal(a->verdict.evidence, b->verdict.evidence);
         assert_int_equal(a->verdict.n, b->verdict.n);
@@ -228,7 +240,7 @@ static void smallest_patch(void **state) {
 
         (void)state;
         p->n_sections = p->n_sites = p->n_ranges = 1;
-        p->n_relocs = p->n_imports = p->n_variables = p->n_testimonies = p->n_users = p->verdict.n = 0;
+        p->n_relocs = p->n_imports = p->n_variables = p->n_testimonies = p->n_users = p->n_words = p->verdict.n = 0;
         p->eh_frame = p->eh_frame_size = 0;
         p->executable = true;
         p->low_addresses = false;

@@ -168,12 +168,22 @@ static void write_variables(Buffer *b, const Patch *p) {
         }
 }
 
+static void write_words(Buffer *b, const Patch *p) {
+        put_u32(b, (uint32_t)p->n_words);
+        for (size_t i = 0; i < p->n_words; i++) {
+                put_u64(b, p->words[i].where);
+                put_u64(b, p->words[i].old_value);
+                put_u32(b, p->words[i].base == PATCH_BASE_OLD ? FORMAT_SYM_OLD : FORMAT_SYM_SHADOW);
+                put_u64(b, p->words[i].value);
+        }
+}
+
 static void write_notes(Buffer *b, const Patch *p) {
         static void (*const writers[])(Buffer *, const Patch *) = {
                 [FORMAT_NOTE_HEADER] = write_header,   [FORMAT_NOTE_VERDICT] = write_verdict,
                 [FORMAT_NOTE_SITES] = write_sites,     [FORMAT_NOTE_RANGES] = write_ranges,
                 [FORMAT_NOTE_IMPORTS] = write_imports, [FORMAT_NOTE_ADDENDS] = write_addends,
-                [FORMAT_NOTE_VARIABLES] = write_variables,
+                [FORMAT_NOTE_VARIABLES] = write_variables, [FORMAT_NOTE_WORDS] = write_words,
         };
 
         for (size_t type = FORMAT_NOTE_HEADER; type < ELEMENTSOF(writers); type++) {
