@@ -50,6 +50,43 @@ static bool mask_moved(const Op *a, const Op *b) {
         return false;
 }
 
+/* The mask is of one bit, or clears one. */
+static bool one_bit(const Op *op) {
+        uint64_t all = op->size >= 8 ? UINT64_MAX : (UINT64_C(1) << (op->size * 8)) - 1;
+        uint64_t x = (uint64_t)(op->kind == OP_AND && op->imm < 0 ? ~op->imm : op->imm) & all;
+
+        return x && !(x & (x - 1));
+}
+
+/* The op works on what lies in an old object: in memory, or loaded from there a few instructions before. */
+static bool of_object(const Judge *j, const FnValues *f, uint32_t op) {
+        enum { REACH = 12 };
+        const Op *o = &f->ops[op];
+        int8_t reg = o->dst;
+
+        for (uint32_t i = op; i + REACH > op; i--) {
+                const Op *x = &f->ops[i];
+
+                if (i == op ? x->has_mem : reg >= 0 && (x->writes & (1u << reg))) {
+                        size_t n;
+                        const Access *a = accesses_of_op(f, i, &n);
+
+                        for (size_t k = 0; k < n; k++) {
+                                Need need = { a[k].at, a[k].width, a[k].class, a[k].flags, false, false };
+
+                                if (!place_free(j, &need))
+                                        return true;
+                        }
+                        if (x->has_mem || x->kind != OP_MOV || x->src < 0)
+                                return false;
+                        reg = x->src;
+                }
+                if (i == 0)
+                        break;
+        }
+        return false;
+}
+
 static bool masks(const Op *op) {
         return op->mnemonic == ZYDIS_MNEMONIC_AND || op->mnemonic == ZYDIS_MNEMONIC_OR || op->mnemonic == ZYDIS_MNEMONIC_TEST ||
                op->mnemonic == ZYDIS_MNEMONIC_XOR;
@@ -65,9 +102,9 @@ void collect_constants(Judge *j, const PairView *p) {
                         continue;
                 a = &p->old->ops[p->partner[i]];
                 if (a->imm != b->imm && masks(b) && mask_moved(a, b))
-                        vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, false, true });
+                        vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, false, true, one_bit(a) && one_bit(b) && !old_number(p, b) && of_object(j, p->new, i) });
                 if (a->imm != b->imm && (b->mnemonic == ZYDIS_MNEMONIC_SHR || b->mnemonic == ZYDIS_MNEMONIC_SAR))
-                        vec_push(&j->shifts, (ConstShift){ j->match, 0, 0, false, true }); /* counts beside a mask */
+                        vec_push(&j->shifts, (ConstShift){ j->match, 0, 0, false, true, false }); /* counts beside a mask */
                 if (a->imm == b->imm || llabs(a->imm - b->imm) > MAX_DELTA || llabs(a->imm) > MAX_ENUM)
                         continue;
                 stores = b->kind == OP_MOV && b->has_mem && b->mem_first;
@@ -85,7 +122,9 @@ void collect_constants(Judge *j, const PairView *p) {
                 } else if (at.root == ROOT_STACK && !b->has_mem) {
                         continue;
                 }
-                vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, stores || equality(p->new, i), false });
+                vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, stores || equality(p->new, i), false,
+                                                   a->imm > 0 && b->imm > 0 && (stores || equality(p->new, i)) && !old_number(p, b) &&
+                                                           of_object(j, p->new, i) });
         }
 }
 
@@ -99,6 +138,13 @@ void judge_constants(Judge *j) {
                 size_t equal = s->equality, all = 1;
                 bool several = false, first = true;
 
+                if (s->kept) {
+                        j->subject = j->d->new->functions[j->d->matches[s->match].new].name;
+                        j->of_subject = 0;
+                        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "what an old object holds is held against 0x%" PRIx64 " instead of 0x%" PRIx64
+                                  ": old objects may hold the old number", (uint64_t)s->new, (uint64_t)s->old);
+                        continue;
+                }
                 if (s->bits) {
                         bits++;
                         if (s->old || s->new)
@@ -136,7 +182,7 @@ void judge_constants(Judge *j) {
         }
 }
 
-static bool table_entry(const FnValues *f, const JumpTable *t, uint32_t i, uint64_t *target) {
+bool table_entry(const FnValues *f, const JumpTable *t, uint32_t i, uint64_t *target) {
         const uint8_t *b = image_bytes(f->code->image, t->addr + (uint64_t)i * (t->relative ? 4 : 8), t->relative ? 4 : 8);
         int32_t word;
 
@@ -151,10 +197,28 @@ static bool table_entry(const FnValues *f, const JumpTable *t, uint32_t i, uint6
         return true;
 }
 
-static uint32_t op_at(const FnValues *f, uint64_t addr) {
-        for (uint32_t i = 0; i < f->n_ops; i++)
-                if (f->ops[i].addr == addr)
-                        return i;
+uint32_t op_at(const FnValues *f, uint64_t addr) {
+        const Function *fn = &f->code->functions[f->function];
+        uint32_t first = 0;
+
+        for (uint32_t k = 0; k < fn->n_parts; k++) {
+                const CodePart *part = &f->code->parts[fn->parts[k]];
+                uint32_t lo = first, hi = MIN(first + part->n_insns, f->n_ops);
+
+                first = hi;
+                if (addr < part->addr || addr - part->addr >= part->size)
+                        continue;
+                while (lo < hi) {
+                        uint32_t mid = lo + (hi - lo) / 2;
+
+                        if (f->ops[mid].addr == addr)
+                                return mid;
+                        if (f->ops[mid].addr < addr)
+                                lo = mid + 1;
+                        else
+                                hi = mid;
+                }
+        }
         return NO_OP;
 }
 

@@ -17,6 +17,7 @@ typedef struct ConstShift { /* a constant that an aligned compare, store or mask
         int64_t old, new;
         bool equality; /* compared for equality, or stored */
         bool bits;     /* a mask whose bits moved */
+        bool kept;     /* and what it is held against, or put into, is kept in an old object */
 } ConstShift;
 
 typedef struct SizeMemo {
@@ -82,6 +83,10 @@ typedef struct Need {
 Need need_of(const FnValues *new, const Access *a);
 /* The first of the places with that root; *n is how many. */
 const Access *places_of_root(const FnValues *f, uint32_t root, size_t *n);
+/* The accesses of one op, of which there are *n: accesses are in the order of ops. */
+const Access *accesses_of_op(const FnValues *f, uint32_t op, size_t *n);
+/* True when the function touches the very place of that access in that width. */
+bool has_place(const FnValues *f, const Access *like);
 /* True when the function touches that place in the same way. */
 bool place_testified(const FnValues *f, const Need *need);
 bool place_testified_local(Judge *j, const FnValues *f, const Need *need);
@@ -109,3 +114,17 @@ bool only_arguments(Judge *j, const Match *m, const Alignment *al);
 void collect_constants(Judge *j, const PairView *p);
 void judge_constants(Judge *j);
 void judge_tables(Judge *j, const PairView *p);
+/* Where entry i of a jump table leads; the op at an address, or NO_OP. */
+bool table_entry(const FnValues *f, const JumpTable *t, uint32_t i, uint64_t *target);
+uint32_t op_at(const FnValues *f, uint64_t addr);
+
+/* Places that hold something else now (judge-meaning.c). */
+void note_move(Judge *j, const PairView *p, const Access *a);
+void note_exchanges(Judge *j, const PairView *p);
+void judge_moves(Judge *j);
+void judge_numbers(Judge *j, const PairView *p);
+
+/* Numbers that let an index into an old array go further than before (judge-bound.c). */
+void judge_bounds(Judge *j, const PairView *p);
+/* The old function has the number of that op in as many such ops: it only stands elsewhere now. */
+bool old_number(const PairView *p, const Op *b);

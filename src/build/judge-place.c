@@ -23,6 +23,33 @@ const Access *places_of_root(const FnValues *f, uint32_t root, size_t *n) {
         return &f->places[lo];
 }
 
+const Access *accesses_of_op(const FnValues *f, uint32_t op, size_t *n) {
+        size_t lo = 0, hi = f->n_accesses, end;
+
+        while (lo < hi) {
+                size_t mid = (lo + hi) / 2;
+
+                if (f->accesses[mid].op < op)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        for (end = lo; end < f->n_accesses && f->accesses[end].op == op; end++)
+                ;
+        *n = end - lo;
+        return &f->accesses[lo];
+}
+
+bool has_place(const FnValues *f, const Access *like) {
+        size_t n;
+        const Access *p = places_of_root(f, like->at.root, &n);
+
+        for (size_t i = 0; i < n; i++)
+                if (p[i].at.off == like->at.off && p[i].at.stride == like->at.stride && p[i].width == like->width)
+                        return true;
+        return false;
+}
+
 /* Several accesses of the same stride that lie side by side cover a wider one without a gap. */
 static bool tiled(const Access *p, size_t n, const Need *need) {
         int64_t at = need->at.off, end = at + need->width;
@@ -41,7 +68,7 @@ static bool tiled(const Access *p, size_t n, const Need *need) {
 }
 
 static bool covers(const Access *p, const Need *need) {
-        bool same_stride = p->at.stride == need->at.stride;
+        bool same_stride = p->at.stride == need->at.stride && !value_other_rows(p->at, need->at);
 
         /* bytes before the ones that the old code walks through: the walk began further on */
         if (need->width == 1 && p->width == 1 && need->at.stride == 1 && p->at.stride == 1 && need->at.off < 0 &&
@@ -104,7 +131,7 @@ bool place_testified_local(Judge *j, const FnValues *f, const Need *need) {
                 while (root >= ROOT_FIRST && values_node(j->w, root)->kind == NODE_LOAD)
                         root = values_node(j->w, root)->a;
                 if (root >= ROOT_FIRST && values_node(j->w, root)->kind == NODE_OUT &&
-                    values_substitute(j->w, need->at, out, (Value){ root, 0, 0 }, &other.at) && place_testified(f, &other))
+                    values_substitute(j->w, need->at, out, (Value){ root, 0, 0, 0 }, &other.at) && place_testified(f, &other))
                         return true;
         }
         return false;

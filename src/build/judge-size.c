@@ -158,7 +158,7 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                         o = places_of_root(callee, values_param(j->w, i), &n);
                         found = true;
                         for (size_t k = 0; k < n && found; k++) {
-                                need = (Need){ { v.root, o[k].at.stride ? o[k].at.stride : v.stride, v.off + o[k].at.off },
+                                need = (Need){ { v.root, o[k].at.stride ? o[k].at.stride : v.stride, v.off + o[k].at.off, 0 },
                                                o[k].width, o[k].class, o[k].flags, false, false };
                                 found = testify(j, p->old_function, p->new, &need);
                         }

@@ -277,7 +277,7 @@ static void go_stored(Search *s, const Step *at, const FnValues *f) {
                         continue;
                 if (values_substitute(s->j->w, at->at, x->value.root,
                                       (Value){ node_make(s->j->w, &(Node){ .kind = NODE_LOAD, .a = x->at.root, .off = x->at.off }), 0,
-                                               -x->value.off }, &v))
+                                               -x->value.off, 0 }, &v))
                         consider(s, at->function, v, at, STEP_SAME, x->value.off != 0);
         }
         if (at->at.root >= ROOT_FIRST && values_node(s->j->w, at->at.root)->kind == NODE_LOAD)
@@ -286,7 +286,7 @@ static void go_stored(Search *s, const Step *at, const FnValues *f) {
                         Node n = *values_node(s->j->w, at->at.root);
 
                         if (x->at.root == n.a && x->at.off == n.off && x->at.stride == n.stride && !n.b)
-                                consider(s, at->function, (Value){ x->value.root, at->at.stride, at->at.off + x->value.off }, at,
+                                consider(s, at->function, (Value){ x->value.root, at->at.stride, at->at.off + x->value.off, 0 }, at,
                                          STEP_SAME, x->value.off != 0);
                 }
 }

@@ -45,24 +45,6 @@ static void add_unproved(Judge *j, const Need *need, const char *end) {
                           (uint64_t)(need->at.off < 0 ? -need->at.off : need->at.off), step, what, end);
 }
 
-/* The accesses of one op: accesses are in the order of ops. */
-static const Access *accesses_of_op(const FnValues *f, uint32_t op, size_t *n) {
-        size_t lo = 0, hi = f->n_accesses, end;
-
-        while (lo < hi) {
-                size_t mid = (lo + hi) / 2;
-
-                if (f->accesses[mid].op < op)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        for (end = lo; end < f->n_accesses && f->accesses[end].op == op; end++)
-                ;
-        *n = end - lo;
-        return &f->accesses[lo];
-}
-
 /* The instruction is the old one, unchanged, and nothing says that it now meets another object. */
 static bool same_access(Judge *j, const PairView *p, const Access *a) {
         const Access *o;
@@ -76,7 +58,8 @@ static bool same_access(Judge *j, const PairView *p, const Access *a) {
                 return true;
         o = accesses_of_op(p->old, p->partner[a->op], &n);
         for (size_t i = 0; i < n; i++)
-                if (o[i].at.root == ROOT_NONE || (o[i].at.root == a->at.root && o[i].at.off == a->at.off))
+                if (o[i].at.root == ROOT_NONE || (o[i].at.root == a->at.root && o[i].at.off == a->at.off &&
+                                                  o[i].at.stride == a->at.stride && !value_other_rows(o[i].at, a->at)))
                         return true;
         /* the objects have other names: the same only where all around is the same, too, and the old one
          * came out of a call, which may have been replaced by another */
@@ -99,16 +82,6 @@ static bool match_unknown(Unknown *u, size_t n, const Access *a) {
                         u[i].used = true;
                         return true;
                 }
-        return false;
-}
-
-static bool has_place(const FnValues *f, const Access *like) {
-        size_t n;
-        const Access *p = places_of_root(f, like->at.root, &n);
-
-        for (size_t i = 0; i < n; i++)
-                if (p[i].at.off == like->at.off && p[i].at.stride == like->at.stride && p[i].width == like->width)
-                        return true;
         return false;
 }
 
@@ -183,55 +156,6 @@ static bool displaced(Judge *j, const PairView *p, const Access *a) {
         return true;
 }
 
-enum { MAX_MOVES = 400 };
-
-/* Notes an instruction that is the same, and now touches what another one of the old code touches. */
-static void note_move(Judge *j, const PairView *p, const Access *a) {
-        const Access *o;
-        size_t n;
-
-        if (p->how[a->op] != PAIR_SHAPE || a->at.root == ROOT_NONE || a->at.root == ROOT_STACK || a->at.root == ROOT_IMAGE)
-                return;
-        o = accesses_of_op(p->old, p->partner[a->op], &n);
-        for (size_t i = 0; i < n; i++)
-                if (o[i].at.root == a->at.root && o[i].at.off != a->at.off && o[i].at.stride == a->at.stride &&
-                    has_place(p->new, &o[i])) {
-                        vec_push(&j->moves, (PlaceMove){ j->match, o[i].at.off, a->at.off });
-                        return;
-                }
-}
-
-static bool moved(const Judge *j, uint32_t match, int64_t old, int64_t new) {
-        for (size_t i = 0; i < j->moves.n; i++)
-                if (j->moves.items[i].match == match && j->moves.items[i].old == old && j->moves.items[i].new == new)
-                        return true;
-        return false;
-}
-
-/* Two places that changed places with one another in several functions are members that were declared
- * the other way round. One function alone may have been mended. */
-static void judge_moves(Judge *j) {
-        if (j->moves.n > MAX_MOVES)
-                return; /* judged by everything else; this looks at pairs of pairs */
-        for (size_t i = 0; i < j->moves.n; i++) {
-                const PlaceMove *a = &j->moves.items[i];
-
-                if (!moved(j, a->match, a->new, a->old))
-                        continue;
-                for (size_t k = 0; k < i; k++) {
-                        const PlaceMove *b = &j->moves.items[k];
-
-                        if (b->match == a->match || b->old != a->old || b->new != a->new || !moved(j, b->match, b->new, b->old))
-                                continue;
-                        j->subject = j->d->new->functions[j->d->matches[a->match].new].name;
-                        j->of_subject = 0;
-                        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
-                                  "the places at %+" PRId64 " and %+" PRId64 " changed places in several functions", a->old, a->new);
-                        return;
-                }
-        }
-}
-
 /* A loop that was unrolled steps over several elements at once, and touches the same member of each:
  * the place as the loop had it. */
 static bool rolled(const FnValues *f, const Access *a, Need *whole) {
@@ -252,7 +176,7 @@ static bool rolled(const FnValues *f, const Access *a, Need *whole) {
                         }
                 if (found < k)
                         continue;
-                *whole = (Need){ { a->at.root, stride, lowest }, a->width, a->class, a->flags, false, false };
+                *whole = (Need){ { a->at.root, stride, lowest, 0 }, a->width, a->class, a->flags, false, false };
                 return true;
         }
         return false;
@@ -275,10 +199,10 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                 /* one of the two is an index */
                 uint32_t x = values_node(j->w, a->at.root)->a, y = values_node(j->w, a->at.root)->b;
 
-                need.at = (Value){ x, 1, a->at.off };
+                need.at = (Value){ x, 1, a->at.off, 0 };
                 if (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need))
                         return;
-                need.at = (Value){ y, 1, a->at.off };
+                need.at = (Value){ y, 1, a->at.off, 0 };
                 if (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need))
                         return;
                 need.at = a->at;
@@ -361,6 +285,9 @@ static void judge_changed(Judge *j, uint32_t match) {
         judge_unknowns(j, &p);
         judge_sizes(j, &p);
         judge_tables(j, &p);
+        judge_bounds(j, &p);
+        judge_numbers(j, &p);
+        note_exchanges(j, &p);
         collect_constants(j, &p);
         pair_view_free(&p);
 }

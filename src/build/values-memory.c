@@ -8,7 +8,7 @@
 /* Addresses, loads and stores, and what is recorded of them. */
 
 Value run_global(Run *r, uint64_t addr) {
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_GLOBAL, .off = (int64_t)addr }), 0, 0 };
+        return (Value){ node_make(r->w, &(Node){ .kind = NODE_GLOBAL, .off = (int64_t)addr }), 0, 0, 0 };
 }
 
 static bool looks_like_address(const Run *r, int64_t v) {
@@ -45,6 +45,8 @@ Value run_address(Run *r, const State *s, const Op *op) {
                                 v = s->reg[op->base];
                         if (op->index >= 0 && run_own_global(r, v, &r->table))
                                 r->table += (uint64_t)op->disp;
+                        if (op->index >= 0 && op->scale > 1)
+                                record_scaled(r, s->reg[op->index]);
                         if (op->index >= 0)
                                 v = value_add(r->w, v, value_scale(s->reg[op->index], op->scale));
                 }
@@ -59,8 +61,8 @@ Value run_address(Run *r, const State *s, const Op *op) {
                 return v;
         v = values_canonical(r->w, r->side, v);
         if (v.root == ROOT_NONE)
-                return (Value){ ROOT_THREAD, v.stride, v.off };
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = ROOT_THREAD, .b = v.root }), v.stride, v.off };
+                return (Value){ ROOT_THREAD, v.stride, v.off, v.outer };
+        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = ROOT_THREAD, .b = v.root }), v.stride, v.off, v.outer };
 }
 
 bool run_read_only(const Image *image, uint64_t addr) {
@@ -85,16 +87,16 @@ static bool got_value(Run *r, uint64_t addr, Value *out) {
         if (!rel->symbol || rel->symbol >= image->n_dynsyms) {
                 if (rel->type != R_X86_64_TPOFF64)
                         return false;
-                *out = (Value){ node_make(r->w, &(Node){ .kind = NODE_SYMBOL, .a = 1, .off = rel->addend }), 0, 0 };
+                *out = (Value){ node_make(r->w, &(Node){ .kind = NODE_SYMBOL, .a = 1, .off = rel->addend }), 0, 0, 0 };
                 return true;
         }
         sym = &image->dynsyms[rel->symbol];
         if (rel->type == R_X86_64_TPOFF64 || (!sym->defined && sym->type != STT_FUNC && sym->type != STT_NOTYPE && sym->type != STT_GNU_IFUNC))
-                *out = (Value){ node_make(r->w, &(Node){ .kind = NODE_SYMBOL, .off = values_node(r->w, values_symbol_root(r->w, sym->name))->off }), 0, 0 };
+                *out = (Value){ node_make(r->w, &(Node){ .kind = NODE_SYMBOL, .off = values_node(r->w, values_symbol_root(r->w, sym->name))->off }), 0, 0, 0 };
         else if (sym->defined)
                 *out = run_global(r, sym->addr);
         else
-                *out = (Value){ values_symbol_root(r->w, sym->name), 0, 0 };
+                *out = (Value){ values_symbol_root(r->w, sym->name), 0, 0, 0 };
         return true;
 }
 
@@ -110,7 +112,7 @@ Value run_load_stack(Run *r, const State *s, Value at, uint32_t width) {
         if (width != 8)
                 return value_any();
         if (at.off >= 8)
-                return (Value){ values_param(r->w, (unsigned)MIN((at.off - 8) / 8 + 6, 200)), 0, 0 };
+                return (Value){ values_param(r->w, (unsigned)MIN((at.off - 8) / 8 + 6, 200)), 0, 0, 0 };
         for (size_t k = 0; k < r->escapes.n; k++) {
                 const Escape *e = &r->escapes.items[k];
 
@@ -119,7 +121,7 @@ Value run_load_stack(Run *r, const State *s, Value at, uint32_t width) {
         }
         if (!best || r->w->nodes[best->root].depth >= NODE_MAX_DEPTH)
                 return value_any();
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = best->root, .off = at.off - best->off }), 0, 0 };
+        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = best->root, .off = at.off - best->off }), 0, 0, 0 };
 }
 
 Value run_load(Run *r, const State *s, Value at, uint32_t width) {
@@ -132,15 +134,15 @@ Value run_load(Run *r, const State *s, Value at, uint32_t width) {
                 if (width == 8 && !at.stride && got_value(r, addr, &v))
                         return v;
                 if (width == 4 && r->table && run_read_only(r->code->image, r->table))
-                        return (Value){ node_make(r->w, &(Node){ .kind = NODE_TABLE, .off = (int64_t)r->table }), 0, 0 };
+                        return (Value){ node_make(r->w, &(Node){ .kind = NODE_TABLE, .off = (int64_t)r->table }), 0, 0, 0 };
         }
         at = values_canonical(r->w, r->side, at);
         if (width != 8 || at.root == ROOT_NONE)
                 return value_any();
         if (at.root == ROOT_CONFLICT)
-                return (Value){ ROOT_CONFLICT, 0, 0 };
+                return (Value){ ROOT_CONFLICT, 0, 0, 0 };
         if (at.root == ROOT_THREAD && at.off == 0 && at.stride == 0)
-                return (Value){ ROOT_THREAD, 0, 0 };
+                return (Value){ ROOT_THREAD, 0, 0, 0 };
         if (r->w->nodes[at.root].kind == NODE_JOIN) {
                 const Value *members = r->w->nodes[at.root].members;
                 size_t n = r->w->nodes[at.root].n_members;
@@ -151,13 +153,14 @@ Value run_load(Run *r, const State *s, Value at, uint32_t width) {
 
                         m.off += at.off;
                         m.stride = m.stride && at.stride ? 1 : m.stride | at.stride;
+                        m.outer = MAX(m.outer, at.outer);
                         v = value_join(r->w, v, run_load(r, s, m, width));
                 }
                 return v;
         }
         if (r->w->nodes[at.root].depth >= NODE_MAX_DEPTH)
                 return value_any();
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = at.root, .off = at.off, .stride = at.stride }), 0, 0 };
+        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = at.root, .off = at.off, .stride = at.stride }), 0, 0, 0 };
 }
 
 void run_store(State *s, Value at, uint32_t width, Value v) {
@@ -182,6 +185,7 @@ void record_place(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags
 
                         m.off += at.off;
                         m.stride = m.stride && at.stride ? 1 : m.stride | at.stride;
+                        m.outer = MAX(m.outer, at.outer);
                         record_place(r, m, width, class, flags);
                 }
                 return;
@@ -189,8 +193,8 @@ void record_place(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags
         if (at.root >= ROOT_FIRST && n->kind == NODE_SUM && r->side == SIDE_OLD) {
                 uint32_t a = n->a, b = n->b;
 
-                vec_push(&r->accesses, (Access){ { a, 1, at.off }, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
-                vec_push(&r->accesses, (Access){ { b, 1, at.off }, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
+                vec_push(&r->accesses, (Access){ { a, 1, at.off, 0 }, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
+                vec_push(&r->accesses, (Access){ { b, 1, at.off, 0 }, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
         }
         vec_push(&r->accesses, (Access){ at, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
 }
@@ -211,12 +215,17 @@ void record_strings(Run *r, const CallSite *c) {
                 return;
         for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
                 if ((known->strings & (1u << i)) && c->args[i].root != ROOT_NONE && c->args[i].root != ROOT_STACK)
-                        record_place(r, (Value){ c->args[i].root, 1, c->args[i].off }, 1, CLASS_INT, ACCESS_READ);
+                        record_place(r, (Value){ c->args[i].root, 1, c->args[i].off, 0 }, 1, CLASS_INT, ACCESS_READ);
 }
 
 void record_value(Run *r, Value v) {
         if (r->record)
                 r->op_value[r->op] = values_canonical(r->w, r->side, v);
+}
+
+void record_scaled(Run *r, Value v) {
+        if (r->record && v.root >= ROOT_FIRST && v.root != (uint32_t)VALUE_UNSET && r->w->nodes[v.root].kind == NODE_LOAD)
+                vec_push(&r->scaled, v.root);
 }
 
 void record_store(Run *r, Value at, uint32_t width, Value v) {

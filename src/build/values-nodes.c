@@ -154,6 +154,7 @@ static bool set_add(Values *w, Value *set, size_t *n, Value v) {
 
                         m.off += v.off;
                         m.stride = m.stride ? v.stride ? gcd(m.stride, v.stride) : m.stride : v.stride;
+                        m.outer = MAX(m.outer, v.outer);
                         if (!set_add(w, set, n, m))
                                 return false;
                 }
@@ -169,6 +170,8 @@ static bool set_add(Values *w, Value *set, size_t *n, Value v) {
                                 set[i].off = MIN(set[i].off, v.off);
                                 set[i].stride = g;
                         }
+                        if (set[i].outer != v.outer)
+                                set[i].outer = 0;
                         return true;
                 }
                 if (merge_like(w, &set[i], v))
@@ -210,9 +213,9 @@ Value value_join(Values *w, Value a, Value b) {
         if (a.root == b.root && a.root != ROOT_IMAGE) {
                 uint32_t g = gcd(gcd(a.stride, b.stride), distance(a.off, b.off));
 
-                if (g == a.stride)
+                if (g == a.stride && a.outer == b.outer)
                         return a;
-                return (Value){ a.root, g, MIN(a.off, b.off) };
+                return (Value){ a.root, g, g == a.stride ? a.off : MIN(a.off, b.off), a.outer == b.outer ? a.outer : 0 };
         }
         if (a.root == ROOT_NONE && a.stride == 0 && a.off >= -4095 && a.off <= 4095)
                 return b;
@@ -229,7 +232,7 @@ Value value_join(Values *w, Value a, Value b) {
                 if (n == 1)
                         return set[0];
                 qsort(set, n, sizeof(*set), value_compare);
-                return (Value){ node_make(w, &(Node){ .kind = NODE_JOIN, .members = set, .n_members = (uint16_t)n }), 0, 0 };
+                return (Value){ node_make(w, &(Node){ .kind = NODE_JOIN, .members = set, .n_members = (uint16_t)n }), 0, 0, 0 };
         }
 }
 
@@ -247,10 +250,13 @@ static bool surely_pointer(const Values *w, uint32_t root) {
 }
 
 Value value_add(Values *w, Value a, Value b) {
-        Value v = { .stride = stride_of(a.stride, b.stride), .off = (int64_t)((uint64_t)a.off + (uint64_t)b.off) };
+        Value v = { .stride = stride_of(a.stride, b.stride), .off = (int64_t)((uint64_t)a.off + (uint64_t)b.off),
+                    .outer = MAX(a.outer, b.outer) };
 
         if (a.root == ROOT_CONFLICT || b.root == ROOT_CONFLICT)
-                return (Value){ ROOT_CONFLICT, 0, 0 };
+                return (Value){ ROOT_CONFLICT, 0, 0, 0 };
+        if (a.stride && b.stride && a.stride != b.stride)
+                v.outer = MAX(v.outer, MAX(a.stride, b.stride));
         if (a.root == ROOT_NONE || b.root == ROOT_NONE) {
                 v.root = a.root == ROOT_NONE ? b.root : a.root;
                 return v;
@@ -259,9 +265,9 @@ Value value_add(Values *w, Value a, Value b) {
                 const Node *x = &w->nodes[a.root], *y = &w->nodes[b.root];
 
                 if (x->kind == NODE_TABLE && y->kind == NODE_GLOBAL)
-                        return (Value){ node_make(w, &(Node){ .kind = NODE_TARGET, .a = a.root, .off = y->off + b.off }), 0, 0 };
+                        return (Value){ node_make(w, &(Node){ .kind = NODE_TARGET, .a = a.root, .off = y->off + b.off }), 0, 0, 0 };
                 if (y->kind == NODE_TABLE && x->kind == NODE_GLOBAL)
-                        return (Value){ node_make(w, &(Node){ .kind = NODE_TARGET, .a = b.root, .off = x->off + a.off }), 0, 0 };
+                        return (Value){ node_make(w, &(Node){ .kind = NODE_TARGET, .a = b.root, .off = x->off + a.off }), 0, 0, 0 };
         }
         v.stride = 1;
         if (surely_pointer(w, a.root)) {
@@ -281,14 +287,15 @@ Value value_add(Values *w, Value a, Value b) {
 
 Value value_sub(Value a, Value b) {
         if (a.root == ROOT_CONFLICT || b.root == ROOT_CONFLICT)
-                return (Value){ ROOT_CONFLICT, 0, 0 };
+                return (Value){ ROOT_CONFLICT, 0, 0, 0 };
         if (b.root == ROOT_NONE)
-                return (Value){ a.root, stride_of(a.stride, b.stride), (int64_t)((uint64_t)a.off - (uint64_t)b.off) };
+                return (Value){ a.root, stride_of(a.stride, b.stride), (int64_t)((uint64_t)a.off - (uint64_t)b.off),
+                                MAX(a.outer, b.outer) };
         if (a.root == b.root)
                 return a.stride || b.stride ? value_any() : value_const((int64_t)((uint64_t)a.off - (uint64_t)b.off));
         if (a.root == ROOT_NONE)
                 return value_any();
-        return (Value){ a.root, 1, a.off };
+        return (Value){ a.root, 1, a.off, 0 };
 }
 
 Value value_scale(Value a, int64_t factor) {
@@ -299,7 +306,8 @@ Value value_scale(Value a, int64_t factor) {
                 return a;
         if (by > (1 << 24) || stride * by > (1 << 24))
                 return value_any();
-        return (Value){ ROOT_NONE, (uint32_t)(stride * by), (int64_t)((uint64_t)a.off * (uint64_t)factor) };
+        return (Value){ ROOT_NONE, (uint32_t)(stride * by), (int64_t)((uint64_t)a.off * (uint64_t)factor),
+                        (uint64_t)a.outer * by > (1 << 24) ? 0 : (uint32_t)(a.outer * by) };
 }
 
 static Value replaced(Values *w, uint32_t root, uint32_t from, Value to, bool *found, bool *failed) {
@@ -310,7 +318,7 @@ static Value replaced(Values *w, uint32_t root, uint32_t from, Value to, bool *f
                 return to;
         }
         if (root < ROOT_FIRST)
-                return (Value){ root, 0, 0 };
+                return (Value){ root, 0, 0, 0 };
         switch (n.kind) {
         case NODE_LOAD: {
                 Value a = replaced(w, n.a, from, to, found, failed);
@@ -324,7 +332,7 @@ static Value replaced(Values *w, uint32_t root, uint32_t from, Value to, bool *f
                 n.a = a.root;
                 n.off += a.off;
                 n.stride = stride_of(n.stride, a.stride);
-                return (Value){ node_make(w, &n), 0, 0 };
+                return (Value){ node_make(w, &n), 0, 0, 0 };
         }
         case NODE_RETURN: {
                 Value a = replaced(w, n.a, from, to, found, failed), b = replaced(w, n.b, from, to, found, failed);
@@ -337,12 +345,12 @@ static Value replaced(Values *w, uint32_t root, uint32_t from, Value to, bool *f
                 }
                 n.a = a.root;
                 n.b = b.root == ROOT_STACK ? ROOT_NONE : b.root;
-                return (Value){ node_make(w, &n), 0, 0 };
+                return (Value){ node_make(w, &n), 0, 0, 0 };
         }
         default:
                 break;
         }
-        return (Value){ root, 0, 0 };
+        return (Value){ root, 0, 0, 0 };
 }
 
 bool values_substitute(Values *w, Value v, uint32_t from, Value to, Value *out) {
@@ -351,7 +359,7 @@ bool values_substitute(Values *w, Value v, uint32_t from, Value to, Value *out) 
 
         if (!found || failed)
                 return false;
-        *out = (Value){ r.root, stride_of(r.stride, v.stride), r.off + v.off };
+        *out = (Value){ r.root, stride_of(r.stride, v.stride), r.off + v.off, v.outer };
         return true;
 }
 
@@ -390,7 +398,7 @@ bool values_to_caller(Values *w, Value v, const Value *args, Value *out) {
         if (to.root == ROOT_NONE || to.root == ROOT_CONFLICT)
                 return false;
         /* a root with two different parameters is not followed */
-        if (!values_substitute(w, v, values_param(w, which), (Value){ ROOT_IMAGE, 0, 0 }, out) ||
+        if (!values_substitute(w, v, values_param(w, which), (Value){ ROOT_IMAGE, 0, 0, 0 }, out) ||
             values_has_param(w, out->root, &rest))
                 return false;
         return values_substitute(w, v, values_param(w, which), to, out);
@@ -398,7 +406,7 @@ bool values_to_caller(Values *w, Value v, const Value *args, Value *out) {
 
 /* The object (or what it was loaded from) is argument i: in the callee's terms. */
 bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
-        Value param = { values_param(w, i), 0, -arg.off };
+        Value param = { values_param(w, i), 0, -arg.off, 0 };
 
         if (arg.root == ROOT_NONE || arg.root == ROOT_STACK || arg.root == ROOT_CONFLICT)
                 return false;
@@ -407,12 +415,12 @@ bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
                 const Node *n = &w->nodes[v.root];
 
                 if (v.root == arg.root && v.stride == arg.stride) {
-                        *out = (Value){ param.root, 0, v.off - arg.off };
+                        *out = (Value){ param.root, 0, v.off - arg.off, v.outer };
                         return true;
                 }
                 if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != arg.root || n->stride != arg.stride || n->b)
                         return false;
-                *out = (Value){ node_make(w, &(Node){ .kind = NODE_LOAD, .a = param.root, .off = n->off - arg.off }), v.stride, v.off };
+                *out = (Value){ node_make(w, &(Node){ .kind = NODE_LOAD, .a = param.root, .off = n->off - arg.off }), v.stride, v.off, 0 };
                 return true;
         }
         if (arg.root == ROOT_IMAGE) {

@@ -181,10 +181,10 @@ static Value find_place(Values *w, uint64_t addr) {
         uint64_t old, from, to;
 
         if (locate_data(d, addr, &old) == MAP_TESTIFIED)
-                return (Value){ ROOT_IMAGE, 0, (int64_t)old };
+                return (Value){ ROOT_IMAGE, 0, (int64_t)old, 0 };
         if (section && (section->flags & SHF_WRITE) && !added_variable(d, addr, &from, &to) && between(d, addr, &old))
-                return (Value){ ROOT_IMAGE, 0, (int64_t)old };
-        return (Value){ node_make(w, &(Node){ .kind = NODE_FRESH_GLOBAL, .off = (int64_t)addr }), 0, 0 };
+                return (Value){ ROOT_IMAGE, 0, (int64_t)old, 0 };
+        return (Value){ node_make(w, &(Node){ .kind = NODE_FRESH_GLOBAL, .off = (int64_t)addr }), 0, 0, 0 };
 }
 
 static Value canonical_global(Values *w, Side side, Value v) {
@@ -197,10 +197,10 @@ static Value canonical_global(Values *w, Side side, Value v) {
                 uint32_t target, root = values_callee_at(w, side, anchor, &target);
 
                 if (root != ROOT_NONE)
-                        return (Value){ root, v.stride, v.off };
+                        return (Value){ root, v.stride, v.off, v.outer };
         }
         if (side == SIDE_OLD)
-                return (Value){ ROOT_IMAGE, v.stride, (int64_t)(anchor + (uint64_t)v.off) };
+                return (Value){ ROOT_IMAGE, v.stride, (int64_t)(anchor + (uint64_t)v.off), v.outer };
         if (!w->nodes[v.root].place) {
                 place = find_place(w, anchor);
                 w->nodes[v.root].place = arena_dup(w->arena, &place, sizeof(place));
@@ -213,9 +213,9 @@ static Value canonical_global(Values *w, Side side, Value v) {
                 const MapEntry *back = map_exact(w->by_old, w->n_map, old, true);
 
                 if ((there && there->old != old) || (!there && back && back->new != new))
-                        return (Value){ ROOT_CONFLICT, 0, 0 };
+                        return (Value){ ROOT_CONFLICT, 0, 0, 0 };
         }
-        return (Value){ place.root, v.stride, place.off + v.off };
+        return (Value){ place.root, v.stride, place.off + v.off, v.outer };
 }
 
 Value values_canonical(Values *w, Side side, Value v) {

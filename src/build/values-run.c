@@ -307,7 +307,7 @@ static void run_orphans(Run *r, State *scratch) {
                         if (!r->has_orphan) {
                                 for (int x = 0; x < 16; x++)
                                         r->orphan.reg[x] = value_any();
-                                r->orphan.reg[RSP] = (Value){ ROOT_STACK, 1, 0 };
+                                r->orphan.reg[RSP] = (Value){ ROOT_STACK, 1, 0, 0 };
                         }
                         for (int x = 0; x < 16; x++)
                                 if (CALLER_SAVED & (1u << x))
@@ -328,9 +328,17 @@ static int access_compare(const void *x, const void *y) {
                 return a->at.off < b->at.off ? -1 : 1;
         if (a->at.stride != b->at.stride)
                 return a->at.stride < b->at.stride ? -1 : 1;
+        if (a->at.outer != b->at.outer)
+                return a->at.outer < b->at.outer ? -1 : 1;
         if (a->width != b->width)
                 return a->width < b->width ? -1 : 1;
         return a->class < b->class ? -1 : a->class > b->class;
+}
+
+static int root_compare(const void *x, const void *y) {
+        const uint32_t *a = x, *b = y;
+
+        return *a < *b ? -1 : *a > *b;
 }
 
 static void finish(Run *r, FnValues *out) {
@@ -359,6 +367,12 @@ static void finish(Run *r, FnValues *out) {
         out->tables = arena_dup(arena, r->tables.items, r->tables.n * sizeof(JumpTable));
         out->result = r->result.root == (uint32_t)VALUE_UNSET ? value_any() : r->result;
         out->op_value = r->op_value;
+        if (r->scaled.n)
+                qsort(r->scaled.items, r->scaled.n, sizeof(uint32_t), root_compare);
+        for (size_t i = 0; i < r->scaled.n; i++)
+                if (!out->n_scaled || r->scaled.items[out->n_scaled - 1] != r->scaled.items[i])
+                        r->scaled.items[out->n_scaled++] = r->scaled.items[i];
+        out->scaled = arena_dup(arena, r->scaled.items, out->n_scaled * sizeof(uint32_t));
 }
 
 void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
@@ -386,9 +400,9 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
         find_blocks(&r);
         for (int i = 0; i < 16; i++)
                 start.reg[i] = value_any();
-        start.reg[RSP] = (Value){ ROOT_STACK, 0, 0 };
+        start.reg[RSP] = (Value){ ROOT_STACK, 0, 0, 0 };
         for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
-                start.reg[values_arg_regs[i]] = (Value){ values_param(w, i), 0, 0 };
+                start.reg[values_arg_regs[i]] = (Value){ values_param(w, i), 0, 0, 0 };
         flow(&r, 0, &start);
         fixpoint(&r, &scratch);
         narrow(&r, &start, &scratch);
@@ -416,4 +430,5 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
         vec_free(&r.calls);
         vec_free(&r.tables);
         vec_free(&r.stores);
+        vec_free(&r.scaled);
 }

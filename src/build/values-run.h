@@ -61,6 +61,7 @@ typedef struct Run {
         VEC(CallSite) calls;
         VEC(JumpTable) tables;
         VEC(Store) stores;
+        VEC(uint32_t) scaled;
         Value result;
         Value *op_value;
         uint32_t op;
@@ -84,6 +85,7 @@ void run_store(State *s, Value at, uint32_t width, Value v);
 void record_place(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags);
 void record_access(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags);
 void record_value(Run *r, Value v);
+void record_scaled(Run *r, Value v);
 void record_store(Run *r, Value at, uint32_t width, Value v);
 void record_strings(Run *r, const CallSite *c);
 /* A call (or a tail call) of what `op` names; false when it does not return. */

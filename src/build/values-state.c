@@ -76,7 +76,7 @@ bool state_join(Run *r, State *to, const State *from, bool widen) {
 
                 if (value_equal(v, to->reg[x]))
                         continue;
-                to->reg[x] = widen ? (x == RSP ? (Value){ ROOT_STACK, 1, 0 } : value_any()) : v;
+                to->reg[x] = widen ? (x == RSP ? (Value){ ROOT_STACK, 1, 0, 0 } : value_any()) : v;
                 changed = changed || !value_equal(v, to->reg[x]) || !widen;
         }
         while (i < to->n) {

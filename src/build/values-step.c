@@ -14,7 +14,7 @@ static void set_reg(Run *r, State *s, const Op *op, Value v) {
         if (op->size < 4)
                 v = value_any();
         if (op->dst == RSP && v.root != ROOT_STACK)
-                v = (Value){ ROOT_STACK, 1, 0 };
+                v = (Value){ ROOT_STACK, 1, 0, 0 };
         s->reg[op->dst] = v;
         record_value(r, v);
 }
@@ -78,7 +78,7 @@ static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t targe
                 for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
                         if ((known->sizes & (1u << i)) && value_is_const(s->reg[values_arg_regs[i]]))
                                 size = size * 4099 + s->reg[values_arg_regs[i]].off;
-                return (Value){ node_make(r->w, &(Node){ .kind = NODE_FRESH, .a = callee, .off = size }), 0, 0 };
+                return (Value){ node_make(r->w, &(Node){ .kind = NODE_FRESH, .a = callee, .off = size }), 0, 0, 0 };
         }
         if (summary(r, s, target, &given))
                 return given;
@@ -87,7 +87,7 @@ static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t targe
                 first.root = ROOT_NONE;
         if (r->w->nodes[callee].depth >= NODE_MAX_DEPTH)
                 return value_any();
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_RETURN, .a = callee, .b = first.root }), 0, 0 };
+        return (Value){ node_make(r->w, &(Node){ .kind = NODE_RETURN, .a = callee, .b = first.root }), 0, 0, 0 };
 }
 
 /* The caller-saved registers that a call changes: all, unless what follows shows that the compiler
@@ -183,10 +183,10 @@ static void string_op(Run *r, State *s, const Op *op) {
                 if (exact)
                         record_access(r, at, (uint32_t)count.off * w, CLASS_VECTOR, flags);
                 else
-                        record_access(r, value_add(r->w, at, (Value){ ROOT_NONE, repeated ? w : 0, 0 }), w, CLASS_INT, flags);
+                        record_access(r, value_add(r->w, at, (Value){ ROOT_NONE, repeated ? w : 0, 0, 0 }), w, CLASS_INT, flags);
                 if (at.root == ROOT_STACK && at.stride == 0 && exact && i == 0)
                         state_slots_kill(s, at.off, (uint32_t)count.off * w);
-                s->reg[reg] = value_add(r->w, at, (Value){ ROOT_NONE, w, 0 });
+                s->reg[reg] = value_add(r->w, at, (Value){ ROOT_NONE, w, 0, 0 });
         }
         if (repeated)
                 s->reg[RCX] = compare ? value_any() : value_const(0);
@@ -194,7 +194,7 @@ static void string_op(Run *r, State *s, const Op *op) {
 
 static Value stack_aligned(Value v) {
         /* how far it moves is not known: a region of its own keeps the slots apart */
-        return (Value){ ROOT_STACK, v.stride, (v.off & ~INT64_C(63)) - 0x100000 };
+        return (Value){ ROOT_STACK, v.stride, (v.off & ~INT64_C(63)) - 0x100000, 0 };
 }
 
 static void arithmetic(Run *r, State *s, const Op *op, Value at) {
@@ -212,13 +212,17 @@ static void arithmetic(Run *r, State *s, const Op *op, Value at) {
                 v = value_sub(a, b);
                 break;
         case OP_SHL:
+                record_scaled(r, a);
                 v = op->has_imm && op->imm >= 0 && op->imm < 24 ? value_scale(a, INT64_C(1) << op->imm) : value_any();
                 break;
         case OP_IMUL:
-                if (op->has_imm)
-                        v = value_scale(op->has_mem ? run_load(r, s, at, op->width) : op->src >= 0 ? s->reg[op->src] : a, op->imm);
-                else
+                if (op->has_imm) {
+                        b = op->has_mem ? run_load(r, s, at, op->width) : op->src >= 0 ? s->reg[op->src] : a;
+                        record_scaled(r, b);
+                        v = value_scale(b, op->imm);
+                } else {
                         v = value_any();
+                }
                 break;
         default: /* OP_AND */
                 if (a.root == ROOT_STACK && op->has_imm)
@@ -303,7 +307,7 @@ bool run_step(Run *r, State *s, const Op *op) {
                         set_reg(r, s, op, v);
                 return true;
         case OP_LEAVE:
-                s->reg[RSP] = s->reg[RBP].root == ROOT_STACK ? s->reg[RBP] : (Value){ ROOT_STACK, 1, 0 };
+                s->reg[RSP] = s->reg[RBP].root == ROOT_STACK ? s->reg[RBP] : (Value){ ROOT_STACK, 1, 0, 0 };
                 s->reg[RBP] = run_load_stack(r, s, s->reg[RSP], 8);
                 s->reg[RSP].off += 8;
                 return true;

@@ -12,10 +12,13 @@
  * is the number 0, so that { ROOT_NONE, 1, 0 } is "anything". Roots other than the fixed ones are
  * indexes of nodes; equal nodes have equal indexes, and nodes mean the same on both sides: addresses
  * of the new image are turned into old ones, functions are named by the old function they match.
+ * `outer` is the largest step that was added to a finer one (the row of an array of arrays); 0: none, or
+ * paths do not agree.
  */
 typedef struct Value {
         uint32_t root, stride;
         int64_t off;
+        uint32_t outer;
 } Value;
 
 enum { ROOT_NONE, ROOT_STACK, ROOT_IMAGE, ROOT_THREAD, ROOT_CONFLICT, ROOT_FIRST };
@@ -120,6 +123,8 @@ typedef struct FnValues {
         size_t n_stores;
         JumpTable *tables;
         size_t n_tables;
+        uint32_t *scaled; /* roots of what was loaded and then multiplied, or indexes an array; sorted */
+        size_t n_scaled;
         Value result;
         Value *op_value; /* per op: canonical value that it put into its first register, or compared; root VALUE_UNSET where it was never reached */
         bool incomplete; /* too large, or not decodable: nothing is known */
@@ -155,13 +160,17 @@ Value value_add(Values *w, Value a, Value b);
 Value value_sub(Value a, Value b);
 Value value_scale(Value a, int64_t factor);
 static inline Value value_const(int64_t c) {
-        return (Value){ ROOT_NONE, 0, c };
+        return (Value){ ROOT_NONE, 0, c, 0 };
 }
 static inline Value value_any(void) {
-        return (Value){ ROOT_NONE, 1, 0 };
+        return (Value){ ROOT_NONE, 1, 0, 0 };
 }
 static inline bool value_equal(Value a, Value b) {
-        return a.root == b.root && a.stride == b.stride && a.off == b.off;
+        return a.root == b.root && a.stride == b.stride && a.off == b.off && a.outer == b.outer;
+}
+/* Two indexed places whose rows are of different length. */
+static inline bool value_other_rows(Value a, Value b) {
+        return a.outer && b.outer && a.outer != b.outer;
 }
 static inline bool value_is_const(Value v) {
         return v.root == ROOT_NONE && v.stride == 0;

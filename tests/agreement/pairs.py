@@ -6,7 +6,8 @@ says with debug information, for each compiler and optimisation level.
     pairs.py STAUNCH [--levels O0,O2] [--compilers gcc,clang] [--only NAME] [--json FILE] [-j N]
 
 pairs/known.txt lists what is known to be judged wrongly, as "PAIR COMPILER LEVEL REASON" with * for any:
-those are shown and do not fail; one that is judged rightly by now is pointed out.
+those are shown and do not fail; one that is judged rightly by now is pointed out. A level that ends with
+/debug means: with debug information only.
 
 A pair whose name starts with same- keeps its layout; every other one changes it, those with hidden- in a
 way that types do not tell. Fails when a changed layout is judged hotpatchable without debug information
@@ -101,8 +102,9 @@ def main():
         for way in ("stripped", "dwarf") if r["hidden"] else ("stripped",):
             if not r["changed"] or r[way]["verdict"] in ("restart", "unsupported"):
                 continue
+            levels = ("*", r["level"]) if way == "stripped" else ("*", r["level"], "*/debug", r["level"] + "/debug")
             reason = next((k for k in known if k[0] == r["pair"] and k[1] in ("*", r["compiler"]) and
-                           k[2] in ("*", r["level"])), None)
+                           k[2] in levels), None)
             print(f"{'known' if reason else 'WRONG'} {where}: the layout changed, and with{'' if way == 'dwarf' else 'out'} "
                   f"debug information the verdict is {r[way]['verdict']} ({r[way]['grade']})"
                   + (f": {reason[3]}" if reason else ""))
@@ -113,7 +115,7 @@ def main():
             print(f"missed {where}: {', '.join(r['stripped']['codes'])}")
     tried = {(r["pair"], r["compiler"], r["level"]) for r in results}
     for k in known:
-        if k not in met and any(k[0] == p and k[1] in ("*", c) and k[2] in ("*", lv) for p, c, lv in tried):
+        if k not in met and any(k[0] == p and k[1] in ("*", c) and k[2].split("/")[0] in ("*", lv) for p, c, lv in tried):
             print(f"note: {' '.join(k[:3])} is judged rightly now: take it off known.txt")
     for (kind, verdict), n in sorted(tally.items()):
         print(f"layout {kind}: {verdict} {n}")
