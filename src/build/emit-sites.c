@@ -54,47 +54,106 @@ static uint64_t padding_after(const Code *code, const CodePart *p) {
         return decode_padding(b, limit - end);
 }
 
+/* Bytes of padding right before a part: all that lies between it and the code before it. */
+static uint64_t padding_before(const Code *code, const CodePart *p) {
+        const CodePart *before = p > code->parts ? p - 1 : NULL;
+        uint64_t end = before ? before->addr + before->size : 0;
+
+        if (!before || end > p->addr || image_section_at(code->image, before->addr) != image_section_at(code->image, p->addr) ||
+            end + padding_after(code, before) != p->addr)
+                return 0;
+        return p->addr - end;
+}
+
+/*
+ * An instruction boundary inside (from, to) of a function that a call returns to. A coroutine that is
+ * suspended in the call is seen on no thread's stack, and would return into what is written there.
+ */
+static uint64_t returns_into(const Code *code, const CodePart *p, uint64_t from, uint64_t to) {
+        for (uint32_t i = p->insn; i < p->insn + p->n_insns; i++) {
+                const Insn *insn = &code->insns[i];
+                uint64_t end = code->text_base + insn->offset + insn->length;
+
+                if (end >= to)
+                        break;
+                if ((insn->flags & INSN_CALL) && end > from)
+                        return end;
+        }
+        return 0;
+}
+
+enum { JUMP = 5, SHORT_JUMP = 2, ENDBR = 4 };
+
+/*
+ * A long jump at the entry where it has room; else a short one there, to a long one in the padding behind
+ * the function or before it, as far as both lie within the bytes that a site may have.
+ */
+static bool place_jump(const Code *code, const CodePart *p, uint64_t skip, PatchSite *s, const char **why) {
+        uint64_t entry = p->addr + skip, end = p->addr + p->size, after = padding_after(code, p);
+        uint64_t returned = returns_into(code, p, entry, entry + JUMP);
+
+        *why = "no padding is near enough for a jump";
+        if (p->size + after >= skip + JUMP && !returned) {
+                s->jump_addr = entry;
+                s->patch_addr = p->addr;
+                s->n_expect = (uint8_t)(skip + JUMP);
+                return true;
+        }
+        if (returned)
+                *why = "a call returns into the bytes that a jump takes, and no padding is near";
+        if (p->size < skip + SHORT_JUMP || returns_into(code, p, entry, entry + SHORT_JUMP))
+                return false;
+        if (after >= JUMP && end + JUMP - p->addr <= PATCH_SITE_BYTES) {
+                s->jump_addr = end;
+                s->patch_addr = p->addr;
+                s->n_expect = (uint8_t)(end + JUMP - p->addr);
+        } else if (padding_before(code, p) >= JUMP) {
+                s->jump_addr = p->addr - JUMP;
+                s->patch_addr = s->jump_addr;
+                s->n_expect = (uint8_t)(JUMP + skip + SHORT_JUMP);
+        } else {
+                return false;
+        }
+        s->short_at = (uint8_t)(entry - s->patch_addr);
+        return true;
+}
+
 static void emit_site(Emitter *m, uint32_t match, const CodePart *p, uint64_t new_addr) {
-        static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+        static const uint8_t endbr64[ENDBR] = { 0xf3, 0x0f, 0x1e, 0xfa };
         Diff *d = m->d;
         const Function *f = match_old(d, &d->matches[match]);
         const uint8_t *b = image_bytes(d->old_image, p->addr, p->size);
-        uint64_t skip, room;
-        PatchSite s = { .name = f->name, .old_addr = p->addr, .new_addr = new_addr, .patch_addr = p->addr, .short_at = 0xff };
+        PatchSite s = { .name = f->name, .old_addr = p->addr, .new_addr = new_addr, .short_at = 0xff };
+        uint64_t skip = b && p->size >= ENDBR && memcmp(b, endbr64, ENDBR) == 0 ? ENDBR : 0;
+        const char *why;
 
-        skip = b && p->size >= 4 && memcmp(b, endbr64, 4) == 0 ? 4 : 0;
-        room = p->size + padding_after(d->old, p);
-        if (room < skip + 5) {
-                verdict_add(&d->verdict, REFUSAL_CODE_FUNCTION_SMALL, f->name, "%llu bytes", (unsigned long long)p->size);
+        if (!place_jump(d->old, p, skip, &s, &why)) {
+                verdict_add(&d->verdict, REFUSAL_CODE_FUNCTION_SMALL, f->name, "%llu bytes: %s", (unsigned long long)p->size,
+                            why);
                 return;
         }
         for (size_t i = 0; i < d->old->n_entries; i++)
                 if (d->old->entries[i] > p->addr && d->old->entries[i] < p->addr + p->size)
                         verdict_add(&d->verdict, REFUSAL_CODE_ENTRY_BRANCH, f->name, "at offset %llu",
                                     (unsigned long long)(d->old->entries[i] - p->addr));
-        for (uint32_t i = p->insn; i < p->insn + p->n_insns; i++) {
-                const Insn *insn = &d->old->insns[i];
-                uint64_t end = d->old->text_base + insn->offset + insn->length;
-
-                if (end >= p->addr + skip + 5)
-                        break;
-                /* A coroutine that is suspended in the call is seen on no thread's stack, and would return
-                 * into the jump. */
-                if ((insn->flags & INSN_CALL) && end > p->addr + skip) {
-                        verdict_add(&d->verdict, REFUSAL_CODE_FUNCTION_SMALL, f->name,
-                                    "a call returns to offset %llu", (unsigned long long)(end - p->addr));
-                        return;
-                }
-        }
-        s.jump_addr = p->addr + skip;
-        s.n_expect = (uint8_t)(skip + 5);
-        b = image_bytes(d->old_image, p->addr, s.n_expect);
+        b = image_bytes(d->old_image, s.patch_addr, s.n_expect);
         if (!b) {
                 verdict_add(&d->verdict, REFUSAL_CODE_FUNCTION_SMALL, f->name, "at the end of the text");
                 return;
         }
         memcpy(s.expect, b, s.n_expect);
         vec_push(&m->sites, s);
+}
+
+/* Two may want the same padding. */
+static void refuse_overlaps(Emitter *m) {
+        for (size_t i = 1; i < m->sites.n; i++) {
+                const PatchSite *s = &m->sites.items[i];
+
+                if (s->patch_addr < s[-1].patch_addr + s[-1].n_expect)
+                        verdict_add(&m->d->verdict, REFUSAL_CODE_FUNCTION_SMALL, s->name,
+                                    "the padding beside it is taken by %s", s[-1].name);
+        }
 }
 
 void emit_sites(Emitter *m) {
@@ -130,4 +189,5 @@ void emit_sites(Emitter *m) {
                 }
         }
         sort_sites(m);
+        refuse_overlaps(m);
 }
