@@ -112,6 +112,9 @@ typedef struct Policy {
  * names the file, the line and what is allowed; unknown keys are mistakes.
  */
 int policy_load(const char *path, Policy *out, Error *e);
+/* Calls back with every mistake, not only the first; returns how many, or negative when a file can't be read.
+ */
+int policy_check(const char *path, void (*mistake)(void *data, const char *text), void *data, Error *e);
 void policy_free(Policy *p);
 const char *patch_mode_text(PatchMode m);
 const char *reboot_setting_text(RebootSetting r);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+#include "base/macro.h"
+#include "deliver/policy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/test-policy-XXXXXX", file[64], drop_ins[64];
+
+static void put(const char *path, const char *text) {
+        assert_int_equal(file_write_atomic(path, text, strlen(text), NULL), 0);
+}
+
+/* The whole configuration is `text`; the first mistake must hold `part`. */
+static void wrong(const char *text, const char *part) {
+        Error e = { 0 };
+        Policy p;
+
+        put(file, text);
+        if (policy_load(file, &p, &e) == 0)
+                fail_msg("accepted: %s", text);
+        if (!strstr(e.text, part))
+                fail_msg("'%s' is not in '%s'", part, e.text);
+}
+
+static void mistakes(void **state) {
+        (void)state;
+        wrong("patch_mode = \"sometimes\"\n", "staunch.toml:1: patch_mode: must be one of \"automatic\"");
+        wrong("\n\npatch_mod = \"manual\"\n",
+              "staunch.toml:3: patch_mod: no such key; did you mean 'patch_mode'?");
+        wrong("colour = 1\n", "no such key here");
+        wrong("patch_mode = 3\n", "must be one of");
+        wrong("scan_interval = \"1\"\n", "not a duration");
+        wrong("scan_interval = \"1s\"\n", "out of range; from 5s to 86400s");
+        wrong("scan_interval = -5\n", "not a duration");
+        wrong("a = \n", "staunch.toml:1:");
+        wrong("[[accept]]\npackage = \"nginx\"\ncode = \"layout-unprovd\"\n", "3: code: no such code");
+        wrong("[[accept]]\npackage = \"nginx\"\ncode = \"process-busy\"\n", "cannot be accepted");
+        wrong("[[accept]]\npackage = \"nginx\"\n", "'code' is missing");
+        wrong("[accept]\npackage = \"nginx\"\n", "write [[accept]]");
+        wrong("[[exclude]]\nunit = []\n", "write [exclude]");
+        wrong("[exclude]\nunit = [1]\n", "every item must be a string, and one is an integer");
+        wrong("[exclude]\nunit = \"x\"\n", "must be an array");
+        wrong("[metrics]\nlisten = \"0.0.0.0:9917\"\n", "must be \"127.0.0.1:PORT\"");
+        wrong("[snapshot]\nprovider = \"zfs\"\n", "must be one of");
+        wrong("[snapshot]\nprovider = \"hook\"\n", "needs 'hook'");
+        wrong("[health]\nautomatic_rollback = 1\n", "must be true or false");
+        wrong("[health]\nthreshold = 0.5\n", "must be a number from 1 to 100");
+        wrong("[[probe]]\nname = \"a\"\nkind = \"http\"\ntarget = \"localhost\"\n",
+              "4: target: must be a URL");
+        wrong("[[probe]]\nname = \"a\"\nkind = \"tcp\"\ntarget = \"localhost\"\n", "must be HOST:PORT");
+        wrong("[[drain]]\nunit = \"a\"\nhaproxy_socket = \"/x\"\n", "go together");
+        wrong("[[window]]\nname = \"w\"\nstart = \"2026-01-01 03:00\"\nrecurrence = \"Day\"\nduration = "
+              "\"1min\"\n",
+              "out of range; from 300s");
+}
+
+static void defaults(void **state) {
+        Policy p;
+
+        (void)state;
+        remove(file);
+        assert_int_equal(policy_load(file, &p, NULL), 0);
+        assert_int_equal(p.mode, PATCH_AUTOMATIC);
+        assert_int_equal(p.reboot, REBOOT_IF_REQUIRED);
+        assert_int_equal(p.deadline_usec, 5000000);
+        assert_true(p.health.automatic_rollback);
+        policy_free(&p);
+}
+
+static void everything(void **state) {
+        bool accepted[REFUSAL_N] = { 0 };
+        char path[128];
+        Policy p;
+        Error e = { 0 };
+
+        (void)state;
+        put(file,
+            "patch_mode = \"automaticbyplatform\"\nreboot = \"Never\"\nsafe_point_deadline = \"1min30s\"\n"
+            "scan_interval = 90\n"
+            "[exclude]\nunit = [\"postgresql*.service\"]\npath = [\"/opt/*\", \"/srv/x\"]\n"
+            "[[accept]]\npackage = \"lib*\"\ncode = \"layout-unproved\"\n"
+            "[[window]]\nname = \"tuesday\"\ntime_zone = \"Europe/Berlin\"\nstart = \"2026-01-01 03:00\"\n"
+            "recurrence = \"1Month Second Tuesday\"\nduration = \"2h\"\n"
+            "[[probe]]\nname = \"front\"\nkind = \"http\"\ntarget = \"http://127.0.0.1/\"\ntimeout = "
+            "\"250ms\"\n"
+            "[[hook]]\ncommand = \"/bin/x\"\nevents = [\"19\", \"patch-failed\"]\n");
+        snprintf(path, sizeof(path), "%s/20-later.toml", drop_ins);
+        put(path, "reboot = \"always\"\n[[probe]]\nname = \"b\"\nkind = \"tcp\"\ntarget = \"[::1]:80\"\n");
+        snprintf(path, sizeof(path), "%s/10-earlier.toml", drop_ins);
+        put(path, "reboot = \"never\"\n");
+        if (policy_load(file, &p, &e) < 0)
+                fail_msg("%s", e.text);
+        assert_int_equal(p.reboot, REBOOT_ALWAYS);
+        assert_int_equal(p.deadline_usec, 90000000);
+        assert_int_equal(p.scan_sec, 90);
+        assert_int_equal(p.n_probes, 2);
+        assert_int_equal(p.probes[0].timeout_msec, 250);
+        assert_string_equal(p.probes[1].name, "b");
+        assert_int_equal(p.windows[0].duration_sec, 7200);
+        assert_int_equal(p.windows[0].line, 11);
+        assert_int_equal(p.hooks[0].n_events, 2);
+        assert_true(policy_excludes(&p, MATCH_UNIT, "postgresql@15-main.service"));
+        assert_false(policy_excludes(&p, MATCH_PATH, "postgresql@15-main.service"));
+        assert_true(policy_excludes(&p, MATCH_PATH, "/opt/a/b"));
+        policy_accepted(&p, "nginx", accepted);
+        assert_false(accepted[REFUSAL_CODE_LAYOUT_UNPROVED]);
+        policy_accepted(&p, "libssl3", accepted);
+        assert_true(accepted[REFUSAL_CODE_LAYOUT_UNPROVED]);
+        policy_free(&p);
+
+        /* A mistake in a drop-in names the drop-in. */
+        put(path, "reboot = \"soon\"\n");
+        assert_true(policy_load(file, &p, &e) < 0);
+        assert_non_null(strstr(e.text, "10-earlier.toml:1: reboot"));
+        remove(path);
+}
+
+static void count(void *data, const char *text) {
+        (void)text;
+        ++*(size_t *)data;
+}
+
+static void all_mistakes_are_told(void **state) {
+        size_t told = 0;
+
+        (void)state;
+        put(file, "a = 1\nb = 2\n[health]\nsettle = \"x\"\n");
+        assert_int_equal(policy_check(file, count, &told, NULL), 3);
+        assert_int_equal(told, 3);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(mistakes),
+                cmocka_unit_test(defaults),
+                cmocka_unit_test(everything),
+                cmocka_unit_test(all_mistakes_are_told),
+        };
+        char command[128];
+        int r;
+
+        if (!mkdtemp(dir))
+                return 1;
+        snprintf(file, sizeof(file), "%s/staunch.toml", dir);
+        snprintf(drop_ins, sizeof(drop_ins), "%s.d", file);
+        mkdir(drop_ins, 0700);
+        r = cmocka_run_group_tests(tests, NULL, NULL);
+        snprintf(command, sizeof(command), "rm -r '%s'", dir);
+        return system(command) || r;
+}
