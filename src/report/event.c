@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report/event.h"
+#include "base/macro.h"
+#include "patch/json.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+
+static const EventType types[] = {
+#define EVENT(name, number, kind, priority, id, meaning) { number, kind, LOG_##priority, id, meaning },
+#include "report/event.def"
+#undef EVENT
+};
+
+const EventType *event_type(EventKind k) {
+        return k < EVENT_N ? &types[k] : NULL;
+}
+
+EventKind event_find(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                char number[16];
+
+                snprintf(number, sizeof(number), "%u", types[i].number);
+                if (strcmp(types[i].kind, name) == 0 || strcmp(number, name) == 0)
+                        return (EventKind)i;
+        }
+        return EVENT_N;
+}
+
+static uint64_t time_of(const Event *event) {
+        struct timespec t;
+
+        if (event->time_usec)
+                return event->time_usec;
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+char *event_json(const Event *event) {
+        const EventType *type = event_type(event->kind);
+        uint64_t usec = time_of(event);
+        time_t sec = (time_t)(usec / 1000000);
+        json_t *j = json_object(), *fields = json_object();
+        char when[64], text[96];
+        struct tm tm;
+        char *line;
+
+        gmtime_r(&sec, &tm);
+        strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(text, sizeof(text), "%s.%06uZ", when, (unsigned)(usec % 1000000));
+        json_object_set_new(j, "time", json_string(text));
+        json_object_set_new(j, "id", json_integer(type->number));
+        json_object_set_new(j, "kind", json_string(type->kind));
+        json_object_set_new(j, "priority", json_integer(type->priority));
+        json_object_set_new(j, "message", json_text(event->message));
+        for (size_t i = 0; i < event->n; i++)
+                if (event->fields[i].value)
+                        json_object_set_new(fields, event->fields[i].key, json_text(event->fields[i].value));
+        json_object_set_new(j, "fields", fields);
+        line = json_dumps(j, JSON_COMPACT);
+        json_decref(j);
+        return line;
+}
+
+/* 1: written; 0: there is no journal. */
+static int to_journal(const Event *event) {
+        const EventType *type = event_type(event->kind);
+        struct iovec v[EVENT_FIELDS + 6];
+        char *texts[EVENT_FIELDS + 6];
+        int n = 0, r;
+
+        if (access("/run/systemd/journal/socket", F_OK) < 0)
+                return 0;
+        n += asprintf(&texts[n], "MESSAGE=%s", event->message) > 0;
+        n += asprintf(&texts[n], "MESSAGE_ID=%s", type->message_id) > 0;
+        n += asprintf(&texts[n], "PRIORITY=%d", type->priority) > 0;
+        n += asprintf(&texts[n], "STAUNCH_EVENT=%u", type->number) > 0;
+        n += asprintf(&texts[n], "STAUNCH_KIND=%s", type->kind) > 0;
+        for (size_t i = 0; i < event->n && i < EVENT_FIELDS; i++)
+                if (event->fields[i].value)
+                        n += asprintf(&texts[n], "%s=%s", event->fields[i].key, event->fields[i].value) > 0;
+        for (int i = 0; i < n; i++)
+                v[i] = (struct iovec){ texts[i], strlen(texts[i]) };
+        r = sd_journal_sendv(v, n);
+        for (int i = 0; i < n; i++)
+                free(texts[i]);
+        return r < 0 ? r : 1;
+}
+
+static int to_file(const Event *event, const char *file, Error *e) {
+        _cleanup_(freep) char *line = event_json(event), *whole = NULL;
+        _cleanup_(closep) int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+        char aside[PATH_MAX];
+        struct stat st;
+        ssize_t n;
+
+        if (fd < 0)
+                return error_errno(e, -errno, "%s", file);
+        if (!line || asprintf(&whole, "%s\n", line) < 0)
+                return error_errno(e, -ENOMEM, "an event");
+        if (flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 && st.st_size > EVENT_FILE_MAX) {
+                snprintf(aside, sizeof(aside), "%s.1", file);
+                if (rename(file, aside) == 0) {
+                        close(fd);
+                        fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+                        if (fd < 0)
+                                return error_errno(e, -errno, "%s", file);
+                }
+        }
+        n = write(fd, whole, strlen(whole));
+        if (n != (ssize_t)strlen(whole))
+                return error_errno(e, n < 0 ? -errno : -ENOSPC, "%s", file);
+        return 0;
+}
+
+int event_emit(const Event *event, const char *file, Error *e) {
+        int r = to_journal(event);
+
+        if (r > 0)
+                return 0;
+        if (file)
+                return to_file(event, file, e);
+        return r < 0 ? error_errno(e, r, "the journal") : 0;
+}

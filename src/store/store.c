@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store.h"
+#include "base/macro.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct Store {
+        sqlite3 *db;
+};
+
+enum { BUSY_MSEC = 10000, VERSION = 1 };
+
+/* One entry a version; a database of an older version runs those that it lacks. */
+static const char *const migrations[VERSION] = {
+        "CREATE TABLE action (id INTEGER PRIMARY KEY, time_usec INTEGER NOT NULL, pid INTEGER NOT NULL,"
+        " comm TEXT NOT NULL, unit TEXT NOT NULL, image TEXT NOT NULL, old_id TEXT NOT NULL, new_id TEXT NOT "
+        "NULL,"
+        " digest TEXT NOT NULL, action TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,"
+        " detail TEXT NOT NULL, functions INTEGER NOT NULL, pause_usec INTEGER NOT NULL) STRICT;"
+        "CREATE INDEX action_time ON action (time_usec);"
+        "CREATE TABLE restart (subject TEXT NOT NULL, image TEXT NOT NULL, new_id TEXT NOT NULL,"
+        " reason TEXT NOT NULL, detail TEXT NOT NULL, since_usec INTEGER NOT NULL, tried_usec INTEGER NOT "
+        "NULL,"
+        " attempts INTEGER NOT NULL, last_result TEXT NOT NULL, PRIMARY KEY (subject, image)) STRICT;"
+        "CREATE TABLE quarantine (old_id TEXT NOT NULL, new_id TEXT NOT NULL, digest TEXT NOT NULL,"
+        " image TEXT NOT NULL, reason TEXT NOT NULL, since_usec INTEGER NOT NULL,"
+        " PRIMARY KEY (old_id, new_id)) STRICT;",
+};
+
+/* ENOTRECOVERABLE stands for "this is not a database any more". */
+static int fail(Store *s, int code, Error *e) {
+        int r = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? -ENOTRECOVERABLE
+                : code == SQLITE_FULL                           ? -ENOSPC
+                : code == SQLITE_BUSY                           ? -EBUSY
+                : code == SQLITE_CANTOPEN                       ? -ENOENT
+                : code == SQLITE_NOMEM                          ? -ENOMEM
+                : code == SQLITE_READONLY                       ? -EROFS
+                                                                : -EIO;
+
+        return error_set(e, r, "state database: %s", s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
+}
+
+static int run(Store *s, const char *sql, Error *e) {
+        int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+        return code == SQLITE_OK ? 0 : fail(s, code, e);
+}
+
+/* The first column of the first row, a number. */
+static int number(Store *s, const char *sql, int64_t *out, Error *e) {
+        sqlite3_stmt *q;
+        int code = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL);
+
+        if (code == SQLITE_OK)
+                code = sqlite3_step(q);
+        if (code == SQLITE_ROW)
+                *out = sqlite3_column_int64(q, 0);
+        sqlite3_finalize(q);
+        return code == SQLITE_ROW ? 0 : fail(s, code, e);
+}
+
+static int migrate(Store *s, Error *e) {
+        int64_t version = 0;
+        char sql[64];
+        int r = run(s, "BEGIN IMMEDIATE", e);
+
+        if (r == 0)
+                r = number(s, "PRAGMA user_version", &version, e);
+        if (r < 0)
+                return r;
+        if (version > VERSION) {
+                run(s, "ROLLBACK", NULL);
+                return error_set(e, -EPROTONOSUPPORT,
+                                 "state database: written by a newer version of this program");
+        }
+        for (; r == 0 && version < VERSION; version++)
+                r = run(s, migrations[version], e);
+        snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", VERSION);
+        if (r == 0)
+                r = run(s, sql, e);
+        if (r == 0)
+                return run(s, "COMMIT", e);
+        run(s, "ROLLBACK", NULL);
+        return r;
+}
+
+static int open_file(const char *path, bool write, Store **out, Error *e) {
+        Store *s = calloc(1, sizeof(*s));
+        int64_t ok = 0;
+        int code, r;
+
+        if (!s)
+                return error_errno(e, -ENOMEM, "state database");
+        code = sqlite3_open_v2(path, &s->db,
+                               write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY,
+                               NULL);
+        r = code == SQLITE_OK ? 0 : fail(s, code, e);
+        if (r == 0)
+                sqlite3_busy_timeout(s->db, BUSY_MSEC);
+        if (r == 0 && write)
+                r = run(s,
+                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF",
+                        e);
+        if (r == 0 && write)
+                r = migrate(s, e);
+        if (r == 0) /* pages are read: rubbish in the middle shows now */
+                r = number(s, "SELECT count(*) FROM action, restart, quarantine", &ok, e);
+        if (r < 0) {
+                store_close(s);
+                return r;
+        }
+        *out = s;
+        return 0;
+}
+
+int store_open(const char *dir, Store **out, Error *e) {
+        char path[PATH_MAX], aside[PATH_MAX + 32];
+        int r;
+
+        if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+                return error_errno(e, -errno, "%s", dir);
+        snprintf(path, sizeof(path), "%s/state.db", dir);
+        r = open_file(path, true, out, e);
+        if (r != -ENOTRECOVERABLE)
+                return r;
+        snprintf(aside, sizeof(aside), "%s.lost-%lld", path, (long long)time(NULL));
+        if (rename(path, aside) < 0)
+                return error_errno(e, -errno, "%s", aside);
+        snprintf(aside, sizeof(aside), "%s-wal", path);
+        unlink(aside);
+        snprintf(aside, sizeof(aside), "%s-shm", path);
+        unlink(aside);
+        r = open_file(path, true, out, e);
+        return r < 0 ? r : STORE_LOST;
+}
+
+int store_open_read(const char *dir, Store **out, Error *e) {
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/state.db", dir);
+        if (access(path, R_OK) < 0)
+                return error_errno(e, -errno, "%s", path);
+        return open_file(path, false, out, e);
+}
+
+Store *store_close(Store *s) {
+        if (s)
+                sqlite3_close(s->db);
+        free(s);
+        return NULL;
+}
+
+/* `types` has one letter an argument: s string, i int64_t. Binds them all in order. */
+static int prepare(Store *s, sqlite3_stmt **q, const char *sql, Error *e, const char *types, ...) {
+        int code = sqlite3_prepare_v2(s->db, sql, -1, q, NULL);
+        va_list ap;
+
+        va_start(ap, types);
+        for (int i = 1; code == SQLITE_OK && types[i - 1]; i++) {
+                if (types[i - 1] == 's') {
+                        const char *text = va_arg(ap, const char *);
+
+                        code = sqlite3_bind_text(*q, i, text ? text : "", -1, SQLITE_TRANSIENT);
+                } else {
+                        code = sqlite3_bind_int64(*q, i, va_arg(ap, int64_t));
+                }
+        }
+        va_end(ap);
+        if (code == SQLITE_OK)
+                return 0;
+        sqlite3_finalize(*q);
+        return fail(s, code, e);
+}
+
+static int finish(Store *s, sqlite3_stmt *q, Error *e) {
+        int code = sqlite3_step(q);
+
+        sqlite3_finalize(q);
+        return code == SQLITE_DONE ? 0 : fail(s, code, e);
+}
+
+static const char *text_at(sqlite3_stmt *q, int column) {
+        const unsigned char *s = sqlite3_column_text(q, column);
+
+        return s ? (const char *)s : "";
+}
+
+int store_add_action(Store *s, const StoreAction *a, Error *e) {
+        sqlite3_stmt *q;
+        int r = prepare(s, &q,
+                        "INSERT INTO action (time_usec, pid, comm, unit, image, old_id, new_id, digest, "
+                        "action, outcome,"
+                        " reason, detail, functions, pause_usec) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                        e, "iissssssssssii", (int64_t)a->time_usec, (int64_t)a->pid, a->comm, a->unit,
+                        a->image, a->old_id, a->new_id, a->digest, a->action, a->outcome, a->reason,
+                        a->detail, (int64_t)a->functions, (int64_t)a->pause_usec);
+
+        return r < 0 ? r : finish(s, q, e);
+}
+
+int store_each_action(Store *s, const StoreActionQuery *query, void (*each)(void *, const StoreAction *),
+                      void *data, Error *e) {
+        sqlite3_stmt *q;
+        int code,
+                r = prepare(
+                        s, &q,
+                        "SELECT * FROM (SELECT time_usec, pid, comm, unit, image, old_id, new_id, digest, "
+                        "action,"
+                        " outcome, reason, detail, functions, pause_usec, id FROM action WHERE time_usec >= ?"
+                        " AND (?='' OR unit=?) AND (?='' OR digest LIKE ?||'%') ORDER BY id DESC LIMIT ?)"
+                        " ORDER BY id",
+                        e, "issssi", (int64_t)query->since_usec, query->unit, query->unit, query->digest,
+                        query->digest, query->limit ? (int64_t)query->limit : (int64_t)-1);
+
+        if (r < 0)
+                return r;
+        while ((code = sqlite3_step(q)) == SQLITE_ROW)
+                each(data, &(StoreAction){
+                                   .time_usec = (uint64_t)sqlite3_column_int64(q, 0),
+                                   .pid = sqlite3_column_int(q, 1),
+                                   .comm = text_at(q, 2),
+                                   .unit = text_at(q, 3),
+                                   .image = text_at(q, 4),
+                                   .old_id = text_at(q, 5),
+                                   .new_id = text_at(q, 6),
+                                   .digest = text_at(q, 7),
+                                   .action = text_at(q, 8),
+                                   .outcome = text_at(q, 9),
+                                   .reason = text_at(q, 10),
+                                   .detail = text_at(q, 11),
+                                   .functions = (uint64_t)sqlite3_column_int64(q, 12),
+                                   .pause_usec = (uint64_t)sqlite3_column_int64(q, 13),
+                           });
+        sqlite3_finalize(q);
+        return code == SQLITE_DONE ? 0 : fail(s, code, e);
+}
+
+int store_prune(Store *s, uint64_t before_usec, Error *e) {
+        sqlite3_stmt *q;
+        int r = prepare(s, &q, "DELETE FROM action WHERE time_usec < ?", e, "i", (int64_t)before_usec);
+
+        return r < 0 ? r : finish(s, q, e);
+}
+
+int store_put_restart(Store *s, const StoreRestart *a, bool *fresh, Error *e) {
+        int64_t before, after;
+        sqlite3_stmt *q;
+        int r = number(s, "SELECT count(*) FROM restart", &before, e);
+
+        if (r == 0)
+                r = prepare(s, &q,
+                            "INSERT INTO restart VALUES (?,?,?,?,?,?,0,0,'') ON CONFLICT (subject, image) DO "
+                            "UPDATE SET"
+                            " new_id=excluded.new_id, reason=excluded.reason, detail=excluded.detail",
+                            e, "sssssi", a->subject, a->image, a->new_id, a->reason, a->detail,
+                            (int64_t)a->since_usec);
+        if (r == 0)
+                r = finish(s, q, e);
+        if (r == 0)
+                r = number(s, "SELECT count(*) FROM restart", &after, e);
+        if (r == 0)
+                *fresh = after > before;
+        return r;
+}
+
+int store_tried_restart(Store *s, const char *subject, uint64_t time_usec, const char *result, Error *e) {
+        sqlite3_stmt *q;
+        int r = prepare(s, &q,
+                        "UPDATE restart SET tried_usec=?, attempts=attempts+1, last_result=? WHERE subject=?",
+                        e, "iss", (int64_t)time_usec, result, subject);
+
+        return r < 0 ? r : finish(s, q, e);
+}
+
+int store_drop_restart(Store *s, const char *subject, const char *image, Error *e) {
+        sqlite3_stmt *q;
+        int r = prepare(s, &q, "DELETE FROM restart WHERE subject=? AND (?='' OR image=?)", e, "sss", subject,
+                        image, image);
+
+        return r < 0 ? r : finish(s, q, e);
+}
+
+int store_each_restart(Store *s, void (*each)(void *, const StoreRestart *), void *data, Error *e) {
+        sqlite3_stmt *q;
+        int code,
+                r = prepare(s, &q,
+                            "SELECT subject, image, new_id, reason, detail, since_usec, tried_usec, attempts,"
+                            " last_result FROM restart ORDER BY since_usec, subject, image",
+                            e, "");
+
+        if (r < 0)
+                return r;
+        while ((code = sqlite3_step(q)) == SQLITE_ROW)
+                each(data, &(StoreRestart){
+                                   .subject = text_at(q, 0),
+                                   .image = text_at(q, 1),
+                                   .new_id = text_at(q, 2),
+                                   .reason = text_at(q, 3),
+                                   .detail = text_at(q, 4),
+                                   .since_usec = (uint64_t)sqlite3_column_int64(q, 5),
+                                   .tried_usec = (uint64_t)sqlite3_column_int64(q, 6),
+                                   .attempts = (unsigned)sqlite3_column_int(q, 7),
+                                   .last_result = text_at(q, 8),
+                           });
+        sqlite3_finalize(q);
+        return code == SQLITE_DONE ? 0 : fail(s, code, e);
+}
+
+int store_put_quarantine(Store *s, const StoreQuarantine *a, Error *e) {
+        sqlite3_stmt *q;
+        int r = prepare(s, &q, "INSERT OR REPLACE INTO quarantine VALUES (?,?,?,?,?,?)", e, "sssssi",
+                        a->old_id, a->new_id, a->digest, a->image, a->reason, (int64_t)a->since_usec);
+
+        return r < 0 ? r : finish(s, q, e);
+}
+
+int store_release(Store *s, const char *digest, unsigned *n, Error *e) {
+        sqlite3_stmt *q;
+        int r;
+
+        if (strlen(digest) < 8 || strspn(digest, "0123456789abcdef") != strlen(digest))
+                return error_set(e, -EINVAL, "'%s' is not a digest, or too short a part of one", digest);
+        r = prepare(s, &q, "DELETE FROM quarantine WHERE digest LIKE ?||'%'", e, "s", digest);
+        if (r == 0)
+                r = finish(s, q, e);
+        if (r == 0)
+                *n = (unsigned)sqlite3_changes(s->db);
+        return r;
+}
+
+int store_each_quarantine(Store *s, void (*each)(void *, const StoreQuarantine *), void *data, Error *e) {
+        sqlite3_stmt *q;
+        int code, r = prepare(s, &q,
+                              "SELECT old_id, new_id, digest, image, reason, since_usec FROM quarantine"
+                              " ORDER BY since_usec",
+                              e, "");
+
+        if (r < 0)
+                return r;
+        while ((code = sqlite3_step(q)) == SQLITE_ROW)
+                each(data, &(StoreQuarantine){ text_at(q, 0), text_at(q, 1), text_at(q, 2), text_at(q, 3),
+                                               text_at(q, 4), (uint64_t)sqlite3_column_int64(q, 5) });
+        sqlite3_finalize(q);
+        return code == SQLITE_DONE ? 0 : fail(s, code, e);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * What the agent remembers, in SQLite: DIR/state.db. What runs where is not in it: the processes say that
+ * themselves. Strings given are copied; strings handed to a callback live as long as the call. NULL strings
+ * are kept as "".
+ */
+typedef struct Store Store;
+
+/* Positive outcome of store_open: the file was not readable as a database; it was put aside, a new one begun.
+ */
+enum { STORE_LOST = 1 };
+int store_open(const char *dir, Store **out, Error *e);
+/* For reading only; -ENOENT when there is none. */
+int store_open_read(const char *dir, Store **out, Error *e);
+Store *store_close(Store *s); /* accepts NULL; returns NULL */
+static inline void store_closep(Store **s) {
+        store_close(*s);
+}
+
+/* What was done to one image of one process. */
+typedef struct StoreAction {
+        uint64_t time_usec; /* CLOCK_REALTIME */
+        pid_t pid;
+        const char *comm, *unit, *image, *old_id, *new_id, *digest;
+        const char *action;  /* "apply", "revert", "restart" */
+        const char *outcome; /* "patched", "reverted", "refused", "error", ... */
+        const char *reason, *detail;
+        uint64_t functions, pause_usec;
+} StoreAction;
+
+typedef struct StoreActionQuery {
+        const char *unit, *digest; /* NULL: any */
+        uint64_t since_usec;
+        unsigned limit; /* the newest so many; 0: all */
+} StoreActionQuery;
+
+int store_add_action(Store *s, const StoreAction *a, Error *e);
+/* Oldest first. */
+int store_each_action(Store *s, const StoreActionQuery *q, void (*each)(void *data, const StoreAction *a),
+                      void *data, Error *e);
+/* Drops actions older than this; how many are left is not bounded otherwise. */
+int store_prune(Store *s, uint64_t before_usec, Error *e);
+
+/* A unit (or "process COMM", or "machine") that needs a restart for an update. */
+typedef struct StoreRestart {
+        const char *subject, *image, *new_id;
+        const char *reason; /* refusal code */
+        const char *detail;
+        uint64_t since_usec, tried_usec;
+        unsigned attempts;
+        const char *last_result; /* "" before the first attempt */
+} StoreRestart;
+
+/* New, or the same subject and image again: `since` and the attempts stay. *fresh: it was not there. */
+int store_put_restart(Store *s, const StoreRestart *r, bool *fresh, Error *e);
+int store_tried_restart(Store *s, const char *subject, uint64_t time_usec, const char *result, Error *e);
+/* It is not needed any more: for an image, or (NULL) for all of the subject. */
+int store_drop_restart(Store *s, const char *subject, const char *image, Error *e);
+int store_each_restart(Store *s, void (*each)(void *data, const StoreRestart *r), void *data, Error *e);
+
+/* A pair of builds whose patch did harm. */
+typedef struct StoreQuarantine {
+        const char *old_id, *new_id, *digest, *image, *reason;
+        uint64_t since_usec;
+} StoreQuarantine;
+
+int store_put_quarantine(Store *s, const StoreQuarantine *q, Error *e);
+/* By digest, or a beginning of it of at least 8 digits. *n: how many were released. */
+int store_release(Store *s, const char *digest, unsigned *n, Error *e);
+int store_each_quarantine(Store *s, void (*each)(void *data, const StoreQuarantine *q), void *data, Error *e);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+
+static int fresh(void **state) {
+        (void)state;
+        strcpy(dir, "/tmp/test-store-XXXXXX");
+        return mkdtemp(dir) ? 0 : 1;
+}
+
+static int clean(void **state) {
+        char command[128];
+
+        (void)state;
+        snprintf(command, sizeof(command), "rm -r '%s'", dir);
+        return system(command);
+}
+
+static void count_action(void *data, const StoreAction *a) {
+        assert_string_equal(a->comm, "it's");
+        ++*(unsigned *)data;
+}
+
+static void actions(void **state) {
+        StoreAction a = { .comm = "it's",
+                          .unit = "a.service",
+                          .digest = "0123abcd",
+                          .action = "apply",
+                          .outcome = "patched",
+                          .functions = 3 };
+        unsigned n = 0;
+        Store *s;
+
+        (void)state;
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        for (unsigned i = 1; i <= 10; i++) {
+                a.time_usec = i;
+                a.unit = i % 2 ? "a.service" : "b.service";
+                assert_int_equal(store_add_action(s, &a, NULL), 0);
+        }
+        assert_int_equal(store_each_action(s, &(StoreActionQuery){ 0 }, count_action, &n, NULL), 0);
+        assert_int_equal(n, 10);
+        n = 0;
+        assert_int_equal(store_each_action(s, &(StoreActionQuery){ .unit = "a.service", .since_usec = 4 },
+                                           count_action, &n, NULL),
+                         0);
+        assert_int_equal(n, 3);
+        n = 0;
+        assert_int_equal(store_each_action(s, &(StoreActionQuery){ .digest = "0123", .limit = 4 },
+                                           count_action, &n, NULL),
+                         0);
+        assert_int_equal(n, 4);
+        assert_int_equal(store_prune(s, 9, NULL), 0);
+        store_close(s);
+        /* It is there for another program, too. */
+        assert_int_equal(store_open_read(dir, &s, NULL), 0);
+        n = 0;
+        assert_int_equal(store_each_action(s, &(StoreActionQuery){ 0 }, count_action, &n, NULL), 0);
+        assert_int_equal(n, 2);
+        assert_true(store_add_action(s, &a, NULL) < 0);
+        store_close(s);
+}
+
+static StoreRestart last;
+static void keep_restart(void *data, const StoreRestart *r) {
+        ++*(unsigned *)data;
+        last.since_usec = r->since_usec;
+        last.attempts = r->attempts;
+}
+
+static void restarts(void **state) {
+        StoreRestart r = {
+                .subject = "a.service", .image = "/usr/bin/a", .reason = "layout-changed", .since_usec = 5
+        };
+        unsigned n = 0;
+        bool is_new;
+        Store *s;
+
+        (void)state;
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        assert_int_equal(store_put_restart(s, &r, &is_new, NULL), 0);
+        assert_true(is_new);
+        assert_int_equal(store_tried_restart(s, "a.service", 7, "failed", NULL), 0);
+        r.since_usec = 9; /* the same again: it has been waiting since the first time */
+        assert_int_equal(store_put_restart(s, &r, &is_new, NULL), 0);
+        assert_false(is_new);
+        assert_int_equal(store_each_restart(s, keep_restart, &n, NULL), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(last.since_usec, 5);
+        assert_int_equal(last.attempts, 1);
+        assert_int_equal(store_drop_restart(s, "a.service", "/usr/bin/b", NULL), 0);
+        n = 0;
+        store_each_restart(s, keep_restart, &n, NULL);
+        assert_int_equal(n, 1);
+        assert_int_equal(store_drop_restart(s, "a.service", NULL, NULL), 0);
+        n = 0;
+        store_each_restart(s, keep_restart, &n, NULL);
+        assert_int_equal(n, 0);
+        store_close(s);
+}
+
+static void count_quarantine(void *data, const StoreQuarantine *q) {
+        assert_string_equal(q->reason, "slow");
+        ++*(unsigned *)data;
+}
+
+static void quarantine(void **state) {
+        StoreQuarantine a = { "01", "02", "0123456789abcdef", "/usr/bin/a", "slow", 3 };
+        unsigned n = 0;
+        Store *s;
+
+        (void)state;
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        assert_int_equal(store_put_quarantine(s, &a, NULL), 0);
+        assert_int_equal(store_release(s, "%", &n, NULL), -EINVAL);
+        assert_int_equal(store_release(s, "0123", &n, NULL), -EINVAL);
+        assert_int_equal(store_release(s, "ffffffff", &n, NULL), 0);
+        assert_int_equal(n, 0);
+        store_each_quarantine(s, count_quarantine, &n, NULL);
+        assert_int_equal(n, 1);
+        assert_int_equal(store_release(s, "01234567", &n, NULL), 0);
+        assert_int_equal(n, 1);
+        store_close(s);
+}
+
+static void lost_file(void **state) {
+        StoreAction a = { .comm = "it's" };
+        char path[128];
+        unsigned n = 0;
+        Store *s;
+        FILE *f;
+
+        (void)state;
+        snprintf(path, sizeof(path), "%s/state.db", dir);
+        f = fopen(path, "w");
+        for (int i = 0; i < 1000; i++)
+                fputs("this is no database ", f);
+        fclose(f);
+        assert_int_equal(store_open(dir, &s, NULL), STORE_LOST);
+        assert_int_equal(store_add_action(s, &a, NULL), 0);
+        assert_int_equal(store_each_action(s, &(StoreActionQuery){ 0 }, count_action, &n, NULL), 0);
+        assert_int_equal(n, 1);
+        store_close(s);
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        store_close(s);
+        snprintf(path, sizeof(path), "ls '%s'/state.db.lost-* >/dev/null", dir);
+        assert_int_equal(system(path), 0);
+}
+
+static void none_to_read(void **state) {
+        Store *s;
+
+        (void)state;
+        assert_int_equal(store_open_read("/nonexistent", &s, NULL), -ENOENT);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(actions, fresh, clean),
+                cmocka_unit_test_setup_teardown(restarts, fresh, clean),
+                cmocka_unit_test_setup_teardown(quarantine, fresh, clean),
+                cmocka_unit_test_setup_teardown(lost_file, fresh, clean),
+                cmocka_unit_test(none_to_read),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
