@@ -29,11 +29,11 @@ void child_begin(const char *program, SandboxRole role) {
         SandboxReport report;
         Error e = { 0 };
 
-        /* It has no work of its own: without the one that asks it ends. */
-        prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
         signal(SIGPIPE, SIG_IGN);
         signal(SIGINT, SIG_IGN); /* of a terminal: the applier decides */
         if (sandbox_enter(role, &report, &e) < 0 ||
+            /* It has no work of its own: without the one that asks it ends. (A new user id clears this.) */
+            prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 ||
             channel_send(CHILD_CHANNEL,
                          json_pack("{s:b, s:b, s:b, s:b, s:i}", "ready", 1, "user", report.user,
                                    "capabilities", report.capabilities, "seccomp", report.seccomp, "landlock",

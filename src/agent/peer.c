@@ -35,12 +35,12 @@ static void find(const char *program, char out[PATH_MAX]) {
         snprintf(out, PATH_MAX, "%s/%s", LIBEXEC_DIR, program);
 }
 
-static void run(const char *program, int channel) {
+static void run(const Peer *p, int channel) {
+        char *const args[] = { (char *)p->program, (char *)p->args[0], (char *)p->args[1], NULL };
         char path[PATH_MAX];
-        char *const args[] = { (char *)program, NULL };
         sigset_t none;
 
-        find(program, path);
+        find(p->program, path);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         /* Nothing of ours goes along but its end of the channel and the error output. */
@@ -76,7 +76,7 @@ int peer_start(Peer *p, Error *e) {
                 return r;
         p->pid = fork();
         if (p->pid == 0)
-                run(p->program, ends[1]);
+                run(p, ends[1]);
         close(ends[1]);
         p->channel = ends[0];
         if (p->pid < 0) {

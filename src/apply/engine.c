@@ -80,6 +80,7 @@ int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e) {
                 const Header *h = &headers[i];
                 ProcessPatch p = { .old_id = h->old_id, .new_id = h->new_id, .state = h->state,
                                    .image_base = h->image_base, .shadow_base = h->shadow_base,
+                                   .low = h->shadow_base + h->lo, .high = h->shadow_base + h->hi,
                                    .sites = (uint32_t)(h->n_sites + h->n_words), .time_sec = h->time_sec };
 
                 if (h->state != PATCH_STATE_STAGED && !header_is_current(pid, h, loaded, n_loaded))

@@ -56,6 +56,7 @@ typedef struct ProcessPatch {
         PatchState state;
         uint64_t image_base;  /* address = image_base + vaddr of the old image */
         uint64_t shadow_base; /* address = shadow_base + new vaddr */
+        uint64_t low, high;   /* addresses that the patch's own code and data lie in */
         uint32_t sites, sites_intact; /* replaced functions and pointers; how many read back as written */
         uint64_t time_sec;    /* when applied, CLOCK_REALTIME */
 } ProcessPatch;

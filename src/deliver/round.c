@@ -46,6 +46,8 @@ static int compare(void *data, const OutdatedPair *pair, const ConvergeOptions *
         ConvergeOptions here = *converge;
         int r;
 
+        if (o->known && o->known(o->compare_data, pair, out))
+                return 0;
         policy_accepted(o->policy, o->package ? o->package(o->package_data, pair->path) : "", accepted);
         if (o->cache && cache_get(o->cache, &pair->old_id, &pair->new_id, accepted, out) == 0)
                 return 0;

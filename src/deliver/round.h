@@ -15,9 +15,11 @@ typedef struct RoundOptions {
         const char *root;  /* only images below it; NULL: all */
         const char *cache; /* folder of src/deliver/cache.h; NULL: none */
         bool assess_only;  /* change no process, whatever the policy says */
+        /* Asked first, for each pair: may say what the verdict is without any comparison. NULL: never. */
+        bool (*known)(void *data, const OutdatedPair *pair, Comparison *out);
         /* As ConvergeOptions.compare, for what is not in the cache. NULL: in this process. */
         int (*compare)(void *data, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e);
-        void *compare_data;
+        void *compare_data; /* of both */
         /* The name of the package that owns a path, "" when none does; NULL: nobody knows. */
         const char *(*package)(void *data, const char *path);
         void *package_data;

@@ -242,6 +242,22 @@ int store_each_action(Store *s, const StoreActionQuery *query, void (*each)(void
         return code == SQLITE_DONE ? 0 : fail(s, code, e);
 }
 
+int store_said(Store *s, const StoreAction *a, Error *e) {
+        sqlite3_stmt *q;
+        int code, said = 0, r = prepare(s, &q,
+                                        "SELECT outcome=? AND reason=? AND new_id=? FROM action WHERE pid=? AND image=?"
+                                        " ORDER BY id DESC LIMIT 1",
+                                        e, "sssis", a->outcome, a->reason, a->new_id, (int64_t)a->pid, a->image);
+
+        if (r < 0)
+                return r;
+        code = sqlite3_step(q);
+        if (code == SQLITE_ROW)
+                said = sqlite3_column_int(q, 0);
+        sqlite3_finalize(q);
+        return code == SQLITE_ROW || code == SQLITE_DONE ? said : fail(s, code, e);
+}
+
 int store_prune(Store *s, uint64_t before_usec, Error *e) {
         sqlite3_stmt *q;
         int r = prepare(s, &q, "DELETE FROM action WHERE time_usec < ?", e, "i", (int64_t)before_usec);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/crash.h"
+#include "base/vec.h"
+#include "patch/digest.h"
+#include "patch/patch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Noted {
+        pid_t pid;
+        ProcessPatch patch;
+} Noted;
+
+typedef struct Suspect {
+        uint8_t digest[DIGEST_SIZE];
+        unsigned n;
+} Suspect;
+
+struct CrashBook {
+        VEC(Noted) noted;
+        VEC(Suspect) suspects;
+};
+
+CrashBook *crash_book_new(void) {
+        return calloc(1, sizeof(CrashBook));
+}
+
+CrashBook *crash_book_free(CrashBook *b) {
+        if (b) {
+                vec_free(&b->noted);
+                vec_free(&b->suspects);
+        }
+        free(b);
+        return NULL;
+}
+
+void crash_forget(CrashBook *b, pid_t pid) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < b->noted.n; i++)
+                if (b->noted.items[i].pid != pid)
+                        b->noted.items[kept++] = b->noted.items[i];
+        b->noted.n = kept;
+}
+
+void crash_note(CrashBook *b, pid_t pid, const ProcessPatch *patches, size_t n) {
+        crash_forget(b, pid);
+        for (size_t i = 0; i < n; i++)
+                if (patches[i].state == PATCH_STATE_ACTIVE)
+                        vec_push(&b->noted, (Noted){ pid, patches[i] });
+}
+
+size_t crash_count(const CrashBook *b) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < b->noted.n; i++)
+                n += i == 0 || b->noted.items[i].pid != b->noted.items[i - 1].pid;
+        return n;
+}
+
+bool crash_parse_line(const char *line, pid_t *pid, uint64_t *ip) {
+        const char *open = NULL, *at;
+        unsigned long address;
+        int id, end = 0;
+
+        /* The name before the bracket is the program's own: the last "[digits]" before the words counts. */
+        at = strstr(line, "]: segfault at ");
+        if (!at)
+                at = strstr(line, "] general protection fault ip:");
+        if (!at)
+                at = strstr(line, "] trap ");
+        if (!at)
+                return false;
+        for (const char *p = line; p < at; p++)
+                if (*p == '[')
+                        open = p;
+        if (!open || sscanf(open, "[%d%n", &id, &end) != 1 || open + end != at || id <= 0)
+                return false;
+        at = strstr(at, " ip");
+        if (!at || (at[3] != ':' && at[3] != ' ') || sscanf(at + 4, "%lx", &address) != 1)
+                return false;
+        *pid = id;
+        *ip = address;
+        return true;
+}
+
+const ProcessPatch *crash_blame(const CrashBook *b, pid_t pid, uint64_t ip) {
+        for (size_t i = 0; i < b->noted.n; i++) {
+                const ProcessPatch *p = &b->noted.items[i].patch;
+
+                if (b->noted.items[i].pid == pid && ip >= p->low && ip < p->high)
+                        return p;
+        }
+        return NULL;
+}
+
+const ProcessPatch *crash_any(const CrashBook *b, pid_t pid) {
+        for (size_t i = 0; i < b->noted.n; i++)
+                if (b->noted.items[i].pid == pid)
+                        return &b->noted.items[i].patch;
+        return NULL;
+}
+
+unsigned crash_suspect(CrashBook *b, const ProcessPatch *p) {
+        Suspect s = { .n = 1 };
+
+        for (size_t i = 0; i < b->suspects.n; i++)
+                if (memcmp(b->suspects.items[i].digest, p->digest, DIGEST_SIZE) == 0)
+                        return ++b->suspects.items[i].n;
+        memcpy(s.digest, p->digest, DIGEST_SIZE);
+        vec_push(&b->suspects, s);
+        return 1;
+}

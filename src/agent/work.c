@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/work.h"
+#include "agent/channel.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "deliver/record.h"
+#include "deliver/round.h"
+#include "patch/digest.h"
+#include "patch/json.h"
+#include "report/event.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct Run {
+        const Work *w;
+        Store *store;
+        VEC(StoreQuarantine) quarantine; /* strings in the arena */
+        Arena *arena;
+        bool told; /* that a round began */
+} Run;
+
+static uint64_t wall_usec(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void emit(const Work *w, EventKind kind, const EventField *fields, size_t n, const char *message) {
+        Event event = { .kind = kind, .message = message, .fields = fields, .n = n };
+        Error e = { 0 };
+
+        if (event_emit(&event, w->events, &e) < 0)
+                fprintf(stderr, "<4>staunchd: %s (event: %s)\n", e.text, message);
+}
+
+static void keep_quarantine(void *data, const StoreQuarantine *q) {
+        Run *run = data;
+        StoreQuarantine copy = { .old_id = arena_strdup(run->arena, q->old_id),
+                                 .new_id = arena_strdup(run->arena, q->new_id),
+                                 .reason = arena_strdup(run->arena, q->reason) };
+
+        vec_push(&run->quarantine, copy);
+}
+
+/* The verdict about a quarantined pair needs no comparison. */
+static bool quarantined(Run *run, const OutdatedPair *pair, Comparison *out) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
+
+        build_id_text(&pair->old_id, old_text);
+        build_id_text(&pair->new_id, new_text);
+        for (size_t i = 0; i < run->quarantine.n; i++) {
+                const StoreQuarantine *q = &run->quarantine.items[i];
+
+                if (strcmp(q->old_id, old_text) != 0 || strcmp(q->new_id, new_text) != 0)
+                        continue;
+                *out = (Comparison){ .arena = arena_new(), .outcome = OUTCOME_RESTART, .old_id = pair->old_id,
+                                     .new_id = pair->new_id };
+                verdict_init(&out->verdict, out->arena);
+                out->verdict.evidence = "";
+                verdict_add(&out->verdict, REFUSAL_CODE_QUARANTINED, pair->path, "%s", q->reason);
+                return true;
+        }
+        return false;
+}
+
+static int ask_vault(Run *run, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e) {
+        json_t *codes = json_array(), *reply, *record;
+        int in[2] = { pair->old_fd, pair->new_fd }, fds[CHANNEL_FDS], r;
+        FileBytes text = { 0 }, patch = { 0 };
+        size_t n;
+
+        for (size_t i = 0; i < REFUSAL_N; i++)
+                if (accepted[i])
+                        json_array_append_new(codes, json_string(refusal_get((RefusalCode)i)->code));
+        r = peer_ask(run->w->vault,
+                     json_pack("{s:s, s:o, s:o, s:b}", "op", "compare", "path", json_text(pair->path), "accepted", codes,
+                               "no_debug", 0),
+                     in, 2, &reply, fds, &n, e);
+        if (r < 0)
+                return r;
+        json_decref(reply);
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = channel_sealed(fds[i], e);
+        if (r == 0 && n < 1)
+                r = error_set(e, -EBADMSG, "the vault's answer has no record");
+        if (r == 0)
+                r = file_read_fd(fds[0], pair->path, RECORD_MAX, &text, e);
+        if (r == 0 && n == 2)
+                r = file_read_fd(fds[1], pair->path, PATCH_MAX_FILE, &patch, e);
+        for (size_t i = 0; i < n; i++)
+                close(fds[i]);
+        if (r < 0) {
+                file_release(&text);
+                return r;
+        }
+        record = json_loadb((const char *)text.bytes, text.size, 0, NULL);
+        file_release(&text);
+        r = record_decode(pair->path, record, &patch, out, e);
+        json_decref(record);
+        if (r == 0 && !(build_id_equal(&out->old_id, &pair->old_id) && build_id_equal(&out->new_id, &pair->new_id))) {
+                comparison_free(out);
+                r = error_set(e, -EBADMSG, "%s: the vault's answer is about other builds", pair->path);
+        }
+        return r;
+}
+
+/* Told for every pair that is not patched yet, before anything else is done about it. */
+static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
+        Run *run = data;
+        const EventField fields[] = {
+                { "STAUNCH_IMAGE", pair->path },
+                { "STAUNCH_BUILD_ID_OLD", build_id_text(&pair->old_id, old_text) },
+                { "STAUNCH_BUILD_ID_NEW", build_id_text(&pair->new_id, new_text) },
+        };
+
+        if (quarantined(run, pair, out))
+                return true;
+        if (!run->told)
+                emit(run->w, EVENT_ROUND_STARTED, fields, ELEMENTSOF(fields),
+                     "Outdated images are in use; patching begins");
+        run->told = true;
+        return false;
+}
+
+static int compare(void *data, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1], message[512];
+        Run *run = data;
+        const EventField fields[] = {
+                { "STAUNCH_IMAGE", pair->path },
+                { "STAUNCH_BUILD_ID_OLD", build_id_text(&pair->old_id, old_text) },
+                { "STAUNCH_BUILD_ID_NEW", build_id_text(&pair->new_id, new_text) },
+                { "STAUNCH_PATCH", digest },
+        };
+        int r = ask_vault(run, pair, accepted, out, e);
+
+        if (r == 0 && out->patch) {
+                digest_text(out->patch->digest, digest);
+                snprintf(message, sizeof(message), "A patch for %s is ready: %zu functions", pair->path,
+                         (size_t)out->patch->n_sites);
+                emit(run->w, EVENT_PATCH_READY, fields, ELEMENTSOF(fields), message);
+        }
+        return r;
+}
+
+static const char *subject_of(const Process *p, Arena *a) {
+        return p->unit[0] ? p->unit : arena_printf(a, "process %s", p->comm);
+}
+
+static bool passing(RefusalCode code) {
+        return code == REFUSAL_CODE_PROCESS_BUSY || code == REFUSAL_CODE_PROCESS_TRACED ||
+               code == REFUSAL_CODE_PROCESS_STOP || code == REFUSAL_CODE_UNWIND_FAILED;
+}
+
+/* The code and the text of why an image is not patched. */
+static const char *reason_of(const ConvergedImage *image, const char **detail, Arena *a) {
+        const Refusal *r = refusal_get(image->refusal);
+
+        *detail = image->error;
+        if (r) {
+                *detail = arena_printf(a, "%s%s%s", image->subject, *image->subject && *image->detail ? ": " : "",
+                                       image->detail);
+                return r->code;
+        }
+        for (size_t i = 0; image->verdict && i < image->verdict->n; i++) {
+                const Finding *f = &image->verdict->findings[i];
+
+                if (refusal_get(f->code)->kind == REFUSAL_ADVICE)
+                        continue;
+                *detail = arena_printf(a, "%s%s%s", f->subject, *f->detail ? ": " : "", f->detail);
+                return refusal_get(f->code)->code;
+        }
+        return image->outcome == IMAGE_ERROR ? "error" : "";
+}
+
+/* Keeps and tells what became of one image. Returns WORK_AGAIN when it is worth another try. */
+static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, const ConvergedImage *image) {
+        static const char *const outcomes[] = { "patched", "hotpatchable", "refused", "current", "error" };
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1] = "", pid[16];
+        const char *subject = subject_of(&p->of->process, run->arena), *detail, *message;
+        const char *reason = reason_of(image, &detail, run->arena);
+        bool fresh, again = image->outcome == IMAGE_RESTART && passing(image->refusal);
+        Error e = { 0 };
+        StoreAction a = {
+                .time_usec = wall_usec(),
+                .pid = p->of->process.pid,
+                .comm = p->of->process.comm,
+                .unit = p->of->process.unit,
+                .image = image->image->path,
+                .old_id = build_id_text(&image->image->old_id, old_text),
+                .new_id = build_id_text(&image->image->new_id, new_text),
+                .digest = digest,
+                .action = "apply",
+                .outcome = outcomes[image->outcome],
+                .reason = image->outcome == IMAGE_PATCHED ? "" : reason,
+                .detail = image->outcome == IMAGE_PATCHED ? "" : detail,
+                .functions = image->functions,
+                .pause_usec = image->pause_usec,
+        };
+        const EventField fields[] = {
+                { "STAUNCH_PID", pid },
+                { "STAUNCH_COMM", a.comm },
+                { "STAUNCH_UNIT", a.unit[0] ? a.unit : NULL },
+                { "UNIT", a.unit[0] ? a.unit : NULL },
+                { "STAUNCH_IMAGE", a.image },
+                { "STAUNCH_BUILD_ID_OLD", a.old_id },
+                { "STAUNCH_BUILD_ID_NEW", a.new_id },
+                { "STAUNCH_PATCH", digest[0] ? digest : NULL },
+                { "STAUNCH_VERDICT", a.outcome },
+                { "STAUNCH_REASON", *a.reason ? a.reason : NULL },
+                { "STAUNCH_DETAIL", *a.detail ? a.detail : NULL },
+        };
+
+        if (image->outcome == IMAGE_CURRENT)
+                return WORK_DONE;
+        snprintf(pid, sizeof(pid), "%d", a.pid);
+        if (image->image->pair != SIZE_MAX && c->pairs[image->image->pair].comparison.patch)
+                digest_text(c->pairs[image->image->pair].comparison.patch->digest, digest);
+        ((EventField *)fields)[7].value = digest[0] ? digest : NULL;
+        if (image->outcome != IMAGE_PATCHED && store_said(run->store, &a, NULL) == 1)
+                return again ? WORK_AGAIN : WORK_DONE;
+        if (store_add_action(run->store, &a, &e) < 0)
+                fprintf(stderr, "<3>staunchd: %s\n", e.text);
+        if (image->outcome == IMAGE_PATCHED) {
+                message = arena_printf(run->arena, "%s (pid %d): %s patched, %zu functions, paused for %lu us", a.comm,
+                                       a.pid, a.image, image->functions, (unsigned long)image->pause_usec);
+                emit(run->w, EVENT_PATCH_INSTALLED, fields, ELEMENTSOF(fields), message);
+                store_drop_restart(run->store, subject, a.image, NULL);
+        } else if (image->outcome == IMAGE_RESTART && !again) {
+                StoreRestart s = { .subject = subject, .image = a.image, .new_id = a.new_id, .reason = reason,
+                                   .detail = detail, .since_usec = a.time_usec };
+
+                if (store_put_restart(run->store, &s, &fresh, &e) < 0)
+                        fprintf(stderr, "<3>staunchd: %s\n", e.text);
+                message = arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject, a.image, reason, detail);
+                emit(run->w, EVENT_RESTART_PENDING, fields, ELEMENTSOF(fields), message);
+        } else if (image->outcome == IMAGE_RESTART || image->outcome == IMAGE_ERROR) {
+                message = arena_printf(run->arena, "%s (pid %d): %s is not patched: %s (%s)", a.comm, a.pid, a.image,
+                                       reason, detail);
+                emit(run->w, EVENT_PATCH_FAILED, fields, ELEMENTSOF(fields), message);
+        }
+        return again ? WORK_AGAIN : WORK_DONE;
+}
+
+typedef struct Stale {
+        const Converged *c;
+        Run *run;
+        VEC(StoreRestart) drop;
+} Stale;
+
+/* A restart that no process needs any more. */
+static void find_stale(void *data, const StoreRestart *r) {
+        Stale *s = data;
+
+        for (size_t i = 0; i < s->c->outdated.n_processes; i++) {
+                const ConvergedProcess *p = &s->c->processes[i];
+
+                for (size_t k = 0; !p->gone && k < p->of->n; k++)
+                        if (p->images[k].outcome == IMAGE_RESTART && strcmp(p->images[k].image->path, r->image) == 0 &&
+                            strcmp(subject_of(&p->of->process, s->run->arena), r->subject) == 0)
+                                return;
+        }
+        StoreRestart copy = { .subject = arena_strdup(s->run->arena, r->subject),
+                              .image = arena_strdup(s->run->arena, r->image) };
+        vec_push(&s->drop, copy);
+}
+
+static void drop_stale(Run *run, const Converged *c) {
+        Stale s = { .c = c, .run = run };
+
+        store_each_restart(run->store, find_stale, &s, NULL);
+        for (size_t i = 0; i < s.drop.n; i++)
+                store_drop_restart(run->store, s.drop.items[i].subject, s.drop.items[i].image, NULL);
+        vec_free(&s.drop);
+}
+
+int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
+        _cleanup_(closep) int lock = round_lock(w->lock, e);
+        _cleanup_(store_closep) Store *store = NULL;
+        Run run = { .w = w, .arena = arena_new() };
+        RoundOptions options = { .policy = w->policy, .pids = pids, .n_pids = n, .root = w->root, .cache = w->state,
+                                 .known = known, .compare = compare, .compare_data = &run };
+        Converged c;
+        int r = lock < 0 ? lock : store_open(w->state, &store, e), result = WORK_DONE;
+
+        if (r >= 0) {
+                run.store = store;
+                store_each_quarantine(store, keep_quarantine, &run, NULL);
+                r = round_run(&options, &c, e);
+        }
+        if (r >= 0) {
+                for (size_t i = 0; i < c.outdated.n_processes; i++)
+                        for (size_t k = 0; !c.processes[i].gone && k < c.processes[i].of->n; k++)
+                                result = MAX(result, keep_image(&run, &c, &c.processes[i], &c.processes[i].images[k]));
+                if (!n)
+                        drop_stale(&run, &c);
+                converge_free(&c);
+        }
+        vec_free(&run.quarantine);
+        arena_free(run.arena);
+        return r < 0 ? r : result;
+}
+
+static void revert_one(const Work *w, Store *store, const Process *p, const ProcessPatch *patch, const char *reason) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1], pid[16], message[512];
+        EngineOptions options = { .deadline_usec = w->policy->deadline_usec };
+        EngineResult result = { .refusal = REFUSAL_N };
+        Error e = { 0 };
+        int r = engine_revert(p->pid, patch->digest, &options, &result, &e);
+        const Refusal *refused = refusal_get(result.refusal);
+        StoreAction a = {
+                .time_usec = wall_usec(),
+                .pid = p->pid,
+                .comm = p->comm,
+                .unit = p->unit,
+                .image = patch->name,
+                .old_id = build_id_text(&patch->old_id, old_text),
+                .new_id = build_id_text(&patch->new_id, new_text),
+                .digest = digest_text(patch->digest, digest),
+                .action = "revert",
+                .outcome = r == 0 ? "reverted" : r > 0 ? "refused" : "error",
+                .reason = r > 0 && refused ? refused->code : "",
+                .detail = r < 0 ? e.text : r > 0 ? result.detail : reason,
+                .functions = patch->sites,
+                .pause_usec = result.pause_usec,
+        };
+        const EventField fields[] = {
+                { "STAUNCH_PID", pid },
+                { "STAUNCH_COMM", a.comm },
+                { "STAUNCH_UNIT", a.unit[0] ? a.unit : NULL },
+                { "UNIT", a.unit[0] ? a.unit : NULL },
+                { "STAUNCH_IMAGE", a.image },
+                { "STAUNCH_PATCH", digest },
+                { "STAUNCH_VERDICT", a.outcome },
+                { "STAUNCH_REASON", *a.reason ? a.reason : "quarantined" },
+                { "STAUNCH_DETAIL", a.detail },
+        };
+
+        snprintf(pid, sizeof(pid), "%d", p->pid);
+        store_add_action(store, &a, NULL);
+        snprintf(message, sizeof(message), "%s (pid %d): the patch of %s %s: %s", p->comm, p->pid, patch->name,
+                 r == 0 ? "was taken out" : "could not be taken out", a.detail);
+        emit(w, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, fields, ELEMENTSOF(fields), message);
+}
+
+int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1], message[512];
+        _cleanup_(closep) int lock = round_lock(w->lock, e);
+        _cleanup_(store_closep) Store *store = NULL;
+        StoreQuarantine q = { build_id_text(&patch->old_id, old_text),
+                              build_id_text(&patch->new_id, new_text),
+                              digest_text(patch->digest, digest),
+                              patch->name,
+                              reason,
+                              wall_usec() };
+        const EventField fields[] = {
+                { "STAUNCH_IMAGE", patch->name },
+                { "STAUNCH_BUILD_ID_OLD", old_text },
+                { "STAUNCH_BUILD_ID_NEW", new_text },
+                { "STAUNCH_PATCH", digest },
+                { "STAUNCH_REASON", "quarantined" },
+                { "STAUNCH_DETAIL", reason },
+        };
+        ProcessList all = { 0 };
+        int r = lock < 0 ? lock : store_open(w->state, &store, e);
+
+        /* First it is made sure that nothing applies it again. */
+        if (r >= 0)
+                r = store_put_quarantine(store, &q, e);
+        if (r >= 0) {
+                snprintf(message, sizeof(message), "The patch of %s is in quarantine: %s", patch->name, reason);
+                emit(w, EVENT_PATCH_QUARANTINED, fields, ELEMENTSOF(fields), message);
+                r = process_select(NULL, 0, &all, e);
+        }
+        for (size_t i = 0; r >= 0 && i < all.n; i++) {
+                _cleanup_(freep) ProcessPatch *have = NULL;
+                size_t n = 0;
+
+                if (engine_status(all.items[i].pid, &have, &n, NULL) < 0)
+                        continue;
+                for (size_t k = 0; k < n; k++)
+                        if (have[k].state == PATCH_STATE_ACTIVE && memcmp(have[k].digest, patch->digest, DIGEST_SIZE) == 0)
+                                revert_one(w, store, &all.items[i], &have[k], reason);
+        }
+        process_list_free(&all);
+        return r < 0 ? r : WORK_DONE;
+}

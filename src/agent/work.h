@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "agent/peer.h"
+#include "apply/engine.h"
+#include "deliver/policy.h"
+#include "store/store.h"
+
+/*
+ * The agent's work on processes, each piece done in a fork of the applier so that the loop stays awake: a round, and
+ * taking a harmful patch out. Both write to the state and tell events themselves.
+ */
+typedef struct Work {
+        const Policy *policy;
+        const char *state;  /* folder */
+        const char *lock;   /* file */
+        const char *events; /* file, where there is no journal */
+        const char *root;   /* only images below it; NULL: all */
+        Peer *vault;
+} Work;
+
+/* Exit codes of a piece of work. */
+enum {
+        WORK_DONE = 0,
+        WORK_FAILED = 1,
+        WORK_AGAIN = 10, /* some process could not be patched now, and may be in a moment */
+};
+
+/* Converges: the processes of `pids` only, or (n == 0) all. */
+int work_round(const Work *w, const pid_t *pids, size_t n, Error *e);
+/* Puts the patch's pair of builds into quarantine and takes it out of every process. `reason` is one line. */
+int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e);
