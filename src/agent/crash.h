@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * Which patch, if any, a process died of. What a process carried is noted while it lives; its end comes from the process
- * events connector, where it was then from the kernel's own line about it.
+ * Which patch, if any, a process died of. What a process carried is noted while it lives; its end comes from
+ * the process events connector, where it was then from the kernel's own line about it.
  */
 typedef struct CrashBook CrashBook;
 

@@ -55,7 +55,8 @@ static void run(const Peer *p, int channel) {
 }
 
 static void fail(Peer *p) {
-        uint64_t pause = (uint64_t)PAUSE_USEC << MIN(p->failures, 10u);
+        /* The first time it is started again at once. */
+        uint64_t pause = p->failures ? (uint64_t)PAUSE_USEC << MIN(p->failures, 10u) : 0;
 
         p->failures++;
         p->not_before_usec = now_usec() + MIN(pause, (uint64_t)PAUSE_MAX_USEC);
@@ -101,7 +102,14 @@ int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **re
                 json_decref(request);
                 return r;
         }
-        r = channel_send(p->channel, request, fds, n_fds, e);
+        r = channel_send(p->channel, json_incref(request), fds, n_fds, e);
+        if (r == -EPIPE) { /* it ended since it was last asked: nothing of this request was begun */
+                fail(p);
+                r = peer_start(p, e);
+                if (r == 0)
+                        r = channel_send(p->channel, json_incref(request), fds, n_fds, e);
+        }
+        json_decref(request);
         if (r == 0)
                 r = channel_receive(p->channel, reply, reply_fds, n_reply_fds, e);
         if (r < 0) {
@@ -131,6 +139,21 @@ void peer_stop(Peer *p) {
         p->pid = 0;
         json_decref(p->ready);
         p->ready = NULL;
+}
+
+int peer_alive(Peer *p) {
+        int r;
+
+        if (p->pid <= 0)
+                return -ESRCH;
+        do
+                r = waitpid(p->pid, NULL, WNOHANG);
+        while (r < 0 && errno == EINTR);
+        if (r == 0)
+                return 1;
+        p->pid = 0;
+        peer_stop(p);
+        return 0;
 }
 
 void peer_borrow(Peer *p) {

@@ -30,6 +30,8 @@ int peer_start(Peer *p, Error *e);
  */
 int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **reply,
              int reply_fds[CHANNEL_FDS], size_t *n_reply_fds, Error *e);
+/* 1: it runs; 0: it ended by itself since the last call, and is collected; negative: it was not running. */
+int peer_alive(Peer *p);
 /* Lets it end and waits for that. */
 void peer_stop(Peer *p);
 /* For a fork of the applier: forgets the process, which is its parent's child. */

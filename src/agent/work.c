@@ -57,7 +57,9 @@ static bool quarantined(Run *run, const OutdatedPair *pair, Comparison *out) {
 
                 if (strcmp(q->old_id, old_text) != 0 || strcmp(q->new_id, new_text) != 0)
                         continue;
-                *out = (Comparison){ .arena = arena_new(), .outcome = OUTCOME_RESTART, .old_id = pair->old_id,
+                *out = (Comparison){ .arena = arena_new(),
+                                     .outcome = OUTCOME_RESTART,
+                                     .old_id = pair->old_id,
                                      .new_id = pair->new_id };
                 verdict_init(&out->verdict, out->arena);
                 out->verdict.evidence = "";
@@ -77,8 +79,8 @@ static int ask_vault(Run *run, const OutdatedPair *pair, const bool *accepted, C
                 if (accepted[i])
                         json_array_append_new(codes, json_string(refusal_get((RefusalCode)i)->code));
         r = peer_ask(run->w->vault,
-                     json_pack("{s:s, s:o, s:o, s:b}", "op", "compare", "path", json_text(pair->path), "accepted", codes,
-                               "no_debug", 0),
+                     json_pack("{s:s, s:o, s:o, s:b}", "op", "compare", "path", json_text(pair->path),
+                               "accepted", codes, "no_debug", 0),
                      in, 2, &reply, fds, &n, e);
         if (r < 0)
                 return r;
@@ -101,7 +103,8 @@ static int ask_vault(Run *run, const OutdatedPair *pair, const bool *accepted, C
         file_release(&text);
         r = record_decode(pair->path, record, &patch, out, e);
         json_decref(record);
-        if (r == 0 && !(build_id_equal(&out->old_id, &pair->old_id) && build_id_equal(&out->new_id, &pair->new_id))) {
+        if (r == 0 &&
+            !(build_id_equal(&out->old_id, &pair->old_id) && build_id_equal(&out->new_id, &pair->new_id))) {
                 comparison_free(out);
                 r = error_set(e, -EBADMSG, "%s: the vault's answer is about other builds", pair->path);
         }
@@ -128,7 +131,8 @@ static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
 }
 
 static int compare(void *data, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e) {
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1], message[512];
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1],
+                message[512];
         Run *run = data;
         const EventField fields[] = {
                 { "STAUNCH_IMAGE", pair->path },
@@ -162,8 +166,8 @@ static const char *reason_of(const ConvergedImage *image, const char **detail, A
 
         *detail = image->error;
         if (r) {
-                *detail = arena_printf(a, "%s%s%s", image->subject, *image->subject && *image->detail ? ": " : "",
-                                       image->detail);
+                *detail = arena_printf(a, "%s%s%s", image->subject,
+                                       *image->subject && *image->detail ? ": " : "", image->detail);
                 return r->code;
         }
         for (size_t i = 0; image->verdict && i < image->verdict->n; i++) {
@@ -180,10 +184,12 @@ static const char *reason_of(const ConvergedImage *image, const char **detail, A
 /* Keeps and tells what became of one image. Returns WORK_AGAIN when it is worth another try. */
 static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, const ConvergedImage *image) {
         static const char *const outcomes[] = { "patched", "hotpatchable", "refused", "current", "error" };
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1] = "", pid[16];
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1] = "",
+                                                                                                      pid[16];
         const char *subject = subject_of(&p->of->process, run->arena), *detail, *message;
         const char *reason = reason_of(image, &detail, run->arena);
-        bool fresh, again = image->outcome == IMAGE_RESTART && passing(image->refusal);
+        bool fresh = true, again = image->outcome == IMAGE_ERROR ||
+                                   (image->outcome == IMAGE_RESTART && passing(image->refusal));
         Error e = { 0 };
         StoreAction a = {
                 .time_usec = wall_usec(),
@@ -226,21 +232,28 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
         if (store_add_action(run->store, &a, &e) < 0)
                 fprintf(stderr, "<3>staunchd: %s\n", e.text);
         if (image->outcome == IMAGE_PATCHED) {
-                message = arena_printf(run->arena, "%s (pid %d): %s patched, %zu functions, paused for %lu us", a.comm,
+                message = arena_printf(run->arena,
+                                       "%s (pid %d): %s patched, %zu functions, paused for %lu us", a.comm,
                                        a.pid, a.image, image->functions, (unsigned long)image->pause_usec);
                 emit(run->w, EVENT_PATCH_INSTALLED, fields, ELEMENTSOF(fields), message);
                 store_drop_restart(run->store, subject, a.image, NULL);
         } else if (image->outcome == IMAGE_RESTART && !again) {
-                StoreRestart s = { .subject = subject, .image = a.image, .new_id = a.new_id, .reason = reason,
-                                   .detail = detail, .since_usec = a.time_usec };
+                StoreRestart s = { .subject = subject,
+                                   .image = a.image,
+                                   .new_id = a.new_id,
+                                   .reason = reason,
+                                   .detail = detail,
+                                   .since_usec = a.time_usec };
 
                 if (store_put_restart(run->store, &s, &fresh, &e) < 0)
                         fprintf(stderr, "<3>staunchd: %s\n", e.text);
-                message = arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject, a.image, reason, detail);
-                emit(run->w, EVENT_RESTART_PENDING, fields, ELEMENTSOF(fields), message);
-        } else if (image->outcome == IMAGE_RESTART || image->outcome == IMAGE_ERROR) {
-                message = arena_printf(run->arena, "%s (pid %d): %s is not patched: %s (%s)", a.comm, a.pid, a.image,
+                message = arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject, a.image,
                                        reason, detail);
+                if (fresh) /* not once for each of its processes */
+                        emit(run->w, EVENT_RESTART_PENDING, fields, ELEMENTSOF(fields), message);
+        } else if (image->outcome == IMAGE_RESTART || image->outcome == IMAGE_ERROR) {
+                message = arena_printf(run->arena, "%s (pid %d): %s is not patched: %s (%s)", a.comm, a.pid,
+                                       a.image, reason, detail);
                 emit(run->w, EVENT_PATCH_FAILED, fields, ELEMENTSOF(fields), message);
         }
         return again ? WORK_AGAIN : WORK_DONE;
@@ -260,7 +273,8 @@ static void find_stale(void *data, const StoreRestart *r) {
                 const ConvergedProcess *p = &s->c->processes[i];
 
                 for (size_t k = 0; !p->gone && k < p->of->n; k++)
-                        if (p->images[k].outcome == IMAGE_RESTART && strcmp(p->images[k].image->path, r->image) == 0 &&
+                        if (p->images[k].outcome == IMAGE_RESTART &&
+                            strcmp(p->images[k].image->path, r->image) == 0 &&
                             strcmp(subject_of(&p->of->process, s->run->arena), r->subject) == 0)
                                 return;
         }
@@ -282,8 +296,14 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         _cleanup_(closep) int lock = round_lock(w->lock, e);
         _cleanup_(store_closep) Store *store = NULL;
         Run run = { .w = w, .arena = arena_new() };
-        RoundOptions options = { .policy = w->policy, .pids = pids, .n_pids = n, .root = w->root, .cache = w->state,
-                                 .known = known, .compare = compare, .compare_data = &run };
+        RoundOptions options = { .policy = w->policy,
+                                 .pids = pids,
+                                 .n_pids = n,
+                                 .root = w->root,
+                                 .cache = w->state,
+                                 .known = known,
+                                 .compare = compare,
+                                 .compare_data = &run };
         Converged c;
         int r = lock < 0 ? lock : store_open(w->state, &store, e), result = WORK_DONE;
 
@@ -295,7 +315,9 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         if (r >= 0) {
                 for (size_t i = 0; i < c.outdated.n_processes; i++)
                         for (size_t k = 0; !c.processes[i].gone && k < c.processes[i].of->n; k++)
-                                result = MAX(result, keep_image(&run, &c, &c.processes[i], &c.processes[i].images[k]));
+                                if (keep_image(&run, &c, &c.processes[i], &c.processes[i].images[k]) ==
+                                    WORK_AGAIN)
+                                        result = WORK_AGAIN;
                 if (!n)
                         drop_stale(&run, &c);
                 converge_free(&c);
@@ -305,8 +327,10 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         return r < 0 ? r : result;
 }
 
-static void revert_one(const Work *w, Store *store, const Process *p, const ProcessPatch *patch, const char *reason) {
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1], pid[16], message[512];
+static void revert_one(const Work *w, Store *store, const Process *p, const ProcessPatch *patch,
+                       const char *reason) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1],
+                pid[16], message[512];
         EngineOptions options = { .deadline_usec = w->policy->deadline_usec };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
@@ -322,9 +346,13 @@ static void revert_one(const Work *w, Store *store, const Process *p, const Proc
                 .new_id = build_id_text(&patch->new_id, new_text),
                 .digest = digest_text(patch->digest, digest),
                 .action = "revert",
-                .outcome = r == 0 ? "reverted" : r > 0 ? "refused" : "error",
+                .outcome = r == 0  ? "reverted"
+                           : r > 0 ? "refused"
+                                   : "error",
                 .reason = r > 0 && refused ? refused->code : "",
-                .detail = r < 0 ? e.text : r > 0 ? result.detail : reason,
+                .detail = r < 0   ? e.text
+                          : r > 0 ? result.detail
+                                  : reason,
                 .functions = patch->sites,
                 .pause_usec = result.pause_usec,
         };
@@ -342,13 +370,14 @@ static void revert_one(const Work *w, Store *store, const Process *p, const Proc
 
         snprintf(pid, sizeof(pid), "%d", p->pid);
         store_add_action(store, &a, NULL);
-        snprintf(message, sizeof(message), "%s (pid %d): the patch of %s %s: %s", p->comm, p->pid, patch->name,
-                 r == 0 ? "was taken out" : "could not be taken out", a.detail);
+        snprintf(message, sizeof(message), "%s (pid %d): the patch of %s %s: %s", p->comm, p->pid,
+                 patch->name, r == 0 ? "was taken out" : "could not be taken out", a.detail);
         emit(w, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, fields, ELEMENTSOF(fields), message);
 }
 
 int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e) {
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1], message[512];
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1],
+                message[512];
         _cleanup_(closep) int lock = round_lock(w->lock, e);
         _cleanup_(store_closep) Store *store = NULL;
         StoreQuarantine q = { build_id_text(&patch->old_id, old_text),
@@ -358,12 +387,9 @@ int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason
                               reason,
                               wall_usec() };
         const EventField fields[] = {
-                { "STAUNCH_IMAGE", patch->name },
-                { "STAUNCH_BUILD_ID_OLD", old_text },
-                { "STAUNCH_BUILD_ID_NEW", new_text },
-                { "STAUNCH_PATCH", digest },
-                { "STAUNCH_REASON", "quarantined" },
-                { "STAUNCH_DETAIL", reason },
+                { "STAUNCH_IMAGE", patch->name },     { "STAUNCH_BUILD_ID_OLD", old_text },
+                { "STAUNCH_BUILD_ID_NEW", new_text }, { "STAUNCH_PATCH", digest },
+                { "STAUNCH_REASON", "quarantined" },  { "STAUNCH_DETAIL", reason },
         };
         ProcessList all = { 0 };
         int r = lock < 0 ? lock : store_open(w->state, &store, e);
@@ -372,7 +398,8 @@ int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason
         if (r >= 0)
                 r = store_put_quarantine(store, &q, e);
         if (r >= 0) {
-                snprintf(message, sizeof(message), "The patch of %s is in quarantine: %s", patch->name, reason);
+                snprintf(message, sizeof(message), "The patch of %s is in quarantine: %s", patch->name,
+                         reason);
                 emit(w, EVENT_PATCH_QUARANTINED, fields, ELEMENTSOF(fields), message);
                 r = process_select(NULL, 0, &all, e);
         }
@@ -383,7 +410,8 @@ int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason
                 if (engine_status(all.items[i].pid, &have, &n, NULL) < 0)
                         continue;
                 for (size_t k = 0; k < n; k++)
-                        if (have[k].state == PATCH_STATE_ACTIVE && memcmp(have[k].digest, patch->digest, DIGEST_SIZE) == 0)
+                        if (have[k].state == PATCH_STATE_ACTIVE &&
+                            memcmp(have[k].digest, patch->digest, DIGEST_SIZE) == 0)
                                 revert_one(w, store, &all.items[i], &have[k], reason);
         }
         process_list_free(&all);

@@ -7,8 +7,8 @@
 #include "store/store.h"
 
 /*
- * The agent's work on processes, each piece done in a fork of the applier so that the loop stays awake: a round, and
- * taking a harmful patch out. Both write to the state and tell events themselves.
+ * The agent's work on processes, each piece done in a fork of the applier so that the loop stays awake: a
+ * round, and taking a harmful patch out. Both write to the state and tell events themselves.
  */
 typedef struct Work {
         const Policy *policy;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 enum { MAX_ITEMS = 1000, MAX_DROP_INS = 200 };
 
@@ -503,7 +504,12 @@ static int read_file(Reader *r, const char *path, bool optional, Error *e) {
         const TomlNode *root;
         FileBytes bytes = { 0 };
         Error bad = { 0 };
-        int q = file_read(path, TOML_MAX, &bytes, e);
+        struct stat st;
+        int q;
+
+        if (stat(path, &st) == 0 && st.st_size == 0)
+                return 0; /* it says nothing, which is no mistake */
+        q = file_read(path, TOML_MAX, &bytes, e);
 
         if (q == -ENOENT && optional) {
                 if (e)

@@ -1,0 +1,360 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""agent.py STAUNCHD STAUNCH: runs the agent on targets of its own, each in a folder of its own, and checks what it
+does by its events, its answers, and what the targets say."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+STAUNCHD, STAUNCH = sys.argv[1:3]
+CC = os.environ.get("CC", "cc").split()
+SOURCE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+__attribute__((weak)) int answer(int x) {
+#if NEW == 9 /* the build that does harm */
+        if (x == 7)
+                __builtin_trap();
+#endif
+        return x + NEW;
+}
+int main(void) {
+        char line[64];
+        while (fgets(line, sizeof(line), stdin)) {
+                printf("%d\n", answer(atoi(line)));
+                fflush(stdout);
+        }
+        return 0;
+}
+"""
+
+
+class Target:
+    """A process that answers a number a line. `fd`: the image to run; else the file at `path`."""
+
+    def __init__(self, path, fd=None):
+        self.process = subprocess.Popen([path] if fd is None else [f"/proc/self/fd/{fd}"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, bufsize=1,
+                                        pass_fds=[] if fd is None else [fd])
+        self.pid = self.process.pid
+        assert self.ask(0) is not None
+
+    def ask(self, x):
+        try:
+            self.process.stdin.write(f"{x}\n")
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            return None
+        return int(line) if line else None
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Machine:
+    """A root folder with one program, and an agent that looks after it."""
+
+    def __init__(self, config=""):
+        self.dir = tempfile.mkdtemp(prefix="staunch-agent-")
+        self.root = os.path.join(self.dir, "root")
+        self.program = os.path.join(self.root, "target")
+        self.events_file = os.path.join(self.dir, "events.jsonl")
+        self.config = os.path.join(self.dir, "staunch.toml")
+        os.mkdir(self.root)
+        self.configure(config)
+        self.agent = None
+        self.targets = []
+        self.seen = 0
+        self.install(1)
+
+    def configure(self, text):
+        with open(self.config, "w") as f:
+            f.write(text)
+
+    def install(self, version):
+        """Replaces the program as a package manager does."""
+        shutil.copy(builds[version], self.program + ".new")
+        os.rename(self.program + ".new", self.program)
+
+    def wake(self):
+        os.utime(os.path.join(self.dir, "run", "wake"))
+
+    def start(self):
+        self.log = open(os.path.join(self.dir, "log"), "a")
+        self.agent = subprocess.Popen(
+            [STAUNCHD, "--config", self.config, "--state", os.path.join(self.dir, "state"), "--runtime",
+             os.path.join(self.dir, "run"), "--events", self.events_file, "--root", self.root],
+            stderr=self.log)
+        self.await_event("agent-started")
+
+    def stop(self, sig=signal.SIGTERM):
+        self.agent.send_signal(sig)
+        code = self.agent.wait()
+        self.log.close()
+        self.agent = None
+        return code
+
+    def target(self, fd=None):
+        t = Target(self.program, fd)
+        self.targets.append(t)
+        return t
+
+    def ask(self, op):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(os.path.join(self.dir, "run", "control"))
+            s.sendall(json.dumps({"op": op}).encode() + b"\n")
+            return json.loads(s.makefile().readline())
+
+    def await_event(self, kind, **fields):
+        """The next event of this kind after those that were awaited before."""
+        while True:
+            try:
+                lines = open(self.events_file).read().splitlines(True)
+            except FileNotFoundError:
+                lines = []
+            for i in range(self.seen, len(lines)):
+                if not lines[i].endswith("\n"):
+                    break
+                e = json.loads(lines[i])
+                if e["kind"] == kind and all(str(e["fields"].get("STAUNCH_" + k.upper())) == str(v)
+                                             for k, v in fields.items()):
+                    self.seen = i + 1
+                    return e
+            if self.agent.poll() is not None:
+                raise AssertionError(f"the agent ended ({self.agent.returncode}) before '{kind}'")
+            # New lines are awaited on the file's folder; the time is only how often the agent's life is checked.
+            subprocess.run([sys.executable, "-c", WAIT, self.dir], check=False)
+
+    def kinds(self):
+        return [json.loads(line)["kind"] for line in open(self.events_file)]
+
+    def close(self):
+        if self.agent:
+            self.stop()
+        for t in self.targets:
+            t.end()
+        shutil.rmtree(self.dir)
+
+
+# Waits until something in the folder is written, or a second has passed.
+WAIT = """
+import ctypes, os, select, sys
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x2 | 0x100)
+select.select([fd], [], [], 0.2)
+"""
+
+
+def equal(have, want, what):
+    if have != want:
+        raise AssertionError(f"{what}: {have!r}, expected {want!r}")
+
+
+def patched_with_nobody_typing(m):
+    a, b = m.target(), m.target()
+    equal(a.ask(100), 101, "the old build")
+    m.start()
+    m.install(2)
+    m.wake()
+    m.await_event("round-started")
+    m.await_event("patch-ready")
+    first = m.await_event("patch-installed")
+    equal(first["id"], 19, "the number of 'installed'")
+    m.await_event("patch-installed")
+    equal([a.ask(100), b.ask(100)], [102, 102], "the patched targets")
+    equal(m.ask("status")["patched_processes"], 2, "what the agent knows")
+    # Another look finds nothing to do and says nothing.
+    before = m.kinds()
+    equal(m.ask("converge")["ok"], True, "a round asked for")
+    equal(m.kinds(), before, "the events of a round with nothing to do")
+
+
+def outdated_image_that_starts_later(m):
+    """Some start an image that was replaced: one that is held open, or restarts itself by /proc/self/exe."""
+    fd = os.open(m.program, os.O_RDONLY)
+    m.install(2)
+    m.start()
+    equal(m.ask("converge")["ok"], True, "the first round")
+    t = m.target(fd)
+    os.close(fd)
+    m.await_event("patch-installed", pid=t.pid)
+    equal(t.ask(100), 102, "the target that started outdated")
+
+
+def agent_killed_and_started_again(m):
+    t = m.target()
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(t.ask(100), 102, "the patched target")
+    m.stop(signal.SIGKILL)
+    equal(t.ask(100), 102, "the target without an agent")
+    m.start()
+    equal(m.ask("converge")["ok"], True, "the round of the new agent")
+    equal(m.ask("status")["patched_processes"], 1, "what the new agent finds")
+    equal(m.kinds().count("patch-installed"), 1, "times patched")
+    # The state is lost as well: what is patched is found in the process.
+    m.stop()
+    shutil.rmtree(os.path.join(m.dir, "state"))
+    m.start()
+    equal(m.ask("converge")["ok"], True, "the round without a state")
+    equal(m.kinds().count("patch-installed"), 1, "times patched, after the state was lost")
+    m.install(3)
+    equal(m.ask("converge")["ok"], True, "the next update")
+    equal(t.ask(100), 103, "the target after the next update")
+
+
+def state_that_is_rubbish(m):
+    os.mkdir(os.path.join(m.dir, "state"))
+    with open(os.path.join(m.dir, "state", "state.db"), "w") as f:
+        f.write("rubbish " * 1000)
+    m.start()
+    equal(m.kinds()[0], "state-lost", "the first event")
+    equal(m.ask("converge")["ok"], True, "a round")
+
+
+def vault_killed(m):
+    t = m.target()
+    m.start()
+    vault = int(subprocess.run(["pgrep", "-P", str(m.agent.pid), "staunch-vault"], capture_output=True,
+                               text=True).stdout.split()[0])
+    os.kill(vault, signal.SIGKILL)
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "a round with a new vault")
+    m.await_event("helper-failed")
+    equal(t.ask(100), 102, "the target")
+
+
+def mistake_in_the_policy(m):
+    m.start()
+    m.configure('patch_mode = "sometimes"\n')
+    m.agent.send_signal(signal.SIGHUP)
+    e = m.await_event("config-invalid")
+    assert "staunch.toml:1: patch_mode" in e["message"], e
+    equal(m.ask("status")["mode"], "automatic", "the policy in force")
+    m.configure('patch_mode = "assess-only"\n')
+    m.agent.send_signal(signal.SIGHUP)
+    m.await_event("config-changed")
+    equal(m.ask("status")["mode"], "assess-only", "the policy in force")
+
+
+def assess_only_changes_nothing(m):
+    m.configure('patch_mode = "assess-only"\n')
+    t = m.target()
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(t.ask(100), 101, "the target")
+    equal(m.kinds().count("patch-installed"), 0, "patches installed")
+
+
+def excluded_path_is_left_alone(m):
+    m.configure(f'[exclude]\npath = ["{m.root}/*"]\n')
+    t = m.target()
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(t.ask(100), 101, "the excluded target")
+
+
+def crash_in_a_patch_is_taken_out(m):
+    a, b = m.target(), m.target()
+    m.start()
+    m.install(9)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal([a.ask(100), b.ask(100)], [109, 109], "the patched targets")
+    known = os.access("/dev/kmsg", os.R_OK) and open("/proc/sys/debug/exception-trace").read().strip() == "1"
+    if not known:
+        print("# the kernel does not say where a process crashed: three are needed", flush=True)
+    victims = [a] if known else [m.target(m.old) for _ in range(2)] + [a]
+    for v in victims:
+        if v is not a:
+            m.await_event("patch-installed", pid=v.pid)
+        equal(v.ask(7), None, "the target that crashes")
+        m.await_event("process-crashed", pid=v.pid)
+    m.await_event("patch-quarantined")
+    m.await_event("patch-reverted", pid=b.pid)
+    equal(b.ask(100), 101, "the other target, after the patch was taken out")
+    equal(m.ask("converge")["ok"], True, "another round")
+    equal(b.ask(100), 101, "the other target, after another round")
+    assert "restart-pending" in m.kinds()
+
+
+def image_that_needs_a_restart(m):
+    t = m.target()
+    m.start()
+    shutil.copy(builds["wide"], m.program + ".new")
+    os.rename(m.program + ".new", m.program)
+    equal(m.ask("converge")["ok"], True, "the round")
+    e = m.await_event("restart-pending")
+    assert e["fields"]["STAUNCH_REASON"], e
+    equal(t.ask(100), 101, "the target that waits for its restart")
+    equal(m.ask("converge")["ok"], True, "another round")
+    equal(m.kinds().count("restart-pending"), 1, "times it was told")
+
+
+def stopped_agent_leaves_patches(m):
+    t = m.target()
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(m.stop(), 0, "the agent's exit code")
+    equal(t.ask(100), 102, "the target")
+    equal(m.kinds()[-1], "agent-stopped", "the last event")
+
+
+CASES = [patched_with_nobody_typing, outdated_image_that_starts_later, agent_killed_and_started_again,
+         state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
+         excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, image_that_needs_a_restart,
+         stopped_agent_leaves_patches]
+
+if os.geteuid() != 0:
+    print("only root may follow process starts")
+    sys.exit(77)
+build_dir = tempfile.mkdtemp(prefix="staunch-agent-builds-")
+builds = {}
+failed = 0
+try:
+    with open(os.path.join(build_dir, "t.c"), "w") as f:
+        f.write(SOURCE)
+    for version in (1, 2, 3, 9):
+        builds[version] = os.path.join(build_dir, f"v{version}")
+        subprocess.run([*CC, "-O2", f"-DNEW={version}", "-Wl,--build-id", "-o", builds[version],
+                        os.path.join(build_dir, "t.c")], check=True)
+    # Something that no patch can do: a thread's variable more.
+    builds["wide"] = os.path.join(build_dir, "wide")
+    with open(os.path.join(build_dir, "w.c"), "w") as f:
+        f.write("__thread int extra[100] = {1};\n__attribute__((weak)) int more(int i) { return extra[i]++; }\n"
+                + SOURCE.replace("return x + NEW", "return x + more(x & 63)"))
+    subprocess.run([*CC, "-O2", "-DNEW=2", "-Wl,--build-id", "-o", builds["wide"], os.path.join(build_dir, "w.c")],
+                   check=True)
+    for case in CASES:
+        m = Machine()
+        m.old = os.open(m.program, os.O_RDONLY)
+        try:
+            case(m)
+            print(f"ok {case.__name__}", flush=True)
+        except AssertionError as e:
+            failed += 1
+            print(f"FAILED: {case.__name__}: {e}", flush=True)
+            for name in ("log", "events.jsonl"):
+                path = os.path.join(m.dir, name)
+                if os.path.exists(path):
+                    print("".join("  | " + line for line in open(path).read().splitlines(True)[-12:]), flush=True)
+        finally:
+            os.close(m.old)
+            m.close()
+finally:
+    shutil.rmtree(build_dir)
+sys.exit(1 if failed else 0)
