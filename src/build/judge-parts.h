@@ -92,6 +92,8 @@ bool place_testified(const FnValues *f, const Need *need);
 bool place_testified_local(Judge *j, const FnValues *f, const Need *need);
 /* True when the place needs no testimony: the function's own memory, read-only data. */
 bool place_free(const Judge *j, const Need *need);
+/* True when the root is a number that a known function returned, and no pointer. */
+bool value_is_count(const Judge *j, uint32_t root);
 /* True when the root's object is read-only data of either image. */
 bool value_read_only(const Judge *j, Value v);
 

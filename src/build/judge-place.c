@@ -3,6 +3,7 @@
 #include "base/macro.h"
 
 #include <elf.h>
+#include <string.h>
 
 /* When one access says that another one touches a known place in a known way. */
 
@@ -88,9 +89,30 @@ static bool covers(const Access *p, const Need *need) {
         return (need->flags & ACCESS_BITS) && p->at.off <= need->at.off && need->at.off + need->width <= p->at.off + p->width;
 }
 
+/*
+ * The byte before or after the one where a walk over bytes begins: `s[1]`, `s[-1]`. Where all that the
+ * function does with the object is to walk over its bytes, it is an array of them, and of two at least.
+ */
+static bool byte_beside(const Access *p, size_t n, const Need *need) {
+        bool walked = false;
+
+        if (need->width != 1 || need->class != CLASS_INT || need->at.stride || llabs(need->at.off) != 1)
+                return false;
+        for (size_t i = 0; i < n; i++) {
+                if (p[i].width != 1 || p[i].class != CLASS_INT)
+                        return false;
+                walked = walked || (p[i].at.stride == 1 && p[i].at.off == 0 &&
+                                    ((p[i].flags & ACCESS_WRITE) || !(need->flags & ACCESS_WRITE)));
+        }
+        return walked;
+}
+
 static bool root_testified(const FnValues *f, const Need *need) {
         size_t n;
         const Access *p = places_of_root(f, need->at.root, &n);
+
+        if (byte_beside(p, n, need))
+                return true;
 
         for (size_t i = 0; i < n; i++)
                 if (covers(&p[i], need))
@@ -187,11 +209,65 @@ static bool foreign(const Judge *j, uint32_t root) {
         return callee->kind == NODE_FUNCTION && callee->known && (callee->known->flags & KNOWN_FOREIGN);
 }
 
+static const Known *known_function(const Judge *j, uint32_t callee) {
+        const Node *n = values_node(j->w, callee);
+
+        return callee >= ROOT_FIRST && n->kind == NODE_FUNCTION ? n->known : NULL;
+}
+
+bool value_is_count(const Judge *j, uint32_t root) {
+        const Node *n = values_node(j->w, root);
+        const Known *known = root >= ROOT_FIRST && n->kind == NODE_RETURN ? known_function(j, n->a) : NULL;
+
+        return known && known->dest >= 0 && !(known->flags & (KNOWN_FRESH | KNOWN_SAME | KNOWN_FOREIGN));
+}
+
+/* Read-only tables of the C library, and the text that its number parsers leave a pointer into. */
+static bool foreign_text(const Judge *j, const Need *need) {
+        const Node *n = values_node(j->w, need->at.root), *from;
+        const Known *known;
+
+        if (need->at.root < ROOT_FIRST || n->kind != NODE_LOAD || n->off || n->stride || n->b || (need->flags & ACCESS_WRITE))
+                return false;
+        from = values_node(j->w, n->a);
+        if (n->a < ROOT_FIRST || (from->kind != NODE_RETURN && from->kind != NODE_OUT))
+                return false;
+        known = known_function(j, from->a);
+        if (!known)
+                return false;
+        if (from->kind == NODE_RETURN)
+                return (known->flags & KNOWN_TABLE) != 0;
+        return (known->flags & KNOWN_ENDPTR) && from->off == 1 && need->width == 1;
+}
+
+/* A pointer or number that the C library defines: its own variables, as they have always been. */
+static bool foreign_variable(const Judge *j, const Need *need) {
+        static const char *const names[] = { "__environ", "__progname", "environ", "optarg", "opterr", "optind", "optopt",
+                                             "program_invocation_name", "program_invocation_short_name", "stderr", "stdin", "stdout" };
+        const Node *n = values_node(j->w, need->at.root);
+        const char *name = NULL;
+
+        if (need->at.stride || (need->flags & ACCESS_WRITE))
+                return false;
+        if (need->at.root >= ROOT_FIRST && n->kind == NODE_SYMBOL && need->at.off == 0) {
+                name = n->name;
+        } else if (need->at.root == ROOT_IMAGE) {
+                const ImageReloc *r = image_reloc_at(j->d->old_image, (uint64_t)need->at.off);
+
+                if (r && r->type == R_X86_64_COPY && r->symbol && r->symbol < j->d->old_image->n_dynsyms)
+                        name = j->d->old_image->dynsyms[r->symbol].name;
+        }
+        for (size_t i = 0; name && i < ELEMENTSOF(names); i++)
+                if (strcmp(names[i], name) == 0)
+                        return need->width == (strncmp(name, "opt", 3) == 0 && strcmp(name, "optarg") != 0 ? 4 : 8);
+        return false;
+}
+
 bool place_free(const Judge *j, const Need *need) {
         const Node *n;
 
         if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at) || raw_memory(j, need->at.root) ||
-            foreign(j, need->at.root))
+            foreign(j, need->at.root) || foreign_text(j, need) || foreign_variable(j, need))
                 return true;
         n = values_node(j->w, need->at.root);
         return need->at.root >= ROOT_FIRST && (n->kind == NODE_TABLE || n->kind == NODE_TARGET || n->kind == NODE_FUNCTION);

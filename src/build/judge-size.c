@@ -102,7 +102,11 @@ static void compare_sizes(Judge *j, const CallSite *old, const CallSite *new) {
 
                 if (!(mask & (1u << i)) || !size_matters(j, known, new, i, a, b))
                         continue;
-                if (a.stride > 1 || b.stride > 1)
+                if (a.stride > 1 && a.stride == b.stride)
+                        judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE,
+                                  "the size given to %s: %" PRId64 " bytes beside elements of %u are now %" PRId64,
+                                  callee_name(j, new->callee), a.off, a.stride, b.off);
+                else if (a.stride > 1 || b.stride > 1)
                         judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE, "the size given to %s: elements of %u bytes are now of %u",
                                   callee_name(j, new->callee), a.stride, b.stride);
                 else

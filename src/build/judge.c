@@ -15,7 +15,8 @@ void judge_add(Judge *j, RefusalCode code, const char *format, ...) {
 
         j->findings++;
         j->seen |= code == REFUSAL_CODE_LAYOUT_SHIFT ? 1 : code == REFUSAL_CODE_ALLOCATION_SIZE ? 2 : 4;
-        if (j->of_subject++ >= MAX_OF_SUBJECT)
+        /* A size counts even where types are proved: the other findings of a function must not hide it. */
+        if (code != REFUSAL_CODE_ALLOCATION_SIZE && j->of_subject++ >= MAX_OF_SUBJECT)
                 return;
         va_start(ap, format);
         vsnprintf(detail, sizeof(detail), format, ap);
@@ -200,10 +201,10 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                 uint32_t x = values_node(j->w, a->at.root)->a, y = values_node(j->w, a->at.root)->b;
 
                 need.at = (Value){ x, 1, a->at.off, 0 };
-                if (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need))
+                if (!value_is_count(j, x) && (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need)))
                         return;
                 need.at = (Value){ y, 1, a->at.off, 0 };
-                if (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need))
+                if (!value_is_count(j, y) && (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need)))
                         return;
                 need.at = a->at;
         }
@@ -292,6 +293,19 @@ static void judge_changed(Judge *j, uint32_t match) {
         pair_view_free(&p);
 }
 
+/* A pointer and an index were added: each may be the pointer. */
+static bool added_indexed(Judge *j, uint32_t function, const Need *need) {
+        const Node *n = values_node(j->w, need->at.root);
+        Need x = *need, y = *need;
+
+        if (need->at.root < ROOT_FIRST || n->kind != NODE_SUM)
+                return false;
+        x.at = (Value){ n->a, 1, need->at.off, 0 };
+        y.at = (Value){ n->b, 1, need->at.off, 0 };
+        return (!value_is_count(j, x.at.root) && testify_added(j, function, &x, 0)) ||
+               (!value_is_count(j, y.at.root) && testify_added(j, function, &y, 0));
+}
+
 static void judge_added(Judge *j, uint32_t match) {
         uint32_t function = j->d->matches[match].new;
         const FnValues *f = values_of(j->w, SIDE_NEW, function);
@@ -309,7 +323,7 @@ static void judge_added(Judge *j, uint32_t match) {
                         continue;
                 if (a->at.root == ROOT_NONE || a->at.root == ROOT_CONFLICT)
                         add_unproved(j, &need, "in a new function");
-                else if (!testify_added(j, function, &need, 0))
+                else if (!testify_added(j, function, &need, 0) && !added_indexed(j, function, &need))
                         add_unproved(j, &need, "which no old code is known to do");
         }
 }

@@ -71,6 +71,14 @@ bool run_read_only(const Image *image, uint64_t addr) {
         return s && !(s->flags & SHF_WRITE);
 }
 
+static uint32_t symbol_variable(Values *w, const char *name) {
+        uint32_t function = values_symbol_root(w, name), root;
+
+        root = node_make(w, &(Node){ .kind = NODE_SYMBOL, .off = w->nodes[function].off });
+        w->nodes[root].name = w->nodes[function].name;
+        return root;
+}
+
 /* What a slot of the GOT holds: the address of a symbol or of a variable of this image. */
 static bool got_value(Run *r, uint64_t addr, Value *out) {
         const Image *image = r->code->image;
@@ -92,7 +100,7 @@ static bool got_value(Run *r, uint64_t addr, Value *out) {
         }
         sym = &image->dynsyms[rel->symbol];
         if (rel->type == R_X86_64_TPOFF64 || (!sym->defined && sym->type != STT_FUNC && sym->type != STT_NOTYPE && sym->type != STT_GNU_IFUNC))
-                *out = (Value){ node_make(r->w, &(Node){ .kind = NODE_SYMBOL, .off = values_node(r->w, values_symbol_root(r->w, sym->name))->off }), 0, 0, 0 };
+                *out = (Value){ symbol_variable(r->w, sym->name), 0, 0, 0 };
         else if (sym->defined)
                 *out = run_global(r, sym->addr);
         else

@@ -495,7 +495,7 @@ void values_print(const Values *w, uint32_t root, char *out, size_t size) {
                 snprintf(out, size, "%s, indexed", inner);
                 break;
         case NODE_SYMBOL:
-                snprintf(out, size, "an imported variable");
+                snprintf(out, size, "the imported variable %s", n->name ? n->name : "");
                 break;
         default:
                 snprintf(out, size, "memory of its own");
