@@ -4,7 +4,7 @@ BUILD ?= build
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: all build program deps demo check bench corpus live agreement fuzz tidy format install clean
+.PHONY: all deb build program deps demo check bench corpus live agreement fuzz tidy format install clean
 
 all: build
 
@@ -19,7 +19,7 @@ build: deps $(BUILD)/build.ninja
 
 # Only what runs, without the tests.
 program: deps $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet src/cli/staunch bench/decode-floor bench/stop-floor
+	@ninja -C $(BUILD) --quiet src/cli/staunch src/agent/staunchd src/agent/staunch-vault bench/decode-floor bench/stop-floor
 
 demo: program
 	@tools/deps demo
@@ -43,6 +43,14 @@ corpus: program
 live: program
 	@tools/deps demo corpus
 	@tools/corpus --build $(BUILD) --only-live $(ONLY)
+
+# Debian packages, into $(BUILD)/deb.
+deb:
+	@tools/deps build deb
+	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/staunch
+	@tar -c --exclude=./.git --exclude='./build*' . | tar -x -C $(BUILD)/deb/staunch
+	@cd $(BUILD)/deb/staunch && dpkg-buildpackage -us -uc -b
+	@rm -rf $(BUILD)/deb/staunch
 
 agreement: build
 	@tools/deps check

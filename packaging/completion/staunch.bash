@@ -30,7 +30,7 @@ _staunch_words() { # _staunch_words CURRENT WORD...
 
 _staunch() {
         local current=${COMP_WORDS[COMP_CWORD]} previous= command=${COMP_WORDS[1]-}
-        local commands='converge diff build show apply revert verify status explain'
+        local commands='converge diff build show apply revert verify status list history events release config explain'
         local options=
 
         COMPREPLY=()
@@ -43,8 +43,8 @@ _staunch() {
         --accept) _staunch_words "$current" "$(_staunch_codes update)"; return ;;
         --explain) _staunch_words "$current" "$(_staunch_codes all)"; return ;;
         --pid) _staunch_words "$current" "$(_staunch_pids)"; return ;;
-        --deadline) return ;;
-        --debug-old | --debug-new | --output | --root | -o) _staunch_files "$current"; return ;;
+        --deadline | --since | --unit | --id) return ;;
+        --debug-old | --debug-new | --output | --root | --state | --file | -o) _staunch_files "$current"; return ;;
         esac
         case $command in
         converge) options='--dry-run --accept --pid --root --deadline --no-debug --json' ;;
@@ -54,6 +54,11 @@ _staunch() {
         apply | revert) options='--pid --all --deadline --json' ;;
         verify) options='--pid --all --json' ;;
         status) options='--pid --json' ;;
+        list) options='--state --json' ;;
+        history) options='--since --unit --state --json' ;;
+        events) options='--id --since --unit --follow --file --json' ;;
+        release) options='--state' ;;
+        config) options='--json' ;;
         explain) _staunch_words "$current" "$(_staunch_codes all)" --help; return ;;
         *) return ;;
         esac
@@ -62,6 +67,13 @@ _staunch() {
         *)
                 case $command in
                 diff | build | show | apply | revert) _staunch_files "$current" ;;
+                config)
+                        if [ "$COMP_CWORD" = 2 ]; then
+                                _staunch_words "$current" check show
+                        else
+                                _staunch_files "$current"
+                        fi
+                        ;;
                 *) _staunch_words "$current" "$options" --help --explain ;;
                 esac
                 ;;

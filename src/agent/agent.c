@@ -290,7 +290,7 @@ static void on_crash(Agent *a, const WatchEvent *w) {
                              { "STAUNCH_PATCH", digest_text(p->digest, digest) },
                              { "STAUNCH_IMAGE", p->name } },
              3, message);
-        if (!a->policy.health.automatic_rollback ||
+        if (!a->policy.automatic_rollback ||
             (known ? !crash_blame(a->book, w->pid, ip) : crash_suspect(a->book, p) < SUSPECT))
                 return;
         h.patch = *p;

@@ -17,7 +17,7 @@
 
 /* Read-only what vault and net may open by name. Debug information; resolver, certificates and what glibc
  * loads for them. */
-static const char *const vault_reads[] = { "/usr/lib/debug", "/var/cache/staunch/debuginfod", NULL };
+static const char *const vault_reads[] = { "/usr/lib/debug", NULL };
 static const char *const net_reads[] = { "/etc/resolv.conf",
                                          "/etc/hosts",
                                          "/etc/host.conf",

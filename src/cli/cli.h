@@ -27,7 +27,8 @@ typedef struct Command {
 } Command;
 
 extern const Command command_diff, command_build, command_show, command_apply, command_revert, command_verify,
-        command_status, command_converge, command_explain;
+        command_status, command_converge, command_explain, command_events, command_history, command_list,
+        command_release, command_config;
 
 /* Options that several commands have. */
 typedef struct PidList {
@@ -41,6 +42,9 @@ typedef struct Options {
         bool accepted[REFUSAL_N];
         unsigned long long deadline_usec; /* 0: the engine's default */
         const char *output, *root, *debug_old, *debug_new;
+        const char *state, *file, *unit, *id; /* NULL: not given */
+        unsigned long long since_usec;        /* CLOCK_REALTIME; 0: not given */
+        bool follow;
 } Options;
 
 /* Which of them a command takes. */
@@ -53,6 +57,9 @@ enum {
         TAKES_DEBUG = 32,
         TAKES_OUTPUT = 64,
         TAKES_CONVERGE = 128, /* --dry-run, --root */
+        TAKES_STATE = 256,
+        TAKES_QUERY = 512,   /* --since, --unit */
+        TAKES_EVENTS = 1024, /* --id, --file, --follow */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -20,6 +21,12 @@ enum {
         OPTION_NO_DEBUG,
         OPTION_DRY_RUN,
         OPTION_ROOT,
+        OPTION_STATE,
+        OPTION_SINCE,
+        OPTION_UNIT,
+        OPTION_ID,
+        OPTION_FILE,
+        OPTION_FOLLOW,
         OPTION_EXPLAIN
 };
 
@@ -40,6 +47,12 @@ static const struct {
         { TAKES_OUTPUT, { "output", required_argument, NULL, 'o' } },
         { TAKES_CONVERGE, { "dry-run", no_argument, NULL, OPTION_DRY_RUN } },
         { TAKES_CONVERGE, { "root", required_argument, NULL, OPTION_ROOT } },
+        { TAKES_STATE, { "state", required_argument, NULL, OPTION_STATE } },
+        { TAKES_QUERY, { "since", required_argument, NULL, OPTION_SINCE } },
+        { TAKES_QUERY, { "unit", required_argument, NULL, OPTION_UNIT } },
+        { TAKES_EVENTS, { "id", required_argument, NULL, OPTION_ID } },
+        { TAKES_EVENTS, { "file", required_argument, NULL, OPTION_FILE } },
+        { TAKES_EVENTS, { "follow", no_argument, NULL, OPTION_FOLLOW } },
 };
 
 int usage_error(const Command *command, const char *format, ...) {
@@ -113,6 +126,47 @@ static bool read_seconds(const char *text, unsigned long long *usec) {
         return *usec > 0;
 }
 
+/* So long ago, or a local date with or without a time. */
+static bool read_since(const char *text, unsigned long long *usec) {
+        static const struct {
+                const char *unit;
+                unsigned long long seconds;
+        } units[] = { { "s", 1 }, { "min", 60 }, { "h", 3600 }, { "d", 86400 } };
+        time_t now = time(NULL);
+        struct tm tm = { .tm_isdst = -1 };
+        unsigned long n;
+        char *end;
+        int at = 0, n_read = 0;
+
+        errno = 0;
+        n = strtoul(text, &end, 10);
+        for (size_t i = 0; end != text && *text != '-' && !errno && n <= 1000000 && i < ELEMENTSOF(units);
+             i++)
+                if (strcmp(end, units[i].unit) == 0) {
+                        *usec = ((unsigned long long)now - n * units[i].seconds) * 1000000;
+                        return n * units[i].seconds < (unsigned long long)now;
+                }
+        if (strcmp(text, "today") == 0 || strcmp(text, "yesterday") == 0) {
+                localtime_r(&now, &tm);
+                tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+                tm.tm_mday -= *text == 'y';
+                tm.tm_isdst = -1;
+        } else {
+                if (sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &at) != 3 ||
+                    (text[at] &&
+                     (sscanf(text + at, "%*1[ T]%2d:%2d%n", &tm.tm_hour, &tm.tm_min, &n_read) != 2 ||
+                      text[at + n_read])) ||
+                    tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
+                    tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59)
+                        return false;
+                tm.tm_year -= 1900;
+                tm.tm_mon--;
+        }
+        now = mktime(&tm);
+        *usec = (unsigned long long)now * 1000000;
+        return now > 0;
+}
+
 static int read_accept(Options *o, const Command *command, const char *text) {
         RefusalCode code = refusal_find(text);
 
@@ -171,6 +225,29 @@ static int read_one(Options *o, const Command *command, int option, const char *
                 if (value[0] != '/')
                         return usage_error(command, "--root: '%s' is not an absolute path", value);
                 o->root = value;
+                return -1;
+        case OPTION_STATE:
+                o->state = value;
+                return -1;
+        case OPTION_SINCE:
+                if (!read_since(value, &o->since_usec))
+                        return usage_error(
+                                command,
+                                "--since: '%s' is no time; write 90s, 30min, 2h, 7d, today, yesterday, "
+                                "2026-01-31 or \"2026-01-31 03:00\"",
+                                value);
+                return -1;
+        case OPTION_UNIT:
+                o->unit = value;
+                return -1;
+        case OPTION_ID:
+                o->id = value;
+                return -1;
+        case OPTION_FILE:
+                o->file = value;
+                return -1;
+        case OPTION_FOLLOW:
+                o->follow = true;
                 return -1;
         default: /* getopt_long has said what is wrong */
                 fprintf(stderr, "Try 'staunch %s --help'.\n", command->name);

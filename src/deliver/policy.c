@@ -24,11 +24,8 @@ typedef enum FieldKind {
         FIELD_STRING,
         FIELD_STRINGS, /* const char ** and, right behind it, size_t */
         FIELD_BOOL,
-        FIELD_U32,
-        FIELD_NUMBER,
         FIELD_ENUM, /* int-sized */
         FIELD_SEC,  /* uint32_t */
-        FIELD_MSEC, /* uint32_t */
         FIELD_USEC, /* uint64_t */
 } FieldKind;
 
@@ -59,14 +56,6 @@ static const Word mode_words[] = {
         { "automatic", PATCH_AUTOMATIC },     { "AutomaticByPlatform", PATCH_AUTOMATIC },
         { "assess-only", PATCH_ASSESS_ONLY }, { "ImageDefault", PATCH_ASSESS_ONLY },
         { "manual", PATCH_MANUAL },           { NULL, 0 }
-};
-static const Word reboot_words[] = { { "if-required", REBOOT_IF_REQUIRED },
-                                     { "IfRequired", REBOOT_IF_REQUIRED },
-                                     { "never", REBOOT_NEVER },
-                                     { "always", REBOOT_ALWAYS },
-                                     { NULL, 0 } };
-static const Word probe_words[] = {
-        { "http", PROBE_HTTP }, { "tcp", PROBE_TCP }, { "command", PROBE_COMMAND }, { NULL, 0 }
 };
 
 static void mistake(Reader *r, const TomlNode *at, const char *format, ...)
@@ -135,7 +124,7 @@ static void read_duration(Reader *r, const TomlNode *v, const Field *f, void *to
         if (f->kind == FIELD_USEC)
                 *(uint64_t *)to = (uint64_t)(sec * 1e6);
         else
-                *(uint32_t *)to = (uint32_t)(sec * (f->kind == FIELD_MSEC ? 1000 : 1));
+                *(uint32_t *)to = (uint32_t)sec;
 }
 
 static void read_enum(Reader *r, const TomlNode *v, const Field *f, void *to) {
@@ -188,17 +177,6 @@ static void read_field(Reader *r, const TomlNode *v, const Field *f, void *to) {
                         mistake(r, v, "must be true or false");
                 else
                         *(bool *)to = v->boolean;
-                return;
-        case FIELD_U32:
-        case FIELD_NUMBER:
-                if ((v->type != TOML_INTEGER && (f->kind == FIELD_U32 || v->type != TOML_FLOAT)) ||
-                    !(v->number >= f->min && v->number <= f->max))
-                        mistake(r, v, "must be %s from %g to %g",
-                                f->kind == FIELD_U32 ? "an integer" : "a number", f->min, f->max);
-                else if (f->kind == FIELD_U32)
-                        *(uint32_t *)to = (uint32_t)v->integer;
-                else
-                        *(double *)to = v->number;
                 return;
         case FIELD_ENUM:
                 read_enum(r, v, f, to);
@@ -269,34 +247,6 @@ static bool read_table(Reader *r, const TomlNode *table, const Field *fields, si
 }
 
 #define AT(T, member) offsetof(T, member)
-static const Field window_fields[] = {
-        { "name", FIELD_STRING, AT(PolicyWindow, name), 0, 0, NULL, true },
-        { "time_zone", FIELD_STRING, AT(PolicyWindow, time_zone), 0, 0, NULL, false },
-        { "recurrence", FIELD_STRING, AT(PolicyWindow, recurrence), 0, 0, NULL, true },
-        { "start", FIELD_STRING, AT(PolicyWindow, start), 0, 0, NULL, true },
-        { "duration", FIELD_SEC, AT(PolicyWindow, duration_sec), 300, 86400, NULL, true },
-};
-static const Field probe_fields[] = {
-        { "name", FIELD_STRING, AT(PolicyProbe, name), 0, 0, NULL, true },
-        { "unit", FIELD_STRING, AT(PolicyProbe, unit), 0, 0, NULL, false },
-        { "kind", FIELD_ENUM, AT(PolicyProbe, kind), 0, 0, probe_words, true },
-        { "target", FIELD_STRING, AT(PolicyProbe, target), 0, 0, NULL, true },
-        { "timeout", FIELD_MSEC, AT(PolicyProbe, timeout_msec), 0.01, 600, NULL, false },
-        { "interval", FIELD_SEC, AT(PolicyProbe, interval_sec), 1, 86400, NULL, false },
-        { "expect_status", FIELD_U32, AT(PolicyProbe, expect_status), 100, 599, NULL, false },
-};
-static const Field drain_fields[] = {
-        { "unit", FIELD_STRING, AT(PolicyDrain, unit), 0, 0, NULL, true },
-        { "haproxy_socket", FIELD_STRING, AT(PolicyDrain, haproxy_socket), 0, 0, NULL, false },
-        { "haproxy_server", FIELD_STRING, AT(PolicyDrain, haproxy_server), 0, 0, NULL, false },
-        { "before", FIELD_STRING, AT(PolicyDrain, before), 0, 0, NULL, false },
-        { "after", FIELD_STRING, AT(PolicyDrain, after), 0, 0, NULL, false },
-        { "timeout", FIELD_SEC, AT(PolicyDrain, timeout_sec), 1, 86400, NULL, false },
-};
-static const Field hook_fields[] = {
-        { "command", FIELD_STRING, AT(PolicyHook, command), 0, 0, NULL, true },
-        { "events", FIELD_STRINGS, AT(PolicyHook, events), 0, 0, NULL, false },
-};
 typedef struct Accept {
         const char *package, *code;
 } Accept;
@@ -304,28 +254,19 @@ static const Field accept_fields[] = {
         { "package", FIELD_STRING, AT(Accept, package), 0, 0, NULL, true },
         { "code", FIELD_STRING, AT(Accept, code), 0, 0, NULL, true },
 };
-static const Field snapshot_fields[] = {
-        { "provider", FIELD_STRING, AT(Policy, snapshot.provider), 0, 0, NULL, false },
-        { "hook", FIELD_STRING, AT(Policy, snapshot.hook), 0, 0, NULL, false },
-        { "keep", FIELD_U32, AT(Policy, snapshot.keep), 1, 100, NULL, false },
-};
-static const Field metrics_fields[] = {
-        { "listen", FIELD_STRING, AT(Policy, metrics.listen), 0, 0, NULL, false },
-};
 static const Field health_fields[] = {
-        { "automatic_rollback", FIELD_BOOL, AT(Policy, health.automatic_rollback), 0, 0, NULL, false },
-        { "settle", FIELD_SEC, AT(Policy, health.settle_sec), 1, 86400, NULL, false },
-        { "threshold", FIELD_NUMBER, AT(Policy, health.threshold), 1, 100, NULL, false },
+        { "automatic_rollback", FIELD_BOOL, AT(Policy, automatic_rollback), 0, 0, NULL, false },
 };
 #define EXCLUDED(key, by) \
         { key, FIELD_STRINGS, (by) * (sizeof(char **) + sizeof(size_t)), 0, 0, NULL, false }
 static const Field exclude_fields[] = {
-        EXCLUDED("unit", MATCH_UNIT), EXCLUDED("user", MATCH_USER),       EXCLUDED("cgroup", MATCH_CGROUP),
-        EXCLUDED("path", MATCH_PATH), EXCLUDED("package", MATCH_PACKAGE),
+        EXCLUDED("unit", MATCH_UNIT),
+        EXCLUDED("user", MATCH_USER),
+        EXCLUDED("cgroup", MATCH_CGROUP),
+        EXCLUDED("path", MATCH_PATH),
 };
 static const Field top_fields[] = {
         { "patch_mode", FIELD_ENUM, AT(Policy, mode), 0, 0, mode_words, false },
-        { "reboot", FIELD_ENUM, AT(Policy, reboot), 0, 0, reboot_words, false },
         { "safe_point_deadline", FIELD_USEC, AT(Policy, deadline_usec), 0.01, 3600, NULL, false },
         { "scan_interval", FIELD_SEC, AT(Policy, scan_sec), 5, 86400, NULL, false },
 };
@@ -339,47 +280,6 @@ static const Field top_fields[] = {
                 (policy)->list = _items;                                                \
                 &_items[(policy)->n_##list++];                                          \
         })
-
-static void read_window(Reader *r, const TomlNode *t) {
-        PolicyWindow w = { .time_zone = "UTC", .file = r->file, .line = t->line };
-
-        if (read_table(r, t, window_fields, ELEMENTSOF(window_fields), &w))
-                *GROW(r->policy, windows, PolicyWindow) = w;
-}
-
-static void read_probe(Reader *r, const TomlNode *t) {
-        PolicyProbe p = { .unit = "", .timeout_msec = 5000, .interval_sec = 60 };
-
-        if (!read_table(r, t, probe_fields, ELEMENTSOF(probe_fields), &p))
-                return;
-        if (p.kind == PROBE_HTTP && strncmp(p.target, "http://", 7) != 0 &&
-            strncmp(p.target, "https://", 8) != 0)
-                mistake(r, toml_get(t, "target"), "must be a URL: http://... or https://...");
-        else if (p.kind == PROBE_TCP && !strchr(p.target, ':'))
-                mistake(r, toml_get(t, "target"), "must be HOST:PORT");
-        else
-                *GROW(r->policy, probes, PolicyProbe) = p;
-}
-
-static void read_drain(Reader *r, const TomlNode *t) {
-        PolicyDrain d = { .timeout_sec = 60 };
-
-        if (!read_table(r, t, drain_fields, ELEMENTSOF(drain_fields), &d))
-                return;
-        if (!d.haproxy_socket != !d.haproxy_server)
-                mistake(r, t, "'haproxy_socket' and 'haproxy_server' go together");
-        else if (d.haproxy_server && !strchr(d.haproxy_server, '/'))
-                mistake(r, toml_get(t, "haproxy_server"), "must be BACKEND/SERVER");
-        else
-                *GROW(r->policy, drains, PolicyDrain) = d;
-}
-
-static void read_hook(Reader *r, const TomlNode *t) {
-        PolicyHook h = { 0 };
-
-        if (read_table(r, t, hook_fields, ELEMENTSOF(hook_fields), &h))
-                *GROW(r->policy, hooks, PolicyHook) = h;
-}
 
 static void read_accept(Reader *r, const TomlNode *t) {
         Accept a = { 0 };
@@ -400,7 +300,7 @@ static void read_exclude(Reader *r, const TomlNode *t) {
         struct {
                 const char **patterns;
                 size_t n;
-        } by[MATCH_PACKAGE + 1] = { 0 };
+        } by[MATCH_PATH + 1] = { 0 };
 
         if (!read_table(r, t, exclude_fields, ELEMENTSOF(exclude_fields), by))
                 return;
@@ -408,34 +308,6 @@ static void read_exclude(Reader *r, const TomlNode *t) {
                 for (size_t i = 0; i < by[k].n; i++)
                         *GROW(r->policy, exclude, PolicyMatch) =
                                 (PolicyMatch){ (MatchBy)k, by[k].patterns[i] };
-}
-
-static void read_snapshot(Reader *r, const TomlNode *t) {
-        static const char *const known[] = { "auto", "none", "btrfs", "lvm-thin", "packages", "hook" };
-        const char *provider;
-        bool found = false;
-
-        if (!read_table(r, t, snapshot_fields, ELEMENTSOF(snapshot_fields), r->policy))
-                return;
-        provider = r->policy->snapshot.provider;
-        for (size_t i = 0; i < ELEMENTSOF(known); i++)
-                found |= strcmp(known[i], provider) == 0;
-        if (!found)
-                mistake(r, toml_get(t, "provider"),
-                        "must be one of \"auto\", \"none\", \"btrfs\", \"lvm-thin\", \"packages\", \"hook\"");
-        else if (strcmp(provider, "hook") == 0 && !r->policy->snapshot.hook)
-                mistake(r, t, "provider \"hook\" needs 'hook', a command line");
-}
-
-static void read_metrics(Reader *r, const TomlNode *t) {
-        const char *s;
-
-        if (!read_table(r, t, metrics_fields, ELEMENTSOF(metrics_fields), r->policy))
-                return;
-        s = r->policy->metrics.listen;
-        /* The figures tell what is exposed on this machine: that is nobody else's to read. */
-        if (*s && strncmp(s, "127.0.0.1:", 10) != 0 && strncmp(s, "[::1]:", 6) != 0)
-                mistake(r, toml_get(t, "listen"), "must be \"127.0.0.1:PORT\", \"[::1]:PORT\" or \"\"");
 }
 
 static void read_health(Reader *r, const TomlNode *t) {
@@ -447,10 +319,8 @@ static const struct Section {
         bool list;
         void (*read)(Reader *r, const TomlNode *t);
 } sections[] = {
-        { "window", true, read_window },      { "probe", true, read_probe },
-        { "drain", true, read_drain },        { "hook", true, read_hook },
-        { "accept", true, read_accept },      { "exclude", false, read_exclude },
-        { "snapshot", false, read_snapshot }, { "metrics", false, read_metrics },
+        { "accept", true, read_accept },
+        { "exclude", false, read_exclude },
         { "health", false, read_health },
 };
 
@@ -573,12 +443,9 @@ static int load(const char *path, Reader *r, Error *e) {
 
         *r->policy = (Policy){ .arena = arena_new(),
                                .mode = PATCH_AUTOMATIC,
-                               .reboot = REBOOT_IF_REQUIRED,
                                .deadline_usec = 5000000,
                                .scan_sec = 300,
-                               .snapshot = { "auto", NULL, 2 },
-                               .metrics = { "" },
-                               .health = { true, 60, 4 } };
+                               .automatic_rollback = true };
         q = read_file(r, path, true, e);
         return q < 0 ? q : read_drop_ins(r, path, e);
 }
@@ -614,13 +481,6 @@ void policy_free(Policy *p) {
 const char *patch_mode_text(PatchMode m) {
         for (const Word *w = mode_words; w->word; w++)
                 if (w->value == (int)m)
-                        return w->word;
-        return "?";
-}
-
-const char *reboot_setting_text(RebootSetting s) {
-        for (const Word *w = reboot_words; w->word; w++)
-                if (w->value == (int)s)
                         return w->word;
         return "?";
 }

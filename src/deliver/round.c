@@ -2,6 +2,7 @@
 #include "deliver/round.h"
 #include "base/macro.h"
 #include "deliver/cache.h"
+#include "deliver/package.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,11 +45,14 @@ static int compare(void *data, const OutdatedPair *pair, const ConvergeOptions *
         const RoundOptions *o = data;
         bool accepted[REFUSAL_N] = { 0 };
         ConvergeOptions here = *converge;
+        char package[256];
         int r;
 
         if (o->known && o->known(o->compare_data, pair, out))
                 return 0;
-        policy_accepted(o->policy, o->package ? o->package(o->package_data, pair->path) : "", accepted);
+        if (o->policy->n_accept)
+                policy_accepted(o->policy,
+                                package_of(PACKAGE_INFO, pair->path, package, sizeof(package)) ? package : "", accepted);
         if (o->cache && cache_get(o->cache, &pair->old_id, &pair->new_id, accepted, out) == 0)
                 return 0;
         here.accepted = accepted;

@@ -20,9 +20,6 @@ typedef struct RoundOptions {
         /* As ConvergeOptions.compare, for what is not in the cache. NULL: in this process. */
         int (*compare)(void *data, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e);
         void *compare_data; /* of both */
-        /* The name of the package that owns a path, "" when none does; NULL: nobody knows. */
-        const char *(*package)(void *data, const char *path);
-        void *package_data;
 } RoundOptions;
 
 /* Only one of the machine's programs changes processes at a time: a lock on this file, taken while a round

@@ -290,6 +290,26 @@ def crash_in_a_patch_is_taken_out(m):
     equal(b.ask(100), 101, "the other target, after another round")
     assert "restart-pending" in m.kinds()
 
+    # What the commands say of it, and letting it out again.
+    state = ["--state", os.path.join(m.dir, "state")]
+    listed = json.loads(staunch(3, "list", "--json", *state))
+    digest = listed["quarantine"][0]["digest"]
+    equal(listed["restarts"][0]["reason"], "quarantined", "the pending restart's reason")
+    assert digest[:16] in staunch(3, "list", *state)
+    done = [(a["action"], a["outcome"]) for a in json.loads(staunch(0, "history", "--json", *state))["actions"]]
+    assert ("apply", "patched") in done and ("revert", "reverted") in done, done
+    assert "reverted" in staunch(0, "history", *state)
+    events = staunch(0, "events", "--json", "--id", "19", "--file", m.events_file).splitlines()
+    equal({json.loads(e)["kind"] for e in events}, {"patch-installed"}, "the events with number 19")
+    assert staunch(0, "events", "--file", m.events_file, "--since", "1h").count("patch-quarantined") == 1
+    equal(staunch(0, "events", "--file", m.events_file, "--unit", "none.service"), "", "events of another unit")
+    staunch(1, "release", "00000000", *state)
+    staunch(1, "release", "xyz", *state)
+    staunch(0, "release", digest[:8], *state)
+    equal(m.ask("converge")["ok"], True, "the round after the release")
+    equal(b.ask(100), 109, "the other target, after the release")
+    assert "Nothing waits" in staunch(0, "list", *state)
+
 
 def image_that_needs_a_restart(m):
     t = m.target()
@@ -312,6 +332,13 @@ def stopped_agent_leaves_patches(m):
     equal(m.stop(), 0, "the agent's exit code")
     equal(t.ask(100), 102, "the target")
     equal(m.kinds()[-1], "agent-stopped", "the last event")
+
+
+def staunch(code, *args):
+    r = subprocess.run([STAUNCH, *args], capture_output=True, text=True)
+    if r.returncode != code:
+        raise AssertionError(f"staunch {' '.join(args)}: exit code {r.returncode}, expected {code}: {r.stderr}{r.stdout}")
+    return r.stdout
 
 
 CASES = [patched_with_nobody_typing, outdated_image_that_starts_later, agent_killed_and_started_again,

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "cli/text.h"
+#include "report/event.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+
+/* One event as it is printed, from the journal or from the file. */
+typedef struct Shown {
+        uint64_t time_usec;
+        int priority;
+        const char *number, *kind, *message, *unit;
+} Shown;
+
+static bool wanted(const Shown *s, const Options *o) {
+        return s->time_usec >= o->since_usec && (!o->unit || strcmp(o->unit, s->unit) == 0) &&
+               (!o->id || strcmp(o->id, s->number) == 0 || strcmp(o->id, s->kind) == 0);
+}
+
+static void print_line(const Shown *s) {
+        time_t sec = (time_t)(s->time_usec / 1000000);
+        Colour colour = s->priority <= 3 ? COLOUR_BAD : s->priority == 4 ? COLOUR_WARN : COLOUR_NONE;
+        struct tm tm;
+        char when[64];
+
+        localtime_r(&sec, &tm);
+        strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z", &tm);
+        printf("%s  %4s  %s%-18s%s  ", when, s->number, colour_begin(stdout, colour), s->kind,
+               colour_end(stdout));
+        text_put(stdout, s->message);
+        putchar('\n');
+        fflush(stdout);
+}
+
+static uint64_t parse_time(const char *text) {
+        struct tm tm = { 0 };
+        unsigned usec = 0;
+
+        if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%6uZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+                            &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &usec) != 7)
+                return 0;
+        tm.tm_year -= 1900;
+        tm.tm_mon--;
+        return (uint64_t)timegm(&tm) * 1000000 + usec;
+}
+
+static const char *text_of(const json_t *j, const char *key) {
+        const char *s = json_string_value(json_object_get(j, key));
+
+        return s ? s : "";
+}
+
+/* A line that is none of ours (a full disk cut it short) is passed over. */
+static void file_line(const char *line, const Options *o) {
+        json_t *j = json_loads(line, 0, NULL);
+        const json_t *fields = json_object_get(j, "fields");
+        char number[24];
+        Shown s = {
+                .time_usec = parse_time(text_of(j, "time")),
+                .priority = (int)json_integer_value(json_object_get(j, "priority")),
+                .number = number,
+                .kind = text_of(j, "kind"),
+                .message = text_of(j, "message"),
+                .unit = text_of(fields, "STAUNCH_UNIT"),
+        };
+
+        snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(json_object_get(j, "id")));
+        if (json_is_object(j) && wanted(&s, o)) {
+                if (o->json)
+                        fputs(line, stdout), fputs(strchr(line, '\n') ? "" : "\n", stdout), fflush(stdout);
+                else
+                        print_line(&s);
+        }
+        json_decref(j);
+}
+
+static int read_file(const char *path, const Options *o) {
+        _cleanup_(freep) char *line = NULL;
+        _cleanup_(closep) int watch = o->follow ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
+        FILE *f = fopen(path, "re");
+        size_t room = 0;
+
+        if (!f) {
+                Error e = { 0 };
+
+                error_errno(&e, -errno, "%s", path);
+                return report_error(&e);
+        }
+        if (watch >= 0)
+                inotify_add_watch(watch, path, IN_MODIFY | IN_MOVE_SELF);
+        for (;;) {
+                char buffer[4096] __attribute__((aligned(8)));
+                struct pollfd p = { watch, POLLIN, 0 };
+                off_t at = ftello(f);
+                ssize_t n = getline(&line, &room, f);
+
+                if (n > 0 && line[n - 1] == '\n') {
+                        file_line(line, o);
+                        continue;
+                }
+                fseeko(f, at, SEEK_SET); /* a line that is being written is read again */
+                clearerr(f);
+                if (!o->follow || ferror(stdout) || poll(&p, 1, -1) < 0)
+                        break;
+                while (read(watch, buffer, sizeof(buffer)) > 0)
+                        ;
+        }
+        fclose(f);
+        return EXIT_DONE;
+}
+
+static char *journal_text(sd_journal *journal, const char *key) {
+        const void *data;
+        size_t n, k = strlen(key) + 1;
+
+        if (sd_journal_get_data(journal, key, &data, &n) < 0 || n < k)
+                return strdup("");
+        return strndup((const char *)data + k, n - k);
+}
+
+static void journal_entry(sd_journal *journal, const Options *o) {
+        static const char *const more[] = { "STAUNCH_PID",          "STAUNCH_COMM",         "STAUNCH_IMAGE",
+                                            "STAUNCH_BUILD_ID_OLD", "STAUNCH_BUILD_ID_NEW", "STAUNCH_PATCH",
+                                            "STAUNCH_VERDICT",      "STAUNCH_REASON",       "STAUNCH_DETAIL",
+                                            "STAUNCH_UNIT" };
+        _cleanup_(freep) char *number = journal_text(journal, "STAUNCH_EVENT"),
+                              *kind = journal_text(journal, "STAUNCH_KIND"),
+                              *message = journal_text(journal, "MESSAGE"),
+                              *unit = journal_text(journal, "STAUNCH_UNIT"),
+                              *priority = journal_text(journal, "PRIORITY"), *line = NULL;
+        Shown s = {
+                .number = number, .kind = kind, .message = message, .unit = unit, .priority = atoi(priority)
+        };
+        EventField fields[ELEMENTSOF(more)];
+        char *values[ELEMENTSOF(more)];
+        uint64_t usec = 0;
+
+        sd_journal_get_realtime_usec(journal, &usec);
+        s.time_usec = usec;
+        if (!wanted(&s, o))
+                return;
+        if (!o->json || event_find(kind) == EVENT_N) {
+                print_line(&s);
+                return;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(more); i++) {
+                values[i] = journal_text(journal, more[i]);
+                fields[i] = (EventField){ more[i], *values[i] ? values[i] : NULL };
+        }
+        line = event_json(&(Event){ event_find(kind), usec, message, fields, ELEMENTSOF(fields) });
+        for (size_t i = 0; i < ELEMENTSOF(more); i++)
+                free(values[i]);
+        puts(line ? line : "");
+        fflush(stdout);
+}
+
+static int read_journal(const Options *o) {
+        sd_journal *journal;
+        Error e = { 0 };
+        int r = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+
+        if (r < 0) {
+                error_errno(&e, r, "the journal");
+                return report_error(&e);
+        }
+        for (size_t k = 0; k < EVENT_N; k++) {
+                char match[64];
+
+                snprintf(match, sizeof(match), "MESSAGE_ID=%s", event_type((EventKind)k)->message_id);
+                sd_journal_add_match(journal, match, 0);
+        }
+        if (o->since_usec)
+                sd_journal_seek_realtime_usec(journal, o->since_usec);
+        else
+                sd_journal_seek_head(journal);
+        for (;;) {
+                while (sd_journal_next(journal) > 0)
+                        journal_entry(journal, o);
+                if (!o->follow || ferror(stdout) || sd_journal_wait(journal, (uint64_t)-1) < 0)
+                        break;
+        }
+        sd_journal_close(journal);
+        return EXIT_DONE;
+}
+
+static int run(const Command *self, int argc, char **argv) {
+        _cleanup_(options_free) Options o;
+        int code = options_read(&o, self, TAKES_JSON | TAKES_QUERY | TAKES_EVENTS, argc, argv);
+
+        if (code >= 0)
+                return code;
+        if (argc != optind)
+                return usage_error(self, "takes no operand");
+        if (o.id && event_find(o.id) == EVENT_N)
+                return usage_error(self, "--id: there is no event '%s'; docs/events.md lists them", o.id);
+        if (o.file)
+                return read_file(o.file, &o);
+        /* Where there is a journal the agent writes there. */
+        return access("/run/systemd/journal/socket", F_OK) == 0 ? read_journal(&o)
+                                                                : read_file(EVENT_FILE, &o);
+}
+
+const Command command_events = {
+        .name = "events",
+        .arguments = "[OPTION]...",
+        .summary = "Prints what the agent did and noticed, oldest first",
+        .help = "      --id ID        only this kind: a number (19 installed, 20 failed, 43 started, 44 "
+                "ready, ...) or\n"
+                "                     a name (patch-installed); docs/events.md lists them\n"
+                "      --since WHEN   not older: 90s, 30min, 2h, 7d, today, yesterday, 2026-01-31,\n"
+                "                     \"2026-01-31 03:00\"\n"
+                "      --unit UNIT    only about this systemd unit\n"
+                "      --follow       go on with what happens from now on, until interrupted\n"
+                "      --file FILE    read this file instead of the journal (" EVENT_FILE " without a\n"
+                "                     journal)\n"
+                "      --json         print each as a JSON object on one line\n"
+                "      --explain CODE say what a refusal code means\n"
+                "  -h, --help         this text\n\n"
+                "Exit code: 0, 1 error, 2 usage.\n",
+        .run = run,
+};

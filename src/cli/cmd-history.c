@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "cli/text.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+/* history, list and release: what the agent's state says. */
+
+#define STATE_DIR "/var/lib/staunch"
+
+typedef struct Output {
+        json_t *json; /* the array that grows; NULL: a table */
+        Table table;
+        Arena *arena;
+        size_t n;
+} Output;
+
+static const char *local_time(Arena *a, uint64_t usec) {
+        time_t sec = (time_t)(usec / 1000000);
+        struct tm tm;
+        char text[64];
+
+        localtime_r(&sec, &tm);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S%z", &tm);
+        return arena_strdup(a, text);
+}
+
+static json_t *utc_time(uint64_t usec) {
+        time_t sec = (time_t)(usec / 1000000);
+        struct tm tm;
+        char text[64];
+
+        gmtime_r(&sec, &tm);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+        return json_string(text);
+}
+
+static void begin_table(Output *out, const char *const *titles, size_t n) {
+        table_init(&out->table, out->arena, n);
+        for (size_t i = 0; i < n; i++)
+                table_cell(&out->table, COLOUR_BOLD, "%s", titles[i]);
+}
+
+static void add_action(void *data, const StoreAction *a) {
+        Output *out = data;
+        bool good = strcmp(a->outcome, "patched") == 0 || strcmp(a->outcome, "reverted") == 0;
+
+        out->n++;
+        if (out->json) {
+                json_array_append_new(
+                        out->json,
+                        json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}",
+                                  "time", utc_time(a->time_usec), "pid", a->pid, "comm", json_text(a->comm),
+                                  "unit", json_text(a->unit), "image", json_text(a->image), "old_build_id",
+                                  json_text(a->old_id), "new_build_id", json_text(a->new_id), "digest",
+                                  json_text(a->digest), "action", json_text(a->action), "outcome",
+                                  json_text(a->outcome), "reason", json_text(a->reason), "detail",
+                                  json_text(a->detail), "functions", (json_int_t)a->functions, "pause_usec",
+                                  (json_int_t)a->pause_usec));
+                return;
+        }
+        table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, a->time_usec));
+        table_cell(&out->table, COLOUR_NONE, "%d", a->pid);
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, *a->unit ? a->unit : a->comm));
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, a->image));
+        table_cell(&out->table, good ? COLOUR_GOOD : COLOUR_BAD, "%s", arena_strdup(out->arena, a->outcome));
+        table_cell(&out->table, COLOUR_NONE, "%.12s", *a->digest ? a->digest : "-");
+        table_cell(&out->table, COLOUR_NONE, "%s",
+                   arena_printf(out->arena, "%s%s%s", a->reason, *a->reason && *a->detail ? ": " : "",
+                                a->detail));
+}
+
+/* Opens the state for reading; the exit code, or negative: go on. */
+static int open_state(const Options *o, Store **store) {
+        const char *dir = o->state ? o->state : STATE_DIR;
+        Error e = { 0 };
+        int r = store_open_read(dir, store, &e);
+
+        if (r == 0)
+                return -1;
+        if (r == -ENOENT)
+                error_set(&e, r, "%s: the agent has not run here yet", dir);
+        return report_error(&e);
+}
+
+static int run_history(const Command *self, int argc, char **argv) {
+        static const char *const titles[] = { "TIME", "PID", "UNIT", "IMAGE", "OUTCOME", "PATCH", "REASON" };
+        _cleanup_(options_free) Options o;
+        _cleanup_(store_closep) Store *store = NULL;
+        _cleanup_(arena_freep) Arena *arena = arena_new();
+        Output out = { .arena = arena };
+        Error e = { 0 };
+        int code = options_read(&o, self, TAKES_JSON | TAKES_STATE | TAKES_QUERY, argc, argv);
+
+        if (code >= 0)
+                return code;
+        if (argc != optind)
+                return usage_error(self, "takes no operand");
+        code = open_state(&o, &store);
+        if (code >= 0)
+                return code;
+        if (o.json)
+                out.json = json_array();
+        else
+                begin_table(&out, titles, ELEMENTSOF(titles));
+        if (store_each_action(store, &(StoreActionQuery){ .unit = o.unit, .since_usec = o.since_usec },
+                              add_action, &out, &e) < 0) {
+                json_decref(out.json);
+                return report_error(&e);
+        }
+        if (o.json)
+                return json_print(json_pack("{s:o}", "actions", out.json));
+        if (out.n)
+                table_print(&out.table, stdout);
+        else
+                puts("Nothing was done yet.");
+        return EXIT_DONE;
+}
+
+static void add_restart(void *data, const StoreRestart *r) {
+        Output *out = data;
+
+        out->n++;
+        if (out->json) {
+                json_array_append_new(out->json,
+                                      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "subject",
+                                                json_text(r->subject), "image", json_text(r->image),
+                                                "new_build_id", json_text(r->new_id), "reason",
+                                                json_text(r->reason), "detail", json_text(r->detail), "since",
+                                                utc_time(r->since_usec), "attempts", (int)r->attempts));
+                return;
+        }
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, r->subject));
+        table_cell(&out->table, COLOUR_WARN, "restart");
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, r->image));
+        table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, r->since_usec));
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_printf(out->arena, "%s: %s", r->reason, r->detail));
+}
+
+static void add_quarantine(void *data, const StoreQuarantine *q) {
+        Output *out = data;
+
+        out->n++;
+        if (out->json) {
+                json_array_append_new(out->json,
+                                      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "digest",
+                                                json_text(q->digest), "image", json_text(q->image),
+                                                "old_build_id", json_text(q->old_id), "new_build_id",
+                                                json_text(q->new_id), "reason", json_text(q->reason), "since",
+                                                utc_time(q->since_usec)));
+                return;
+        }
+        table_cell(&out->table, COLOUR_NONE, "%.16s", q->digest);
+        table_cell(&out->table, COLOUR_BAD, "quarantined");
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, q->image));
+        table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, q->since_usec));
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, q->reason));
+}
+
+static int run_list(const Command *self, int argc, char **argv) {
+        static const char *const titles[] = { "UNIT OR PATCH", "STATE", "IMAGE", "SINCE", "REASON" };
+        _cleanup_(options_free) Options o;
+        _cleanup_(store_closep) Store *store = NULL;
+        _cleanup_(arena_freep) Arena *arena = arena_new();
+        Output out = { .arena = arena };
+        json_t *restarts;
+        Error e = { 0 };
+        int r, code = options_read(&o, self, TAKES_JSON | TAKES_STATE, argc, argv);
+
+        if (code >= 0)
+                return code;
+        if (argc != optind)
+                return usage_error(self, "takes no operand");
+        code = open_state(&o, &store);
+        if (code >= 0)
+                return code;
+        restarts = out.json = o.json ? json_array() : NULL;
+        if (!o.json)
+                begin_table(&out, titles, ELEMENTSOF(titles));
+        r = store_each_restart(store, add_restart, &out, &e);
+        if (o.json)
+                out.json = json_array();
+        if (r == 0)
+                r = store_each_quarantine(store, add_quarantine, &out, &e);
+        if (r < 0) {
+                json_decref(restarts);
+                json_decref(out.json);
+                return report_error(&e);
+        }
+        if (o.json) {
+                code = json_print(json_pack("{s:o, s:o}", "restarts", restarts, "quarantine", out.json));
+                return code == EXIT_DONE && out.n ? EXIT_REFUSED : code;
+        }
+        if (out.n)
+                table_print(&out.table, stdout);
+        else
+                puts("Nothing waits for a restart, and no patch is in quarantine.");
+        return out.n ? EXIT_REFUSED : EXIT_DONE;
+}
+
+static int run_release(const Command *self, int argc, char **argv) {
+        _cleanup_(options_free) Options o;
+        _cleanup_(store_closep) Store *store = NULL;
+        unsigned n = 0;
+        Error e = { 0 };
+        int code = options_read(&o, self, TAKES_STATE, argc, argv);
+
+        if (code >= 0)
+                return code;
+        if (argc - optind != 1)
+                return usage_error(self, "which patch? 'staunch list' shows those in quarantine");
+        code = open_state(&o, &store);
+        if (code >= 0)
+                return code;
+        store = store_close(store);
+        if (store_open(o.state ? o.state : STATE_DIR, &store, &e) < 0 ||
+            store_release(store, argv[optind], &n, &e) < 0)
+                return report_error(&e);
+        if (!n) {
+                fprintf(stderr,
+                        "staunch: no patch in quarantine has the digest '%s'; 'staunch list' shows them\n",
+                        argv[optind]);
+                return EXIT_ERROR;
+        }
+        puts("Released: it is applied again at the next round ('staunch converge' makes one now).");
+        return EXIT_DONE;
+}
+
+const Command command_history = {
+        .name = "history",
+        .arguments = "[OPTION]...",
+        .summary = "Prints what was done to which process, oldest first",
+        .help = "      --since WHEN    not older: 90s, 30min, 2h, 7d, today, yesterday, 2026-01-31\n"
+                "      --unit UNIT     only this systemd unit\n"
+                "      --state DIR     the agent's state (default " STATE_DIR ")\n"
+                "      --json          print JSON\n"
+                "      --explain CODE  say what a code means\n"
+                "  -h, --help          this text\n\n"
+                "Exit code: 0, 1 error, 2 usage.\n",
+        .run = run_history,
+};
+const Command command_list = {
+        .name = "list",
+        .arguments = "[OPTION]...",
+        .summary = "Lists what waits for a restart, and patches in quarantine",
+        .help = "      --state DIR     the agent's state (default " STATE_DIR ")\n"
+                "      --json          print JSON\n"
+                "      --explain CODE  say what a code means\n"
+                "  -h, --help          this text\n\n"
+                "Exit code: 0 there is nothing, 3 there is something, 1 error, 2 usage.\n",
+        .run = run_list,
+};
+const Command command_release = {
+        .name = "release",
+        .arguments = "DIGEST",
+        .summary = "Lets a patch out of quarantine, so that it is applied again",
+        .help = "DIGEST is the patch's, or its first digits (at least 8): 'staunch list' shows it.\n\n"
+                "      --state DIR     the agent's state (default " STATE_DIR ")\n"
+                "      --explain CODE  say what a code means\n"
+                "  -h, --help          this text\n\n"
+                "Exit code: 0 released, 1 error, 2 usage.\n",
+        .run = run_release,
+};

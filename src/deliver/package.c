@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/package.h"
+#include "base/file.h"
+#include "base/macro.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_LIST = 64 << 20 };
+
+/* The other form of a path where /usr is merged; false when it has none. */
+static bool other_form(const char *path, char *out, size_t size) {
+        static const char *const merged[] = { "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/" };
+
+        for (size_t i = 0; i < ELEMENTSOF(merged); i++) {
+                if (strncmp(path, merged[i], strlen(merged[i])) == 0)
+                        return (size_t)snprintf(out, size, "/usr%s", path) < size;
+                if (strncmp(path, "/usr", 4) == 0 && strncmp(path + 4, merged[i], strlen(merged[i])) == 0)
+                        return (size_t)snprintf(out, size, "%s", path + 4) < size;
+        }
+        return false;
+}
+
+static bool has_line(const FileBytes *f, const char *line) {
+        size_t n = strlen(line);
+        const char *at = (const char *)f->bytes, *end = at + f->size;
+
+        while (at && (size_t)(end - at) >= n) {
+                if (memcmp(at, line, n) == 0 && (at + n == end || at[n] == '\n'))
+                        return true;
+                at = memchr(at, '\n', (size_t)(end - at));
+                at += at != NULL;
+        }
+        return false;
+}
+
+bool package_of(const char *info, const char *path, char *name, size_t size) {
+        char other[PATH_MAX], file[PATH_MAX];
+        bool two = other_form(path, other, sizeof(other)), found = false;
+        DIR *dir = opendir(info);
+        struct dirent *d;
+
+        while (dir && !found && (d = readdir(dir))) {
+                size_t n = strlen(d->d_name), k;
+                FileBytes f = { 0 };
+
+                if (n <= 5 || strcmp(d->d_name + n - 5, ".list") != 0)
+                        continue;
+                snprintf(file, sizeof(file), "%s/%s", info, d->d_name);
+                if (file_read(file, MAX_LIST, &f, NULL) < 0)
+                        continue;
+                k = strcspn(d->d_name, ":");
+                k = MIN(k, n - 5); /* "libc6:amd64.list" */
+                found = k < size && (has_line(&f, path) || (two && has_line(&f, other)));
+                if (found)
+                        snprintf(name, size, "%.*s", (int)k, d->d_name);
+                file_release(&f);
+        }
+        if (dir)
+                closedir(dir);
+        return found;
+}

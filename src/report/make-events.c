@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prints docs/events.md from event.def. */
+#include "report/event.h"
+
+int main(void) {
+        static const char *const levels[] = { "emerg",   "alert",  "crit", "error",
+                                              "warning", "notice", "info", "debug" };
+
+        puts("# Events\n\n"
+             "Made from `src/report/event.def`; do not edit. `staunch events` prints them; `--id` takes a "
+             "number or a\n"
+             "name. In the journal each has its MESSAGE_ID, STAUNCH_EVENT (the number) and STAUNCH_KIND (the "
+             "name), so\n"
+             "that `journalctl STAUNCH_EVENT=19` works too. The numbers below 1000 are those that Windows "
+             "Update gives\n"
+             "the same things. Fields, where they apply: STAUNCH_PID, STAUNCH_COMM, STAUNCH_UNIT (and "
+             "UNIT),\n"
+             "STAUNCH_IMAGE, STAUNCH_BUILD_ID_OLD, STAUNCH_BUILD_ID_NEW, STAUNCH_PATCH (the digest), "
+             "STAUNCH_VERDICT,\n"
+             "STAUNCH_REASON (a code of [refusals.md](refusals.md)), STAUNCH_DETAIL.\n\n"
+             "Without a journal they are in `/var/log/staunch/events.jsonl`, one JSON object a line: `time` "
+             "(UTC), `id`,\n"
+             "`kind`, `priority` (syslog), `message`, `fields`; past 16 MiB the file is moved to "
+             "`events.jsonl.1`.\n\n"
+             "| number | name | level | MESSAGE_ID | what it means |\n"
+             "|---|---|---|---|---|");
+        for (size_t i = 0; i < EVENT_N; i++) {
+                const EventType *t = event_type((EventKind)i);
+
+                printf("| %u | `%s` | %s | `%s` | %s |\n", t->number, t->kind, levels[t->priority],
+                       t->message_id, t->meaning);
+        }
+        return 0;
+}
