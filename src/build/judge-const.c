@@ -105,7 +105,8 @@ void collect_constants(Judge *j, const PairView *p) {
                         vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, false, true, one_bit(a) && one_bit(b) && !old_number(p, b) && of_object(j, p->new, i) });
                 if (a->imm != b->imm && (b->mnemonic == ZYDIS_MNEMONIC_SHR || b->mnemonic == ZYDIS_MNEMONIC_SAR))
                         vec_push(&j->shifts, (ConstShift){ j->match, 0, 0, false, true, false }); /* counts beside a mask */
-                if (a->imm == b->imm || llabs(a->imm - b->imm) > MAX_DELTA || llabs(a->imm) > MAX_ENUM)
+                if (a->imm == b->imm || value_distance(a->imm, b->imm) > MAX_DELTA ||
+                    value_distance(a->imm, 0) > MAX_ENUM)
                         continue;
                 stores = b->kind == OP_MOV && b->has_mem && b->mem_first;
                 if (!stores && (b->kind != OP_CMP || b->mnemonic != ZYDIS_MNEMONIC_CMP))

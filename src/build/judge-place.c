@@ -96,7 +96,7 @@ static bool covers(const Access *p, const Need *need) {
 static bool byte_beside(const Access *p, size_t n, const Need *need) {
         bool walked = false;
 
-        if (need->width != 1 || need->class != CLASS_INT || need->at.stride || llabs(need->at.off) != 1)
+        if (need->width != 1 || need->class != CLASS_INT || need->at.stride || value_distance(need->at.off, 0) != 1)
                 return false;
         for (size_t i = 0; i < n; i++) {
                 if (p[i].width != 1 || p[i].class != CLASS_INT)

@@ -88,7 +88,7 @@ static bool size_matters(const Judge *j, const Known *known, const CallSite *new
                         return false;
         }
         /* n + 1 that became n + 2: room for a terminator */
-        if ((a.root != ROOT_NONE || a.stride == 1) && a.stride == b.stride && llabs(a.off - b.off) < SMALL_FIX)
+        if ((a.root != ROOT_NONE || a.stride == 1) && a.stride == b.stride && value_distance(a.off, b.off) < SMALL_FIX)
                 return false;
         return true;
 }
@@ -180,7 +180,7 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                         continue;
                 values_print(j->w, v.root, what, sizeof(what));
                 judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "gives %s the address %s0x%" PRIx64 " of %s, where the old code never was",
-                          callee_name(j, c->callee), v.off < 0 ? "-" : "+", (uint64_t)llabs(v.off), what);
+                          callee_name(j, c->callee), v.off < 0 ? "-" : "+", value_distance(v.off, 0), what);
         }
 }
 

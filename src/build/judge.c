@@ -126,7 +126,7 @@ static const Access *vanished(Judge *j, const PairView *p, const Access *a) {
                     (o[i].at.stride != 0) != (a->at.stride != 0) || has_place(p->new, &o[i]) ||
                     moved_down(j, p, &o[i]))
                         continue;
-                if (!best || llabs(o[i].at.off - a->at.off) < llabs(best->at.off - a->at.off))
+                if (!best || value_distance(o[i].at.off, a->at.off) < value_distance(best->at.off, a->at.off))
                         best = &o[i];
         }
         return best;
@@ -171,7 +171,7 @@ static bool rolled(const FnValues *f, const Access *a, Need *whole) {
                         continue;
                 for (size_t i = 0; i < n; i++)
                         if (p[i].at.stride == a->at.stride && p[i].width == a->width && p[i].class == a->class &&
-                            (p[i].at.off - a->at.off) % (int64_t)stride == 0 && llabs(p[i].at.off - a->at.off) < a->at.stride) {
+                            value_distance(p[i].at.off, a->at.off) % stride == 0 && value_distance(p[i].at.off, a->at.off) < a->at.stride) {
                                 found++;
                                 lowest = MIN(lowest, p[i].at.off);
                         }
@@ -224,7 +224,7 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                           what, a->class == CLASS_FLOAT ? "floating-point " : "", a->width);
                 return;
         }
-        if (gone && llabs(gone->at.off - a->at.off) <= 256 && a->at.root != ROOT_IMAGE) {
+        if (gone && value_distance(gone->at.off, a->at.off) <= 256 && a->at.root != ROOT_IMAGE) {
                 values_print(j->w, a->at.root, what, sizeof(what));
                 judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are no longer used, but those at %+" PRId64 " are",
                           a->width, gone->at.off, what, a->at.off);

@@ -95,10 +95,6 @@ static uint32_t gcd(uint64_t a, uint64_t b) {
         return a > UINT32_MAX / 2 ? 1 : (uint32_t)a;
 }
 
-static uint64_t distance(int64_t a, int64_t b) {
-        return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
-}
-
 /* True when `inner` is `outer` or what it was loaded from, a few steps away. */
 static bool derives(const Values *w, uint32_t outer, uint32_t inner) {
         for (unsigned i = 0; i < 5; i++) {
@@ -132,9 +128,9 @@ static bool merge_like(Values *w, Value *in, Value v) {
         }
         if (a->kind != NODE_LOAD || a->b != b->b)
                 return false;
-        if (a->stride && distance(a->off, b->off) % a->stride == 0 && b->stride % a->stride == 0)
+        if (a->stride && value_distance(a->off, b->off) % a->stride == 0 && b->stride % a->stride == 0)
                 return true;
-        if (b->stride && distance(a->off, b->off) % b->stride == 0 && a->stride % b->stride == 0) {
+        if (b->stride && value_distance(a->off, b->off) % b->stride == 0 && a->stride % b->stride == 0) {
                 in->root = v.root;
                 return true;
         }
@@ -164,7 +160,7 @@ static bool set_add(Values *w, Value *set, size_t *n, Value v) {
                 if (value_equal(set[i], v))
                         return true;
                 if (set[i].root == v.root && v.root != ROOT_IMAGE) {
-                        uint32_t g = gcd(gcd(set[i].stride, v.stride), distance(set[i].off, v.off));
+                        uint32_t g = gcd(gcd(set[i].stride, v.stride), value_distance(set[i].off, v.off));
 
                         if (g != set[i].stride) {
                                 set[i].off = MIN(set[i].off, v.off);
@@ -211,7 +207,7 @@ Value value_join(Values *w, Value a, Value b) {
                 return a;
         /* (two addresses of the image are two variables: those of one array have one root until here) */
         if (a.root == b.root && a.root != ROOT_IMAGE) {
-                uint32_t g = gcd(gcd(a.stride, b.stride), distance(a.off, b.off));
+                uint32_t g = gcd(gcd(a.stride, b.stride), value_distance(a.off, b.off));
 
                 if (g == a.stride && a.outer == b.outer)
                         return a;
@@ -406,7 +402,7 @@ bool values_to_caller(Values *w, Value v, const Value *args, Value *out) {
 
 /* The object (or what it was loaded from) is argument i: in the callee's terms. */
 bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
-        Value param = { values_param(w, i), 0, -arg.off, 0 };
+        Value param = { values_param(w, i), 0, (int64_t)-(uint64_t)arg.off, 0 };
 
         if (arg.root == ROOT_NONE || arg.root == ROOT_STACK || arg.root == ROOT_CONFLICT)
                 return false;

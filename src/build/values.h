@@ -168,6 +168,10 @@ static inline Value value_any(void) {
 static inline bool value_equal(Value a, Value b) {
         return a.root == b.root && a.stride == b.stride && a.off == b.off && a.outer == b.outer;
 }
+/* How far two offsets or numbers are apart. */
+static inline uint64_t value_distance(int64_t a, int64_t b) {
+        return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+}
 /* Two indexed places whose rows are of different length. */
 static inline bool value_other_rows(Value a, Value b) {
         return a.outer && b.outer && a.outer != b.outer;
