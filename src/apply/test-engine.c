@@ -81,6 +81,8 @@ static void busy_function_is_waited_for(void **state) {
 
         (void)state;
         assert_int_equal(victim_ask(&v, "hold", NULL), 0);
+        while (victim_ask(&v, "counter", NULL) == 0)
+                ; /* the new thread is not inside yet */
         assert_int_equal(engine_apply(v.pid, patches, 1, &options, &res, &e), ENGINE_REFUSED);
         assert_true(res.refusal == REFUSAL_CODE_PROCESS_BUSY || res.refusal == REFUSAL_CODE_UNWIND_FAILED);
         assert_string_equal(res.subject, "hold");
