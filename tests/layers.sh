@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Arrows point one way: base <- elf, dwarf, patch, proc <- build, apply <- deliver <- cli. Checks every
+# Arrows point one way: base <- elf, dwarf, patch, proc <- build, apply, store, report <- deliver <- cli, agent. Checks every
 # #include "FOLDER/..." under src against the list below; prints what breaks it.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
@@ -15,11 +15,10 @@ allowed() {
         build) echo base elf dwarf patch ;;
         apply) echo base elf patch proc ;;
         store) echo base ;;
-        report) echo base store elf patch proc ;;
-        verify) echo base store elf patch proc apply report ;;
-        deliver) echo base elf dwarf patch proc build apply store report verify ;;
-        cli) echo base elf dwarf patch proc build apply deliver store report verify ;;
-        agent) echo base elf dwarf patch proc build apply deliver store report verify ;;
+        report) echo base elf patch ;;
+        deliver) echo base elf dwarf patch proc build apply store report ;;
+        cli) echo base elf dwarf patch proc build apply deliver store report ;;
+        agent) echo base elf dwarf patch proc build apply deliver store report ;;
         *) echo "?" ;;
         esac
 }

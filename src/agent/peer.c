@@ -93,6 +93,13 @@ int peer_start(Peer *p, Error *e) {
         return 0;
 }
 
+static int exchange(const Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **reply,
+                    int reply_fds[CHANNEL_FDS], size_t *n_reply_fds, Error *e) {
+        int r = channel_send(p->channel, json_incref(request), fds, n_fds, e);
+
+        return r < 0 ? r : channel_receive(p->channel, reply, reply_fds, n_reply_fds, e);
+}
+
 int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **reply,
              int reply_fds[CHANNEL_FDS], size_t *n_reply_fds, Error *e) {
         int r = peer_start(p, e);
@@ -102,16 +109,18 @@ int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **re
                 json_decref(request);
                 return r;
         }
-        r = channel_send(p->channel, json_incref(request), fds, n_fds, e);
-        if (r == -EPIPE) { /* it ended since it was last asked: nothing of this request was begun */
+        r = exchange(p, request, fds, n_fds, reply, reply_fds, n_reply_fds, e);
+        if (r == -EPIPE || r == -ECONNRESET) { /* it ended; what it is asked can be asked twice */
+                Error again = { 0 };
+
                 fail(p);
-                r = peer_start(p, e);
+                r = peer_start(p, &again);
                 if (r == 0)
-                        r = channel_send(p->channel, json_incref(request), fds, n_fds, e);
+                        r = exchange(p, request, fds, n_fds, reply, reply_fds, n_reply_fds, &again);
+                if (e)
+                        *e = again;
         }
         json_decref(request);
-        if (r == 0)
-                r = channel_receive(p->channel, reply, reply_fds, n_reply_fds, e);
         if (r < 0) {
                 fail(p);
                 return error_prefix(e, "%s", p->program);

@@ -26,7 +26,8 @@ void peer_init(Peer *p, const char *program);
 int peer_start(Peer *p, Error *e);
 /*
  * Sends the request (releases it) and waits for the answer. What the other side reports as an error comes
- * back as that error; -EPIPE when it ended. *reply is a new reference; fds as in channel_receive().
+ * back as that error; -EPIPE when it ended and, started again, ended again: a request must be one that can be
+ * asked twice. *reply is a new reference; fds as in channel_receive().
  */
 int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **reply,
              int reply_fds[CHANNEL_FDS], size_t *n_reply_fds, Error *e);

@@ -81,6 +81,14 @@ static void file_line(const char *line, const Options *o) {
         json_decref(j);
 }
 
+/* Waits until `fd` can be read. False when nobody reads our output any more ("| head"), or on an error. */
+static bool wait_input(int fd, short events) {
+        struct pollfd p[] = { { fd, events, 0 }, { STDOUT_FILENO, 0, 0 } };
+
+        return !ferror(stdout) && poll(p, ELEMENTSOF(p), -1) > 0 &&
+               !(p[1].revents & (POLLERR | POLLHUP | POLLNVAL));
+}
+
 static int read_file(const char *path, const Options *o) {
         _cleanup_(freep) char *line = NULL;
         _cleanup_(closep) int watch = o->follow ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
@@ -97,7 +105,6 @@ static int read_file(const char *path, const Options *o) {
                 inotify_add_watch(watch, path, IN_MODIFY | IN_MOVE_SELF);
         for (;;) {
                 char buffer[4096] __attribute__((aligned(8)));
-                struct pollfd p = { watch, POLLIN, 0 };
                 off_t at = ftello(f);
                 ssize_t n = getline(&line, &room, f);
 
@@ -107,7 +114,7 @@ static int read_file(const char *path, const Options *o) {
                 }
                 fseeko(f, at, SEEK_SET); /* a line that is being written is read again */
                 clearerr(f);
-                if (!o->follow || ferror(stdout) || poll(&p, 1, -1) < 0)
+                if (!o->follow || !wait_input(watch, POLLIN))
                         break;
                 while (read(watch, buffer, sizeof(buffer)) > 0)
                         ;
@@ -170,6 +177,7 @@ static int read_journal(const Options *o) {
                 error_errno(&e, r, "the journal");
                 return report_error(&e);
         }
+        sd_journal_get_fd(journal); /* what comes from now on wakes it */
         for (size_t k = 0; k < EVENT_N; k++) {
                 char match[64];
 
@@ -183,7 +191,9 @@ static int read_journal(const Options *o) {
         for (;;) {
                 while (sd_journal_next(journal) > 0)
                         journal_entry(journal, o);
-                if (!o->follow || ferror(stdout) || sd_journal_wait(journal, (uint64_t)-1) < 0)
+                if (!o->follow ||
+                    !wait_input(sd_journal_get_fd(journal), (short)sd_journal_get_events(journal)) ||
+                    sd_journal_process(journal) < 0)
                         break;
         }
         sd_journal_close(journal);

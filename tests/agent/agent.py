@@ -303,6 +303,14 @@ def crash_in_a_patch_is_taken_out(m):
     equal({json.loads(e)["kind"] for e in events}, {"patch-installed"}, "the events with number 19")
     assert staunch(0, "events", "--file", m.events_file, "--since", "1h").count("patch-quarantined") == 1
     equal(staunch(0, "events", "--file", m.events_file, "--unit", "none.service"), "", "events of another unit")
+    # It follows what is written, and ends when nobody reads it any more.
+    reader = subprocess.Popen([STAUNCH, "events", "--follow", "--json", "--id", "agent-stopped", "--file", m.events_file],
+                              stdout=subprocess.PIPE, text=True)
+    m.stop()
+    equal(json.loads(reader.stdout.readline())["kind"], "agent-stopped", "the event that was waited for")
+    reader.stdout.close()
+    reader.wait()
+    m.start()
     staunch(1, "release", "00000000", *state)
     staunch(1, "release", "xyz", *state)
     staunch(0, "release", digest[:8], *state)
