@@ -392,12 +392,17 @@ static int on_end(sd_event_source *s, const struct signalfd_siginfo *si, void *d
 static json_t *on_control(void *data, const char *op, bool *wait) {
         Agent *a = data;
 
-        if (strcmp(op, "status") == 0)
-                return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:b, s:O?}", "version", STAUNCH_VERSION,
+        if (strcmp(op, "status") == 0) {
+                json_t *patched = json_array();
+
+                for (size_t i = 0; crash_noted(a->book, i); i++)
+                        json_array_append_new(patched, json_integer(crash_noted(a->book, i)));
+                return json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:b, s:O?}", "version", STAUNCH_VERSION,
                                  "mode", patch_mode_text(a->policy.mode), "busy", a->job != JOB_NONE,
                                  "rounds", (json_int_t)a->rounds, "watch_lost", (json_int_t)a->lost,
-                                 "patched_processes", (json_int_t)crash_count(a->book), "watching",
-                                 a->watch_fd >= 0, "vault", a->vault.ready);
+                                 "patched_pids", patched, "watching", a->watch_fd >= 0, "vault",
+                                 a->vault.ready);
+        }
         if (strcmp(op, "reload") == 0) {
                 load_policy(a);
                 return json_pack("{s:b}", "ok", 1);

@@ -51,12 +51,11 @@ void crash_note(CrashBook *b, pid_t pid, const ProcessPatch *patches, size_t n) 
                         vec_push(&b->noted, (Noted){ pid, patches[i] });
 }
 
-size_t crash_count(const CrashBook *b) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < b->noted.n; i++)
-                n += i == 0 || b->noted.items[i].pid != b->noted.items[i - 1].pid;
-        return n;
+pid_t crash_noted(const CrashBook *b, size_t i) {
+        for (size_t k = 0; k < b->noted.n; k++)
+                if ((k == 0 || b->noted.items[k].pid != b->noted.items[k - 1].pid) && i-- == 0)
+                        return b->noted.items[k].pid;
+        return 0;
 }
 
 bool crash_parse_line(const char *line, pid_t *pid, uint64_t *ip) {

@@ -19,7 +19,8 @@ CrashBook *crash_book_free(CrashBook *b);
 void crash_note(CrashBook *b, pid_t pid, const ProcessPatch *patches, size_t n);
 /* The process ended; forget it, once it was asked for. */
 void crash_forget(CrashBook *b, pid_t pid);
-size_t crash_count(const CrashBook *b); /* processes noted */
+/* The i-th process noted; 0: there are no more. */
+pid_t crash_noted(const CrashBook *b, size_t i);
 
 /*
  * Takes apart a kernel line such as "nginx[123]: segfault at 0 ip 00007f... sp 00007f... error 4 in ..." or
