@@ -173,11 +173,11 @@ def patched_with_nobody_typing(m):
     equal(first["id"], 19, "the number of 'installed'")
     m.await_event("patch-installed")
     equal([a.ask(100), b.ask(100)], [102, 102], "the patched targets")
-    equal({a.pid, b.pid} <= set(m.ask("status")["patched_pids"]), True, "the agent knows both")
     # Another look finds nothing to do and says nothing.
     before = m.kinds()
     equal(m.ask("converge")["ok"], True, "a round asked for")
     equal(m.kinds(), before, "the events of a round with nothing to do")
+    equal({a.pid, b.pid} <= set(m.ask("status")["patched_pids"]), True, "the agent knows both")
 
 
 def outdated_image_that_starts_later(m):
