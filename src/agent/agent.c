@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "config.h"
+#include "deliver/outdated.h"
 #include "patch/digest.h"
 #include "proc/list.h"
 
@@ -47,14 +48,14 @@ typedef struct Agent {
         Policy policy;
         Peer vault;
         sd_event *loop;
-        sd_event_source *soon, *scan, *again, *started_timer;
+        sd_event_source *soon, *scan, *again, *started_timer, *job_source;
         int watch_fd, inotify_fd, kmsg_fd;
         Control *control;
         CrashBook *book;
-        VEC(pid_t) started;
-        VEC(Harm) harms; /* patches to be taken out */
-        bool all_wanted; /* a full round is to run as soon as it can */
-        JobKind job;     /* the fork that runs now */
+        VEC(pid_t) started, looking; /* not looked at yet; those of the piece of work that runs */
+        VEC(Harm) harms;             /* patches to be taken out */
+        bool all_wanted;             /* a full round is to run as soon as it can */
+        JobKind job;                 /* the fork that runs now */
         pid_t job_pid;
         uint64_t again_usec;
         uint64_t rounds, lost;
@@ -65,7 +66,7 @@ static void emit(Agent *a, EventKind kind, const EventField *fields, size_t n, c
         Error e = { 0 };
 
         if (event_emit(&event, a->o->events, &e) < 0)
-                child_log(4, "%s (event: %s)", e.text, message);
+                child_log(LOG_WARNING, "%s (event: %s)", e.text, message);
 }
 
 static void start_job(Agent *a);
@@ -90,20 +91,26 @@ static void arm(Agent *a, sd_event_source **timer, uint64_t usec, sd_event_time_
         sd_event_source_set_enabled(*timer, SD_EVENT_ONESHOT);
 }
 
-/* Is a package manager at work? Its lock is a POSIX lock that only it takes. */
-static bool dpkg_works(void) {
+static bool is_locked(const char *path) {
         struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-        _cleanup_(closep) int fd = open("/var/lib/dpkg/lock", O_RDWR | O_CLOEXEC);
+        _cleanup_(closep) int fd = open(path, O_RDWR | O_CLOEXEC);
 
         return fd >= 0 && fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 }
 
+/* Is a package manager at work? Then images of one update may be new in part. apt holds the first lock for
+ * all its runs of dpkg; dpkg by itself holds both. */
+static bool packages_change(void) {
+        return is_locked("/var/lib/dpkg/lock-frontend") || is_locked("/var/lib/dpkg/lock");
+}
+
+/* A full round, as soon as packages are at rest. */
 static int on_soon(sd_event_source *s, uint64_t usec, void *data) {
         Agent *a = data;
 
         (void)s;
         (void)usec;
-        if (dpkg_works()) {
+        if (packages_change()) {
                 arm(a, &a->soon, BUSY_USEC, on_soon);
                 return 0;
         }
@@ -112,25 +119,11 @@ static int on_soon(sd_event_source *s, uint64_t usec, void *data) {
         return 0;
 }
 
-static int on_again(sd_event_source *s, uint64_t usec, void *data) {
-        Agent *a = data;
-
-        (void)s;
-        (void)usec;
-        a->all_wanted = true;
-        start_job(a);
-        return 0;
-}
-
 static int on_scan(sd_event_source *s, uint64_t usec, void *data) {
         Agent *a = data;
 
-        (void)s;
-        (void)usec;
-        a->all_wanted = true;
-        start_job(a);
         arm(a, &a->scan, (uint64_t)a->policy.scan_sec * 1000000, on_scan);
-        return 0;
+        return on_soon(s, usec, data);
 }
 
 static int on_started(sd_event_source *s, uint64_t usec, void *data) {
@@ -140,20 +133,20 @@ static int on_started(sd_event_source *s, uint64_t usec, void *data) {
         return 0;
 }
 
-/* Notes what each process carries, so that its end can be understood. */
-static void note_all(Agent *a) {
-        ProcessList all = { 0 };
+/* Notes what processes carry (n == 0: all), so that the end of one can be understood. */
+static void note(Agent *a, const pid_t *pids, size_t n) {
+        ProcessList some = { 0 };
 
-        if (process_select(NULL, 0, &all, NULL) < 0)
+        if (process_select(pids, n, &some, NULL) < 0)
                 return;
-        for (size_t i = 0; i < all.n; i++) {
+        for (size_t i = 0; i < some.n; i++) {
                 _cleanup_(freep) ProcessPatch *have = NULL;
-                size_t n = 0;
+                size_t patches = 0;
 
-                if (engine_status(all.items[i].pid, &have, &n, NULL) == 0 && n)
-                        crash_note(a->book, all.items[i].pid, have, n);
+                if (engine_status(some.items[i].pid, &have, &patches, NULL) == 0 && patches)
+                        crash_note(a->book, some.items[i].pid, have, patches);
         }
-        process_list_free(&all);
+        process_list_free(&some);
 }
 
 static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
@@ -161,27 +154,43 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         JobKind job = a->job;
         int code = si->si_code == CLD_EXITED ? si->si_status : -1;
 
-        sd_event_source_unref(s);
+        (void)s;
+        a->job_source = sd_event_source_unref(a->job_source);
         a->job = JOB_NONE;
         a->job_pid = 0;
         if (code < 0 || code == WORK_FAILED)
-                child_log(4, "a round did not end well (%s %d)", code < 0 ? "signal" : "code", si->si_status);
+                child_log(LOG_WARNING, "a round did not end well (%s %d)", code < 0 ? "signal" : "code",
+                          si->si_status);
+        if (code != WORK_DONE) {
+                a->again_usec = a->again_usec ? MIN(a->again_usec * 2, (uint64_t)AGAIN_MAX_USEC) : AGAIN_USEC;
+                arm(a, &a->again, a->again_usec, on_soon);
+        } else if (job == JOB_ROUND) {
+                a->again_usec = 0;
+        }
+        note(a, job == JOB_SOME ? a->looking.items : NULL, job == JOB_SOME ? a->looking.n : 0);
+        look_after_vault(a);
         if (job == JOB_ROUND) {
                 a->rounds++;
-                if (code == WORK_AGAIN || code < 0 || code == WORK_FAILED) {
-                        a->again_usec =
-                                a->again_usec ? MIN(a->again_usec * 2, (uint64_t)AGAIN_MAX_USEC) : AGAIN_USEC;
-                        arm(a, &a->again, a->again_usec, on_again);
-                } else {
-                        a->again_usec = 0;
-                }
-        }
-        note_all(a);
-        look_after_vault(a);
-        if (job == JOB_ROUND)
                 control_job_ended(a->control, code);
+        }
         start_job(a);
         return 0;
+}
+
+/* Those that have just started are nearly always current, or have ended: only for the others a fork is worth
+ * its cost. */
+static bool some_outdated(const Agent *a) {
+        OutdatedOptions options = {
+                .pids = a->looking.items, .n_pids = a->looking.n, .pass_over = true, .root = a->o->root
+        };
+        Outdated found;
+        bool some;
+
+        if (outdated_find(&options, &found, NULL) < 0)
+                return true; /* the round says why */
+        some = found.n_processes > 0;
+        outdated_free(&found);
+        return some;
 }
 
 /* Runs in the fork. */
@@ -201,29 +210,44 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
         else
                 r = work_round(&w, pids, n, &e);
         if (r < 0)
-                child_log(3, "%s", e.text);
+                child_log(LOG_ERR, "%s", e.text);
         return r < 0 ? WORK_FAILED : r;
 }
 
 /* The most urgent thing first: harm, then a full round, then processes that have just started. */
-static void start_job(Agent *a) {
-        JobKind job;
-        sigset_t none;
-
-        if (a->job != JOB_NONE)
-                return;
-        job = a->harms.n ? JOB_QUARANTINE : a->all_wanted ? JOB_ROUND : a->started.n ? JOB_SOME : JOB_NONE;
-        if (job == JOB_NONE)
-                return;
-        if (job != JOB_QUARANTINE && a->policy.mode == PATCH_MANUAL && !control_waits(a->control)) {
+static JobKind next_job(Agent *a) {
+        if (a->harms.n)
+                return JOB_QUARANTINE;
+        if (a->policy.mode == PATCH_MANUAL && !control_waits(a->control)) {
                 a->all_wanted = false;
                 a->started.n = 0;
-                return;
         }
+        if (a->all_wanted) {
+                a->all_wanted = false;
+                a->started.n = 0; /* they are among all */
+                control_job_begins(a->control);
+                return JOB_ROUND;
+        }
+        if (!a->started.n)
+                return JOB_NONE;
+        a->looking.n = 0;
+        for (size_t i = 0; i < a->started.n; i++)
+                vec_push(&a->looking, a->started.items[i]);
+        a->started.n = 0;
+        return some_outdated(a) ? JOB_SOME : JOB_NONE;
+}
+
+static void start_job(Agent *a) {
+        JobKind job = a->job == JOB_NONE ? next_job(a) : JOB_NONE;
+        sigset_t none;
+
+        if (job == JOB_NONE)
+                return;
         look_after_vault(a);
         a->job_pid = fork();
         if (a->job_pid < 0) {
-                child_log(3, "fork: %s", strerror(errno));
+                child_log(LOG_ERR, "fork: %s", strerror(errno));
+                arm(a, &a->again, AGAIN_USEC, on_soon);
                 return;
         }
         if (a->job_pid == 0) {
@@ -231,71 +255,56 @@ static void start_job(Agent *a) {
                 sigprocmask(SIG_SETMASK, &none, NULL);
                 signal(SIGTERM, SIG_DFL);
                 signal(SIGHUP, SIG_IGN);
-                _exit(do_job(a, job, a->started.items, job == JOB_SOME ? a->started.n : 0));
+                _exit(do_job(a, job, a->looking.items, job == JOB_SOME ? a->looking.n : 0));
         }
         a->job = job;
         if (job == JOB_QUARANTINE)
                 memmove(a->harms.items, a->harms.items + 1, --a->harms.n * sizeof(*a->harms.items));
-        if (job == JOB_ROUND) {
-                a->all_wanted = false;
-                control_job_begins(a->control);
-        }
-        if (job != JOB_QUARANTINE)
-                a->started.n = 0;
-        sd_event_add_child(a->loop, NULL, a->job_pid, WEXITED, on_job_end, a);
+        sd_event_add_child(a->loop, &a->job_source, a->job_pid, WEXITED, on_job_end, a);
 }
 
-/* The kernel's lines since the last look; the newest about this process gives where it was. */
-static bool crash_place(Agent *a, pid_t pid, uint64_t *ip) {
+/* The kernel's lines since the last look. */
+static void read_kernel_lines(Agent *a) {
         char line[KMSG_LINE];
-        bool found = false;
         ssize_t n;
 
+        /* EPIPE: lines were overwritten before they were read; it goes on behind them. */
         while (a->kmsg_fd >= 0 &&
                ((n = read(a->kmsg_fd, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE))) {
-                pid_t about;
-                uint64_t at;
+                uint64_t ip;
+                pid_t pid;
 
-                if (n < 0)
-                        continue; /* lines were overwritten before they were read */
-                line[n] = 0;
-                if (crash_parse_line(line, &about, &at) && about == pid) {
-                        *ip = at;
-                        found = true;
-                }
+                line[MAX(n, 0)] = 0;
+                if (crash_parse_line(line, &pid, &ip))
+                        crash_saw(a->book, pid, ip);
         }
-        return found;
 }
 
 static void on_crash(Agent *a, const WatchEvent *w) {
-        const ProcessPatch *p = crash_any(a->book, w->pid);
+        static const char *const where[] = { "", ", outside the patch", ", inside the patch" };
         char digest[2 * DIGEST_SIZE + 1], pid[16], message[256];
-        uint64_t ip = 0;
-        bool known;
+        const ProcessPatch *p;
+        CrashPlace place;
         Harm h;
 
+        read_kernel_lines(a);
+        place = crash_place(a->book, w->pid, &p);
         if (!p)
                 return;
-        known = crash_place(a, w->pid, &ip);
-        if (known)
-                p = crash_blame(a->book, w->pid, ip) ?: p;
         snprintf(pid, sizeof(pid), "%d", w->pid);
         snprintf(message, sizeof(message), "Process %d, patched in %s, ended by signal %d (%s)%s", w->pid,
-                 p->name, w->signal, strsignal(w->signal),
-                 !known                             ? ""
-                 : crash_blame(a->book, w->pid, ip) ? ", inside the patch"
-                                                    : ", outside the patch");
+                 p->name, w->signal, strsignal(w->signal), where[place]);
         emit(a, EVENT_PROCESS_CRASHED,
              (EventField[]){ { "STAUNCH_PID", pid },
                              { "STAUNCH_PATCH", digest_text(p->digest, digest) },
                              { "STAUNCH_IMAGE", p->name } },
              3, message);
-        if (!a->policy.automatic_rollback ||
-            (known ? !crash_blame(a->book, w->pid, ip) : crash_suspect(a->book, p) < SUSPECT))
+        if (!a->policy.automatic_rollback || place == CRASH_OUTSIDE ||
+            (place == CRASH_UNKNOWN && crash_suspect(a->book, p) < SUSPECT))
                 return;
         h.patch = *p;
         snprintf(h.reason, sizeof(h.reason), "process %d ended by signal %d %s", w->pid, w->signal,
-                 known ? "inside the patch" : "as others with this patch did");
+                 place == CRASH_INSIDE ? "inside the patch" : "as others with this patch did");
         vec_push(&a->harms, h);
 }
 
@@ -309,13 +318,11 @@ static void on_watch(void *data, const WatchEvent *w) {
 
         switch (w->kind) {
         case WATCH_EXEC:
-                if (w->pid == a->job_pid || a->started.n > MAX_STARTED)
+                if (a->started.n == MAX_STARTED) {
+                        arm(a, &a->soon, QUIET_USEC, on_soon);
                         return;
-                vec_push(&a->started, w->pid);
-                if (a->started.n > MAX_STARTED) {
-                        a->started.n = 0;
-                        a->all_wanted = true;
                 }
+                vec_push(&a->started, w->pid);
                 if (a->started.n == 1)
                         arm(a, &a->started_timer, EXEC_USEC, on_started);
                 return;
@@ -330,7 +337,7 @@ static void on_watch(void *data, const WatchEvent *w) {
                 if (!a->lost++)
                         emit(a, EVENT_WATCH_LOST, NULL, 0,
                              "Processes start faster than they can be followed; all are looked at instead");
-                a->all_wanted = true;
+                arm(a, &a->soon, QUIET_USEC, on_soon);
         }
 }
 
@@ -339,7 +346,7 @@ static int on_watch_input(sd_event_source *s, int fd, uint32_t events, void *dat
 
         (void)events;
         if (watch_read(fd, on_watch, data, &e) < 0) {
-                child_log(3, "%s", e.text);
+                child_log(LOG_ERR, "%s", e.text);
                 sd_event_source_set_enabled(s, SD_EVENT_OFF);
         }
         return 0;
@@ -362,7 +369,7 @@ static void load_policy(Agent *a) {
         Error e = { 0 };
 
         if (policy_load(a->o->config, &fresh, &e) < 0) {
-                child_log(3, "%s; the policy that was in force stays", e.text);
+                child_log(LOG_ERR, "%s; the policy that was in force stays", e.text);
                 emit(a, EVENT_CONFIG_INVALID, (EventField[]){ { "STAUNCH_DETAIL", e.text } }, 1, e.text);
                 return;
         }
@@ -407,14 +414,12 @@ static json_t *on_control(void *data, const char *op, bool *wait) {
                 load_policy(a);
                 return json_pack("{s:b}", "ok", 1);
         }
-        if (strcmp(op, "converge") == 0 || strcmp(op, "wake") == 0) {
-                *wait = strcmp(op, "converge") == 0;
-                a->all_wanted = true;
-                if (*wait)
-                        return NULL; /* started once the control knows that somebody waits */
+        if (strcmp(op, "wake") == 0) {
                 arm(a, &a->soon, QUIET_USEC, on_soon);
                 return json_pack("{s:b}", "ok", 1);
         }
+        if (strcmp(op, "converge") == 0)
+                a->all_wanted = *wait = true; /* started once the control knows that somebody waits */
         return NULL;
 }
 
@@ -427,7 +432,8 @@ static void open_watches(Agent *a) {
 
         a->watch_fd = watch_open(&e);
         if (a->watch_fd < 0)
-                child_log(4, "%s: processes that start are noticed by the periodic look only", e.text);
+                child_log(LOG_WARNING, "%s: processes that start are noticed by the periodic look only",
+                          e.text);
         else
                 sd_event_add_io(a->loop, NULL, a->watch_fd, EPOLLIN, on_watch_input, a);
         a->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -471,7 +477,8 @@ static int prepare(Agent *a, Error *e) {
         if (r < 0)
                 return r;
         if (!report.seccomp)
-                child_log(4, "this kernel has no seccomp filters: the agent's processes are less narrowed");
+                child_log(LOG_WARNING,
+                          "this kernel has no seccomp filters: the agent's processes are less narrowed");
         r = sd_event_default(&a->loop);
         if (r < 0)
                 return error_errno(e, r, "event loop");
@@ -489,24 +496,20 @@ int agent_run(const AgentOptions *o, Error *e) {
 
         peer_init(&a.vault, "staunch-vault");
         r = prepare(&a, e);
-        if (r == 0)
-                r = store_open(o->state, &store, e);
-        if (r == STORE_LOST)
-                emit(&a, EVENT_STATE_LOST, NULL, 0,
-                     "The state file could not be read and was put aside; what is patched is found in the "
-                     "processes");
+        if (r == 0) /* what is wrong with it is told now, not in the first round */
+                r = work_open_state(&(Work){ .state = o->state, .events = o->events }, &store, e);
         store = store_close(store);
         if (r >= 0) {
                 open_watches(&a);
-                note_all(&a);
+                note(&a, NULL, 0);
                 emit(&a, EVENT_AGENT_STARTED, (EventField[]){ { "STAUNCH_VERSION", STAUNCH_VERSION } }, 1,
                      "The agent runs");
                 sd_notify(0, "READY=1");
                 on_scan(NULL, 0, &a);
                 r = sd_event_loop(a.loop);
                 sd_notify(0, "STOPPING=1");
-                /* A piece of work is waited for: it never takes long, and it must not end in the middle. */
-                if (a.job_pid > 0)
+                /* A piece of work is waited for: it must not end in the middle. */
+                if (a.job != JOB_NONE)
                         while (waitpid(a.job_pid, NULL, 0) < 0 && errno == EINTR)
                                 ;
                 emit(&a, EVENT_AGENT_STOPPED, NULL, 0, "The agent ends; patched processes stay patched");
@@ -520,6 +523,7 @@ int agent_run(const AgentOptions *o, Error *e) {
         closep(&a.kmsg_fd);
         crash_book_free(a.book);
         vec_free(&a.started);
+        vec_free(&a.looking);
         vec_free(&a.harms);
         policy_free(&a.policy);
         sd_event_unref(a.loop);

@@ -39,7 +39,7 @@ void child_begin(const char *program, SandboxRole role) {
                                    "capabilities", report.capabilities, "seccomp", report.seccomp, "landlock",
                                    report.landlock),
                          NULL, 0, &e) < 0) {
-                child_log(3, "%s: %s", program, e.text);
+                child_log(LOG_ERR, "%s: %s", program, e.text);
                 exit(EXIT_FAILURE);
         }
 }

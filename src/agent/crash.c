@@ -17,7 +17,16 @@ typedef struct Suspect {
         unsigned n;
 } Suspect;
 
+typedef struct Seen {
+        pid_t pid; /* 0: none */
+        uint64_t ip;
+} Seen;
+
+enum { SEEN = 64 };
+
 struct CrashBook {
+        Seen seen[SEEN];
+        size_t n_seen; /* so many were */
         VEC(Noted) noted;
         VEC(Suspect) suspects;
 };
@@ -42,6 +51,9 @@ void crash_forget(CrashBook *b, pid_t pid) {
                 if (b->noted.items[i].pid != pid)
                         b->noted.items[kept++] = b->noted.items[i];
         b->noted.n = kept;
+        for (size_t i = 0; i < SEEN; i++) /* the id may be another's next */
+                if (b->seen[i].pid == pid)
+                        b->seen[i].pid = 0;
 }
 
 void crash_note(CrashBook *b, pid_t pid, const ProcessPatch *patches, size_t n) {
@@ -84,7 +96,11 @@ bool crash_parse_line(const char *line, pid_t *pid, uint64_t *ip) {
         return true;
 }
 
-const ProcessPatch *crash_blame(const CrashBook *b, pid_t pid, uint64_t ip) {
+void crash_saw(CrashBook *b, pid_t pid, uint64_t ip) {
+        b->seen[b->n_seen++ % SEEN] = (Seen){ pid, ip };
+}
+
+static const ProcessPatch *patch_at(const CrashBook *b, pid_t pid, uint64_t ip) {
         for (size_t i = 0; i < b->noted.n; i++) {
                 const ProcessPatch *p = &b->noted.items[i].patch;
 
@@ -94,11 +110,24 @@ const ProcessPatch *crash_blame(const CrashBook *b, pid_t pid, uint64_t ip) {
         return NULL;
 }
 
-const ProcessPatch *crash_any(const CrashBook *b, pid_t pid) {
-        for (size_t i = 0; i < b->noted.n; i++)
+CrashPlace crash_place(const CrashBook *b, pid_t pid, const ProcessPatch **patch) {
+        CrashPlace place = CRASH_UNKNOWN;
+
+        *patch = NULL;
+        for (size_t i = 0; i < b->noted.n && !*patch; i++)
                 if (b->noted.items[i].pid == pid)
-                        return &b->noted.items[i].patch;
-        return NULL;
+                        *patch = &b->noted.items[i].patch;
+        for (size_t i = 0; *patch && i < SEEN; i++) {
+                const ProcessPatch *at = b->seen[i].pid ? patch_at(b, pid, b->seen[i].ip) : NULL;
+
+                if (at) {
+                        *patch = at;
+                        return CRASH_INSIDE;
+                }
+                if (b->seen[i].pid == pid)
+                        place = CRASH_OUTSIDE;
+        }
+        return place;
 }
 
 unsigned crash_suspect(CrashBook *b, const ProcessPatch *p) {

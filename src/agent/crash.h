@@ -28,9 +28,15 @@ pid_t crash_noted(const CrashBook *b, size_t i);
  */
 bool crash_parse_line(const char *line, pid_t *pid, uint64_t *ip);
 
-/* The patch whose code the address lies in; NULL: none, or the process is not known. */
-const ProcessPatch *crash_blame(const CrashBook *b, pid_t pid, uint64_t ip);
-/* Any patch that the process carried, for when nothing is known about where it was. NULL: none. */
-const ProcessPatch *crash_any(const CrashBook *b, pid_t pid);
+/* Keeps what such a line said, until the end of the process is told, too; the newest 64. */
+void crash_saw(CrashBook *b, pid_t pid, uint64_t ip);
+
+typedef enum CrashPlace { CRASH_UNKNOWN, CRASH_OUTSIDE, CRASH_INSIDE } CrashPlace;
+/*
+ * Where the process was, by what was seen, and in *patch the patch to be named: the one that it was inside
+ * of, else any that it carried. NULL: it carried none. The kernel names the thread: a line about another id
+ * than the process's counts when its address lies inside one of the process's patches, and only then.
+ */
+CrashPlace crash_place(const CrashBook *b, pid_t pid, const ProcessPatch **patch);
 /* How many processes that carried this patch ended by a crash without a known place, this one counted. */
 unsigned crash_suspect(CrashBook *b, const ProcessPatch *p);

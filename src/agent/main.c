@@ -29,7 +29,7 @@ static void help(void) {
 
 static int make_folder(const char *path, mode_t mode) {
         if (mkdir(path, mode) < 0 && errno != EEXIST) {
-                child_log(3, "%s: %s", path, strerror(errno));
+                child_log(LOG_ERR, "%s: %s", path, strerror(errno));
                 return -1;
         }
         return 0;
@@ -89,7 +89,7 @@ int main(int argc, char **argv) {
                 make_folder(folder, 0750);
         }
         if (agent_run(&o, &e) < 0) {
-                child_log(3, "%s", e.text);
+                child_log(LOG_ERR, "%s", e.text);
                 return EXIT_FAILURE;
         }
         return EXIT_SUCCESS;

@@ -36,7 +36,7 @@ static void find(const char *program, char out[PATH_MAX]) {
 }
 
 static void run(const Peer *p, int channel) {
-        char *const args[] = { (char *)p->program, (char *)p->args[0], (char *)p->args[1], NULL };
+        char *const args[] = { (char *)p->program, NULL };
         char path[PATH_MAX];
         sigset_t none;
 
@@ -50,7 +50,7 @@ static void run(const Peer *p, int channel) {
                 dup2(channel, CHILD_CHANNEL);
         close_range(CHILD_CHANNEL + 1, ~0U, 0);
         execv(path, args);
-        child_log(3, "%s: %s", path, strerror(errno));
+        child_log(LOG_ERR, "%s: %s", path, strerror(errno));
         _exit(127);
 }
 

@@ -13,7 +13,6 @@
  */
 typedef struct Peer {
         const char *program; /* "staunch-vault" */
-        const char *args[2]; /* of its command line; NULL: none. Not owned. */
         pid_t pid;           /* 0: not running */
         int channel;         /* -1: not running */
         json_t *ready;       /* what it said of its narrowing */

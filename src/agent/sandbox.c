@@ -15,189 +15,47 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* Read-only what vault and net may open by name. Debug information; resolver, certificates and what glibc
- * loads for them. */
+/* What the vault may open by name, read-only: debug information. */
 static const char *const vault_reads[] = { "/usr/lib/debug", NULL };
-static const char *const net_reads[] = { "/etc/resolv.conf",
-                                         "/etc/hosts",
-                                         "/etc/host.conf",
-                                         "/etc/gai.conf",
-                                         "/etc/nsswitch.conf",
-                                         "/etc/services",
-                                         "/etc/ssl",
-                                         "/etc/ld.so.cache",
-                                         "/usr/lib",
-                                         "/lib",
-                                         "/usr/share/ca-certificates",
-                                         "/run/systemd/resolve",
-                                         "/dev/urandom",
-                                         NULL };
 
-/* What the applier keeps: reading and stopping processes (PTRACE, SYS_ADMIN for their map_files and for
- * holding a seccomp filter), their files (DAC_*), signals, the process connector (NET_ADMIN), a real-time
- * moment (NICE), kernel messages about crashes (SYSLOG), its own state (CHOWN, FOWNER), hooks as another user
- * (SETUID, SETGID). */
-static const int applier_keeps[] = { CAP_SYS_PTRACE, CAP_SYS_ADMIN,   CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
-                                     CAP_KILL,       CAP_NET_ADMIN,   CAP_SYS_NICE,     CAP_SYSLOG,
-                                     CAP_CHOWN,      CAP_FOWNER,      CAP_SETUID,       CAP_SETGID,
-                                     CAP_SYS_CHROOT, CAP_SYS_RESOURCE };
+/* What the applier keeps: reading and stopping processes (PTRACE; SYS_ADMIN for their map_files and for
+ * holding a seccomp filter), their files (DAC_*), signals, the process events connector (NET_ADMIN), a
+ * real-time moment (NICE), the kernel's lines about crashes (SYSLOG), a higher limit of open files
+ * (RESOURCE), and starting a vault again as narrow as the first (SETUID, SETGID, SETPCAP). */
+static const int applier_keeps[] = { CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+                                     CAP_KILL,       CAP_NET_ADMIN, CAP_SYS_NICE,     CAP_SYSLOG,
+                                     CAP_SETUID,     CAP_SETGID,    CAP_SETPCAP,      CAP_SYS_RESOURCE };
 
-/* What nobody who compares files or makes probes has a use for; names that this libseccomp does not know are
- * passed over. Everything that is not here is refused with EPERM. */
-static const char *const common_calls[] = {
-        "read",
-        "write",
-        "readv",
-        "writev",
-        "pread64",
-        "pwrite64",
-        "close",
-        "close_range",
-        "fstat",
-        "newfstatat",
-        "stat",
-        "lstat",
-        "statx",
-        "lseek",
-        "openat",
-        "open",
-        "access",
-        "faccessat",
-        "faccessat2",
-        "readlink",
-        "readlinkat",
-        "getdents64",
-        "fcntl",
-        "dup",
-        "dup2",
-        "dup3",
-        "pipe2",
-        "poll",
-        "ppoll",
-        "select",
-        "pselect6",
-        "epoll_create1",
-        "epoll_ctl",
-        "epoll_wait",
-        "epoll_pwait",
-        "eventfd2",
-        "mmap",
-        "munmap",
-        "mprotect",
-        "mremap",
-        "madvise",
-        "brk",
-        "memfd_create",
-        "ftruncate",
-        "fallocate",
-        "futex",
-        "clone",
-        "clone3",
-        "fork",
-        "vfork",
-        "exit",
-        "exit_group",
-        "wait4",
-        "waitid",
-        "rt_sigaction",
-        "rt_sigprocmask",
-        "rt_sigreturn",
-        "sigaltstack",
-        "set_robust_list",
-        "get_robust_list",
-        "rseq",
-        "set_tid_address",
-        "getpid",
-        "gettid",
-        "getppid",
-        "getuid",
-        "geteuid",
-        "getgid",
-        "getegid",
-        "getrandom",
-        "clock_gettime",
-        "clock_getres",
-        "clock_nanosleep",
-        "nanosleep",
-        "gettimeofday",
-        "time",
-        "times",
-        "getrusage",
-        "prlimit64",
-        "getrlimit",
-        "setrlimit",
-        "sysinfo",
-        "uname",
-        "sched_yield",
-        "sched_getaffinity",
-        "sched_getparam",
-        "sched_getscheduler",
-        "getcpu",
-        "membarrier",
-        "tgkill",
-        "kill",
-        "sendmsg",
-        "recvmsg",
-        "sendto",
-        "recvfrom",
-        "shutdown",
-        "getsockopt",
-        "setsockopt",
-        "arch_prctl",
-        "prctl",
-        "restart_syscall",
-        "getcwd",
-        "fadvise64",
-        "ioctl",
-        "setitimer",
-        "timerfd_create",
-        "timerfd_settime",
+/* All that the vault may call: memory, threads and forks, the files and the channel that it was given. Names
+ * that this libseccomp does not know are passed over; everything else is refused with EPERM. */
+// clang-format off
+static const char *const vault_calls[] = {
+        "read", "write", "readv", "writev", "pread64", "pwrite64", "close", "close_range", "fstat", "newfstatat", "stat",
+        "lstat", "statx", "lseek", "openat", "open", "access", "faccessat", "faccessat2", "readlink", "readlinkat",
+        "getdents64", "fcntl", "fadvise64", "ftruncate", "fallocate", "getcwd", "ioctl", "memfd_create",
+        "mmap", "munmap", "mprotect", "mremap", "madvise", "brk",
+        "clone", "clone3", "fork", "vfork", "exit", "exit_group", "wait4", "waitid", "futex", "rseq", "set_robust_list",
+        "get_robust_list", "set_tid_address", "sched_yield", "sched_getaffinity", "sched_getparam",
+        "sched_getscheduler", "getcpu", "membarrier",
+        "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "tgkill", "restart_syscall",
+        "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "uname", "sysinfo", "getrandom",
+        "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times", "getrusage",
+        "prlimit64", "getrlimit", "setrlimit", "arch_prctl", "prctl", "poll", "ppoll", "sendmsg", "recvmsg",
         NULL,
 };
-static const char *const net_calls[] = { "socket",   "connect",  "bind",        "listen",
-                                         "accept",   "accept4",  "getsockname", "getpeername",
-                                         "sendmmsg", "recvmmsg", NULL };
+// clang-format on
 
 /* What the applier never needs, refused with EPERM; the rest is allowed. */
+// clang-format off
 static const char *const applier_refused[] = {
-        "bpf",
-        "kexec_load",
-        "kexec_file_load",
-        "init_module",
-        "finit_module",
-        "delete_module",
-        "reboot",
-        "swapon",
-        "swapoff",
-        "acct",
-        "settimeofday",
-        "clock_settime",
-        "clock_adjtime",
-        "adjtimex",
-        "iopl",
-        "ioperm",
-        "io_uring_setup",
-        "io_uring_enter",
-        "io_uring_register",
-        "perf_event_open",
-        "userfaultfd",
-        "add_key",
-        "request_key",
-        "keyctl",
-        "mount",
-        "umount2",
-        "pivot_root",
-        "move_mount",
-        "fsopen",
-        "fsmount",
-        "open_tree",
-        "quotactl",
-        "sethostname",
-        "setdomainname",
-        "unshare",
-        "personality",
+        "bpf", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "reboot", "swapon",
+        "swapoff", "acct", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "iopl", "ioperm",
+        "io_uring_setup", "io_uring_enter", "io_uring_register", "perf_event_open", "userfaultfd", "add_key",
+        "request_key", "keyctl", "mount", "umount2", "pivot_root", "chroot", "setns", "move_mount", "fsopen", "fsmount",
+        "open_tree", "quotactl", "sethostname", "setdomainname", "unshare", "personality",
         NULL,
 };
+// clang-format on
 
 static int drop_user(SandboxReport *out, Error *e) {
         const struct passwd *pw = geteuid() == 0 ? getpwnam(SANDBOX_USER) : NULL;
@@ -252,7 +110,7 @@ static int add_rule(int ruleset, const char *path, uint64_t access) {
                        : 0;
 }
 
-static int enter_landlock(const char *const *reads, SandboxReport *out, Error *e) {
+static int enter_landlock(SandboxReport *out, Error *e) {
         struct landlock_ruleset_attr attr = { .handled_access_fs =
                                                       (UINT64_C(1) << 13) - 1 }; /* all of ABI 1 */
         int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -263,7 +121,7 @@ static int enter_landlock(const char *const *reads, SandboxReport *out, Error *e
         ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
         if (ruleset < 0)
                 return error_errno(e, -errno, "landlock_create_ruleset");
-        for (; *reads; reads++)
+        for (const char *const *reads = vault_reads; *reads; reads++)
                 if (add_rule(ruleset, *reads, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR) < 0)
                         return error_errno(e, -errno, "landlock: %s", *reads);
         if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
@@ -315,9 +173,7 @@ static int enter_seccomp(SandboxRole role, SandboxReport *out, Error *e) {
                 if (r == 0)
                         r = add_families(ctx, applier_families, ELEMENTSOF(applier_families));
         } else {
-                r = add_calls(ctx, SCMP_ACT_ALLOW, common_calls);
-                if (r == 0 && role == SANDBOX_NET)
-                        r = add_calls(ctx, SCMP_ACT_ALLOW, net_calls);
+                r = add_calls(ctx, SCMP_ACT_ALLOW, vault_calls);
         }
         if (r == 0)
                 r = seccomp_load(ctx);
@@ -343,7 +199,7 @@ int sandbox_enter(SandboxRole role, SandboxReport *out, Error *e) {
         if (r == 0 && prctl(PR_SET_DUMPABLE, role == SANDBOX_APPLIER, 0, 0, 0) < 0)
                 r = error_errno(e, -errno, "PR_SET_DUMPABLE");
         if (r == 0 && role != SANDBOX_APPLIER)
-                r = enter_landlock(role == SANDBOX_VAULT ? vault_reads : net_reads, &report, e);
+                r = enter_landlock(&report, e);
         if (r == 0)
                 r = enter_seccomp(role, &report, e);
         if (r == 0)

@@ -16,7 +16,7 @@
  * it takes is given back, and an image that breaks the comparer breaks only that.
  */
 
-enum { WORK_CPU_SEC = 900, LEVEL_ERROR = 3, LEVEL_WARNING = 4 };
+enum { WORK_CPU_SEC = 900 }; /* of one comparison */
 
 static int take_codes(const json_t *list, bool accepted[REFUSAL_N]) {
         const json_t *item;
@@ -119,7 +119,7 @@ int main(void) {
         _cleanup_(closep) int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
         if (oom >= 0 && write(oom, "500", 3) != 3)
-                child_log(LEVEL_WARNING, "oom_score_adj: %s", strerror(errno));
+                child_log(LOG_WARNING, "oom_score_adj: %s", strerror(errno));
         unsetenv("DEBUGINFOD_URLS"); /* there is no network here */
         child_begin("staunch-vault", SANDBOX_VAULT);
         for (;;) {
@@ -138,7 +138,7 @@ int main(void) {
                                 close(fds[i]);
                 }
                 if (r < 0) {
-                        child_log(LEVEL_ERROR, "%s", e.text);
+                        child_log(LOG_ERR, "%s", e.text);
                         if (channel_send(CHILD_CHANNEL, child_error(&e), NULL, 0, &e) < 0)
                                 return EXIT_FAILURE;
                 }

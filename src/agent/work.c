@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/work.h"
 #include "agent/channel.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "deliver/cache.h"
 #include "deliver/record.h"
 #include "deliver/round.h"
 #include "patch/digest.h"
@@ -12,7 +14,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct Run {
         const Work *w;
@@ -21,13 +22,6 @@ typedef struct Run {
         Arena *arena;
         bool told; /* that a round began */
 } Run;
-
-static uint64_t wall_usec(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_REALTIME, &t);
-        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 static void emit(const Work *w, EventKind kind, const EventField *fields, size_t n, const char *message) {
         Event event = { .kind = kind, .message = message, .fields = fields, .n = n };
@@ -155,11 +149,6 @@ static const char *subject_of(const Process *p, Arena *a) {
         return p->unit[0] ? p->unit : arena_printf(a, "process %s", p->comm);
 }
 
-static bool passing(RefusalCode code) {
-        return code == REFUSAL_CODE_PROCESS_BUSY || code == REFUSAL_CODE_PROCESS_TRACED ||
-               code == REFUSAL_CODE_PROCESS_STOP || code == REFUSAL_CODE_UNWIND_FAILED;
-}
-
 /* The code and the text of why an image is not patched. */
 static const char *reason_of(const ConvergedImage *image, const char **detail, Arena *a) {
         const Refusal *r = refusal_get(image->refusal);
@@ -181,16 +170,62 @@ static const char *reason_of(const ConvergedImage *image, const char **detail, A
         return image->outcome == IMAGE_ERROR ? "error" : "";
 }
 
+/* What an action has in common with the event that tells of it. A field without a value is left out. */
+static void tell(const Work *w, EventKind kind, const StoreAction *a, const char *message) {
+        char pid[16];
+        const EventField fields[] = {
+                { "STAUNCH_PID", pid },
+                { "STAUNCH_COMM", a->comm },
+                { "STAUNCH_UNIT", *a->unit ? a->unit : NULL },
+                { "UNIT", *a->unit ? a->unit : NULL },
+                { "STAUNCH_IMAGE", a->image },
+                { "STAUNCH_BUILD_ID_OLD", a->old_id },
+                { "STAUNCH_BUILD_ID_NEW", a->new_id },
+                { "STAUNCH_PATCH", *a->digest ? a->digest : NULL },
+                { "STAUNCH_VERDICT", a->outcome },
+                { "STAUNCH_REASON", *a->reason ? a->reason : NULL },
+                { "STAUNCH_DETAIL", *a->detail ? a->detail : NULL },
+        };
+
+        snprintf(pid, sizeof(pid), "%d", a->pid);
+        emit(w, kind, fields, ELEMENTSOF(fields), message);
+}
+
+static void keep(Run *run, const StoreAction *a) {
+        Error e = { 0 };
+
+        if (store_add_action(run->store, a, &e) < 0)
+                fprintf(stderr, "<3>staunchd: %s\n", e.text);
+}
+
+static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
+        StoreRestart r = { .subject = subject,
+                           .image = a->image,
+                           .new_id = a->new_id,
+                           .reason = a->reason,
+                           .detail = a->detail,
+                           .since_usec = a->time_usec };
+        bool fresh = true;
+        Error e = { 0 };
+
+        if (store_put_restart(run->store, &r, &fresh, &e) < 0)
+                fprintf(stderr, "<3>staunchd: %s\n", e.text);
+        if (fresh) /* not once for each of its processes */
+                tell(run->w, EVENT_RESTART_PENDING, a,
+                     arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject, a->image,
+                                  a->reason, a->detail));
+}
+
 /* Keeps and tells what became of one image. Returns WORK_AGAIN when it is worth another try. */
 static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, const ConvergedImage *image) {
         static const char *const outcomes[] = { "patched", "hotpatchable", "refused", "current", "error" };
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1] = "",
-                                                                                                      pid[16];
-        const char *subject = subject_of(&p->of->process, run->arena), *detail, *message;
-        const char *reason = reason_of(image, &detail, run->arena);
-        bool fresh = true, again = image->outcome == IMAGE_ERROR ||
-                                   (image->outcome == IMAGE_RESTART && passing(image->refusal));
-        Error e = { 0 };
+        const Patch *patch =
+                image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
+        const char *subject = subject_of(&p->of->process, run->arena), *detail = "";
+        bool patched = image->outcome == IMAGE_PATCHED;
+        bool again = image->outcome == IMAGE_ERROR ||
+                     (image->outcome == IMAGE_RESTART && converge_is_passing(image->refusal));
         StoreAction a = {
                 .time_usec = wall_usec(),
                 .pid = p->of->process.pid,
@@ -199,62 +234,32 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
                 .image = image->image->path,
                 .old_id = build_id_text(&image->image->old_id, old_text),
                 .new_id = build_id_text(&image->image->new_id, new_text),
-                .digest = digest,
+                .digest = patch ? digest_text(patch->digest, digest) : "",
                 .action = "apply",
                 .outcome = outcomes[image->outcome],
-                .reason = image->outcome == IMAGE_PATCHED ? "" : reason,
-                .detail = image->outcome == IMAGE_PATCHED ? "" : detail,
+                .reason = patched ? "" : reason_of(image, &detail, run->arena),
                 .functions = image->functions,
                 .pause_usec = image->pause_usec,
         };
-        const EventField fields[] = {
-                { "STAUNCH_PID", pid },
-                { "STAUNCH_COMM", a.comm },
-                { "STAUNCH_UNIT", a.unit[0] ? a.unit : NULL },
-                { "UNIT", a.unit[0] ? a.unit : NULL },
-                { "STAUNCH_IMAGE", a.image },
-                { "STAUNCH_BUILD_ID_OLD", a.old_id },
-                { "STAUNCH_BUILD_ID_NEW", a.new_id },
-                { "STAUNCH_PATCH", digest[0] ? digest : NULL },
-                { "STAUNCH_VERDICT", a.outcome },
-                { "STAUNCH_REASON", *a.reason ? a.reason : NULL },
-                { "STAUNCH_DETAIL", *a.detail ? a.detail : NULL },
-        };
 
+        a.detail = detail;
         if (image->outcome == IMAGE_CURRENT)
                 return WORK_DONE;
-        snprintf(pid, sizeof(pid), "%d", a.pid);
-        if (image->image->pair != SIZE_MAX && c->pairs[image->image->pair].comparison.patch)
-                digest_text(c->pairs[image->image->pair].comparison.patch->digest, digest);
-        ((EventField *)fields)[7].value = digest[0] ? digest : NULL;
-        if (image->outcome != IMAGE_PATCHED && store_said(run->store, &a, NULL) == 1)
+        if (!patched && store_said(run->store, &a, NULL) == 1)
                 return again ? WORK_AGAIN : WORK_DONE;
-        if (store_add_action(run->store, &a, &e) < 0)
-                fprintf(stderr, "<3>staunchd: %s\n", e.text);
-        if (image->outcome == IMAGE_PATCHED) {
-                message = arena_printf(run->arena,
-                                       "%s (pid %d): %s patched, %zu functions, paused for %lu us", a.comm,
-                                       a.pid, a.image, image->functions, (unsigned long)image->pause_usec);
-                emit(run->w, EVENT_PATCH_INSTALLED, fields, ELEMENTSOF(fields), message);
+        keep(run, &a);
+        if (patched) {
+                tell(run->w, EVENT_PATCH_INSTALLED, &a,
+                     arena_printf(run->arena, "%s (pid %d): %s patched, %zu functions, paused for %lu us",
+                                  a.comm, a.pid, a.image, image->functions,
+                                  (unsigned long)image->pause_usec));
                 store_drop_restart(run->store, subject, a.image, NULL);
-        } else if (image->outcome == IMAGE_RESTART && !again) {
-                StoreRestart s = { .subject = subject,
-                                   .image = a.image,
-                                   .new_id = a.new_id,
-                                   .reason = reason,
-                                   .detail = detail,
-                                   .since_usec = a.time_usec };
-
-                if (store_put_restart(run->store, &s, &fresh, &e) < 0)
-                        fprintf(stderr, "<3>staunchd: %s\n", e.text);
-                message = arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject, a.image,
-                                       reason, detail);
-                if (fresh) /* not once for each of its processes */
-                        emit(run->w, EVENT_RESTART_PENDING, fields, ELEMENTSOF(fields), message);
-        } else if (image->outcome == IMAGE_RESTART || image->outcome == IMAGE_ERROR) {
-                message = arena_printf(run->arena, "%s (pid %d): %s is not patched: %s (%s)", a.comm, a.pid,
-                                       a.image, reason, detail);
-                emit(run->w, EVENT_PATCH_FAILED, fields, ELEMENTSOF(fields), message);
+        } else if (again) {
+                tell(run->w, EVENT_PATCH_FAILED, &a,
+                     arena_printf(run->arena, "%s (pid %d): %s is not patched: %s (%s)", a.comm, a.pid,
+                                  a.image, a.reason, a.detail));
+        } else if (image->outcome == IMAGE_RESTART) {
+                keep_restart(run, subject, &a);
         }
         return again ? WORK_AGAIN : WORK_DONE;
 }
@@ -292,6 +297,24 @@ static void drop_stale(Run *run, const Converged *c) {
         vec_free(&s.drop);
 }
 
+int work_open_state(const Work *w, Store **out, Error *e) {
+        int r = store_open(w->state, out, e);
+
+        if (r == STORE_LOST)
+                emit(w, EVENT_STATE_LOST, NULL, 0,
+                     "The state file could not be read and was put aside; what is patched is found in the "
+                     "processes");
+        return r < 0 ? r : 0;
+}
+
+/* What nobody will ask for any more. */
+static void forget_old(const Work *w, Store *store) {
+        enum { HISTORY_DAYS = 400, CACHE_DAYS = 30 };
+
+        store_prune(store, wall_usec() - HISTORY_DAYS * UINT64_C(86400000000), NULL);
+        cache_prune(w->state, CACHE_DAYS);
+}
+
 int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         _cleanup_(closep) int lock = round_lock(w->lock, e);
         _cleanup_(store_closep) Store *store = NULL;
@@ -305,7 +328,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                  .compare = compare,
                                  .compare_data = &run };
         Converged c;
-        int r = lock < 0 ? lock : store_open(w->state, &store, e), result = WORK_DONE;
+        int r = lock < 0 ? lock : work_open_state(w, &store, e), result = WORK_DONE;
 
         if (r >= 0) {
                 run.store = store;
@@ -318,8 +341,10 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                 if (keep_image(&run, &c, &c.processes[i], &c.processes[i].images[k]) ==
                                     WORK_AGAIN)
                                         result = WORK_AGAIN;
-                if (!n)
+                if (!n) {
                         drop_stale(&run, &c);
+                        forget_old(w, store);
+                }
                 converge_free(&c);
         }
         vec_free(&run.quarantine);
@@ -327,11 +352,9 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         return r < 0 ? r : result;
 }
 
-static void revert_one(const Work *w, Store *store, const Process *p, const ProcessPatch *patch,
-                       const char *reason) {
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1],
-                pid[16], message[512];
-        EngineOptions options = { .deadline_usec = w->policy->deadline_usec };
+static void revert_one(Run *run, const Process *p, const ProcessPatch *patch, const char *reason) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
+        EngineOptions options = { .deadline_usec = run->w->policy->deadline_usec };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
         int r = engine_revert(p->pid, patch->digest, &options, &result, &e);
@@ -349,30 +372,18 @@ static void revert_one(const Work *w, Store *store, const Process *p, const Proc
                 .outcome = r == 0  ? "reverted"
                            : r > 0 ? "refused"
                                    : "error",
-                .reason = r > 0 && refused ? refused->code : "",
-                .detail = r < 0   ? e.text
+                .reason = r > 0 && refused ? refused->code : "quarantined",
+                .detail = r == 0  ? reason
                           : r > 0 ? result.detail
-                                  : reason,
+                                  : e.text,
                 .functions = patch->sites,
                 .pause_usec = result.pause_usec,
         };
-        const EventField fields[] = {
-                { "STAUNCH_PID", pid },
-                { "STAUNCH_COMM", a.comm },
-                { "STAUNCH_UNIT", a.unit[0] ? a.unit : NULL },
-                { "UNIT", a.unit[0] ? a.unit : NULL },
-                { "STAUNCH_IMAGE", a.image },
-                { "STAUNCH_PATCH", digest },
-                { "STAUNCH_VERDICT", a.outcome },
-                { "STAUNCH_REASON", *a.reason ? a.reason : "quarantined" },
-                { "STAUNCH_DETAIL", a.detail },
-        };
 
-        snprintf(pid, sizeof(pid), "%d", p->pid);
-        store_add_action(store, &a, NULL);
-        snprintf(message, sizeof(message), "%s (pid %d): the patch of %s %s: %s", p->comm, p->pid,
-                 patch->name, r == 0 ? "was taken out" : "could not be taken out", a.detail);
-        emit(w, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, fields, ELEMENTSOF(fields), message);
+        keep(run, &a);
+        tell(run->w, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, &a,
+             arena_printf(run->arena, "%s (pid %d): the patch of %s %s: %s", p->comm, p->pid, patch->name,
+                          r == 0 ? "was taken out" : "could not be taken out", a.detail));
 }
 
 int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e) {
@@ -392,8 +403,10 @@ int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason
                 { "STAUNCH_REASON", "quarantined" },  { "STAUNCH_DETAIL", reason },
         };
         ProcessList all = { 0 };
-        int r = lock < 0 ? lock : store_open(w->state, &store, e);
+        Run run = { .w = w, .arena = arena_new() };
+        int r = lock < 0 ? lock : work_open_state(w, &store, e);
 
+        run.store = store;
         /* First it is made sure that nothing applies it again. */
         if (r >= 0)
                 r = store_put_quarantine(store, &q, e);
@@ -412,8 +425,9 @@ int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason
                 for (size_t k = 0; k < n; k++)
                         if (have[k].state == PATCH_STATE_ACTIVE &&
                             memcmp(have[k].digest, patch->digest, DIGEST_SIZE) == 0)
-                                revert_one(w, store, &all.items[i], &have[k], reason);
+                                revert_one(&run, &all.items[i], &have[k], reason);
         }
         process_list_free(&all);
+        arena_free(run.arena);
         return r < 0 ? r : WORK_DONE;
 }

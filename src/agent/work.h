@@ -26,6 +26,8 @@ enum {
         WORK_AGAIN = 10, /* some process could not be patched now, and may be in a moment */
 };
 
+/* Opens the state; tells when what was there was lost. */
+int work_open_state(const Work *w, Store **out, Error *e);
 /* Converges: the processes of `pids` only, or (n == 0) all. */
 int work_round(const Work *w, const pid_t *pids, size_t n, Error *e);
 /* Puts the patch's pair of builds into quarantine and takes it out of every process. `reason` is one line. */

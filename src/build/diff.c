@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build/diff.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "build/judge.h"
 #include "build/passes.h"
@@ -8,13 +9,6 @@
 
 #include <pthread.h>
 #include <time.h>
-
-static uint64_t now_usec(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 typedef struct LoadJob {
         const Image *image;

@@ -4,6 +4,7 @@
 #include "cli/report.h"
 #include "cli/targets.h"
 #include "deliver/converge.h"
+#include "deliver/round.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -120,19 +121,13 @@ static void print_rows(Table *t, const ConvergedProcess *p, Arena *a) {
         }
 }
 
-/* Reasons of a process that may be gone at the next try. */
-static bool is_passing(const ConvergedImage *image) {
-        return image->refusal == REFUSAL_CODE_PROCESS_BUSY || image->refusal == REFUSAL_CODE_PROCESS_TRACED ||
-               image->refusal == REFUSAL_CODE_PROCESS_STOP || image->refusal == REFUSAL_CODE_UNWIND_FAILED;
-}
-
 /* Does the process need a restart; or (`passing`) only another try? */
 static bool is_left(const ConvergedProcess *p, bool passing) {
         bool restart = false, retry = false;
 
         for (size_t i = 0; !p->gone && i < p->of->n; i++)
                 if (p->images[i].outcome == IMAGE_RESTART)
-                        *(is_passing(&p->images[i]) ? &retry : &restart) = true;
+                        *(converge_is_passing(p->images[i].refusal) ? &retry : &restart) = true;
         return passing ? retry && !restart : restart;
 }
 
@@ -195,6 +190,7 @@ static void print_text(const Converged *c) {
 
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
+        _cleanup_(closep) int lock = -1;
         ConvergeOptions options;
         Converged c = { 0 };
         Error e = { 0 };
@@ -213,6 +209,12 @@ static int run(const Command *self, int argc, char **argv) {
                 .accepted = o.accepted,
                 .deadline_usec = o.deadline_usec,
         };
+        if (!o.dry_run && geteuid() == 0 && access(ROUND_LOCK, F_OK) == 0) { /* the agent is or was here */
+                progress("waiting for another round to end");
+                lock = round_lock(ROUND_LOCK, &e);
+                if (lock < 0)
+                        return report_error(&e);
+        }
         r = converge_run(&options, &c, &e);
         progress_clear();
         if (r < 0)

@@ -6,9 +6,12 @@
 #include "report/event.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
+#include <syslog.h>
 #include <systemd/sd-journal.h>
 #include <time.h>
 
@@ -25,15 +28,13 @@ static bool wanted(const Shown *s, const Options *o) {
 }
 
 static void print_line(const Shown *s) {
-        time_t sec = (time_t)(s->time_usec / 1000000);
-        Colour colour = s->priority <= 3 ? COLOUR_BAD : s->priority == 4 ? COLOUR_WARN : COLOUR_NONE;
-        struct tm tm;
-        char when[64];
+        Colour colour = s->priority <= LOG_ERR       ? COLOUR_BAD
+                        : s->priority == LOG_WARNING ? COLOUR_WARN
+                                                     : COLOUR_NONE;
+        char when[TEXT_TIME];
 
-        localtime_r(&sec, &tm);
-        strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z", &tm);
-        printf("%s  %4s  %s%-18s%s  ", when, s->number, colour_begin(stdout, colour), s->kind,
-               colour_end(stdout));
+        printf("%s  %4s  %s%-18s%s  ", text_time(s->time_usec, when), s->number, colour_begin(stdout, colour),
+               s->kind, colour_end(stdout));
         text_put(stdout, s->message);
         putchar('\n');
         fflush(stdout);
@@ -89,38 +90,59 @@ static bool wait_input(int fd, short events) {
                !(p[1].revents & (POLLERR | POLLHUP | POLLNVAL));
 }
 
-static int read_file(const char *path, const Options *o) {
+/* Prints whole lines; one that is being written is left for the next time. */
+static void read_lines(FILE *f, const Options *o) {
         _cleanup_(freep) char *line = NULL;
-        _cleanup_(closep) int watch = o->follow ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
-        FILE *f = fopen(path, "re");
         size_t room = 0;
 
-        if (!f) {
-                Error e = { 0 };
-
-                error_errno(&e, -errno, "%s", path);
-                return report_error(&e);
-        }
-        if (watch >= 0)
-                inotify_add_watch(watch, path, IN_MODIFY | IN_MOVE_SELF);
         for (;;) {
-                char buffer[4096] __attribute__((aligned(8)));
                 off_t at = ftello(f);
                 ssize_t n = getline(&line, &room, f);
 
-                if (n > 0 && line[n - 1] == '\n') {
-                        file_line(line, o);
+                if (n <= 0 || line[n - 1] != '\n') {
+                        fseeko(f, at, SEEK_SET);
+                        clearerr(f);
+                        return;
+                }
+                file_line(line, o);
+        }
+}
+
+/* Has another file taken its place? */
+static bool was_moved(FILE *f, const char *path) {
+        struct stat have, there;
+
+        return fstat(fileno(f), &have) == 0 && stat(path, &there) == 0 &&
+               (have.st_ino != there.st_ino || have.st_dev != there.st_dev);
+}
+
+static int read_file(const char *path, const Options *o) {
+        _cleanup_(closep) int watch = o->follow ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
+        _cleanup_(freep) char *folder = strdup(path);
+        FILE *f = fopen(path, "re");
+        Error e = { 0 };
+
+        if (watch >= 0 && folder) /* the folder tells of the file that takes its place, too */
+                inotify_add_watch(watch, dirname(folder), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+        while (f) {
+                char buffer[4096] __attribute__((aligned(8)));
+
+                read_lines(f, o);
+                if (was_moved(f, path)) {
+                        read_lines(f, o); /* what was written before it was moved */
+                        fclose(f);
+                        f = fopen(path, "re");
                         continue;
                 }
-                fseeko(f, at, SEEK_SET); /* a line that is being written is read again */
-                clearerr(f);
-                if (!o->follow || !wait_input(watch, POLLIN))
-                        break;
+                if (!o->follow || !wait_input(watch, POLLIN)) {
+                        fclose(f);
+                        return EXIT_DONE;
+                }
                 while (read(watch, buffer, sizeof(buffer)) > 0)
                         ;
         }
-        fclose(f);
-        return EXIT_DONE;
+        error_errno(&e, -errno, "%s", path);
+        return report_error(&e);
 }
 
 static char *journal_text(sd_journal *journal, const char *key) {

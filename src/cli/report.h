@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "deliver/compare.h"
 #include "cli/text.h"
+#include "deliver/compare.h"
 
 #include <jansson.h>
 

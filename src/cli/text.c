@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 /* Length of the well-formed, printable character at s; 0 when there is none. */
 static size_t character(const unsigned char *s) {
@@ -128,6 +129,15 @@ void table_print(const Table *t, FILE *to) {
                         t->cells[i], t->colours[i] ? colour_end(to) : "", t->right[column] || last ? 0 : pad,
                         "", last ? "\n" : "  ");
         }
+}
+
+const char *text_time(uint64_t wall_usec, char out[TEXT_TIME]) {
+        time_t sec = (time_t)(wall_usec / 1000000);
+        struct tm tm;
+
+        localtime_r(&sec, &tm);
+        strftime(out, TEXT_TIME, "%Y-%m-%dT%H:%M:%S%z", &tm);
+        return out;
 }
 
 const char *text_duration(Arena *a, uint64_t usec) {

@@ -40,6 +40,9 @@ static inline const char *plural(size_t n) {
 }
 /* "12 us", "3.4 ms", "1.25 s". */
 const char *text_duration(Arena *a, uint64_t usec);
+/* Local, ISO 8601 with its offset. Returns `out`. */
+enum { TEXT_TIME = 40 };
+const char *text_time(uint64_t wall_usec, char out[TEXT_TIME]);
 /* Prints `text` wrapped to the terminal's width, each line behind `indent` spaces. */
 void text_wrap(FILE *to, const char *text, unsigned indent);
 

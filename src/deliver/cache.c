@@ -2,22 +2,37 @@
 #include "deliver/cache.h"
 #include "base/file.h"
 #include "base/macro.h"
-#include "config.h"
 #include "deliver/record.h"
 #include "patch/digest.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <xxhash.h>
 
-/* The name of the record of a pair, without the folder. */
-static void pair_name(const BuildId *old_id, const BuildId *new_id, const bool accepted[REFUSAL_N], char *out,
-                      size_t size) {
+enum { DAY_SEC = 86400 };
+
+/* Of this program's own file; 0: it can't be read, and then nothing is cached. */
+static uint64_t judge_hash(void) {
+        static uint64_t hash;
+        FileBytes self = { 0 };
+
+        if (!hash && file_read("/proc/self/exe", IMAGE_MAX_SIZE, &self, NULL) == 0) {
+                hash = XXH3_64bits(self.bytes, self.size);
+                file_release(&self);
+        }
+        return hash;
+}
+
+/* The path of the record of a pair. */
+static void pair_path(const char *dir, const BuildId *old_id, const BuildId *new_id,
+                      const bool accepted[REFUSAL_N], char *out, size_t size) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
-        uint64_t what = XXH3_64bits(STAUNCH_VERSION, strlen(STAUNCH_VERSION));
+        uint64_t what = judge_hash();
 
         for (size_t i = 0; i < REFUSAL_N; i++)
                 if (accepted && accepted[i]) {
@@ -25,72 +40,95 @@ static void pair_name(const BuildId *old_id, const BuildId *new_id, const bool a
 
                         what = XXH3_64bits_withSeed(code, strlen(code), what);
                 }
-        snprintf(out, size, "%s-%s-%016lx.json", build_id_text(old_id, old_text),
+        snprintf(out, size, "%s/pairs/%s-%s-%016lx.json", dir, build_id_text(old_id, old_text),
                  build_id_text(new_id, new_text), what);
 }
 
-void cache_patch_path(const char *dir, const uint8_t digest[32], char *out, size_t size) {
-        char text[2 * DIGEST_SIZE + 1];
+static void patch_path(const char *dir, const char *digest, char *out, size_t size) {
+        snprintf(out, size, "%s/patches/%s.spatch", dir, digest);
+}
 
-        snprintf(out, size, "%s/patches/%s.spatch", dir, digest_text(digest, text));
+static time_t age(const char *path) {
+        struct stat st;
+
+        return stat(path, &st) < 0 ? 0 : time(NULL) - st.st_mtime;
 }
 
 int cache_get(const char *dir, const BuildId *old_id, const BuildId *new_id, const bool accepted[REFUSAL_N],
               Comparison *out) {
-        char name[PATH_MAX], path[2 * PATH_MAX], patch_path[PATH_MAX];
         FileBytes text = { 0 }, patch = { 0 };
+        char path[PATH_MAX], with[PATH_MAX];
         const char *digest;
         json_t *j;
-        int r;
+        int r = 0;
 
-        pair_name(old_id, new_id, accepted, name, sizeof(name));
-        snprintf(path, sizeof(path), "%s/pairs/%s", dir, name);
-        if (file_read(path, RECORD_MAX, &text, NULL) < 0)
+        pair_path(dir, old_id, new_id, accepted, path, sizeof(path));
+        if (!judge_hash() || file_read(path, RECORD_MAX, &text, NULL) < 0)
                 return CACHE_ABSENT;
         j = json_loadb((const char *)text.bytes, text.size, 0, NULL);
         file_release(&text);
         digest = json_string_value(json_object_get(j, "digest"));
-        if (digest && strlen(digest) == (size_t)2 * DIGEST_SIZE && !strchr(digest, '/')) {
-                snprintf(patch_path, sizeof(patch_path), "%s/patches/%s.spatch", dir, digest);
-                if (file_read(patch_path, PATCH_MAX_FILE, &patch, NULL) < 0) {
-                        json_decref(j);
-                        return CACHE_ABSENT;
-                }
+        if (digest && strspn(digest, "0123456789abcdef") == strlen(digest)) {
+                patch_path(dir, digest, with, sizeof(with));
+                r = file_read(with, PATCH_MAX_FILE, &patch, NULL);
         }
-        r = record_decode(path, j, &patch, out, NULL);
+        if (r == 0)
+                r = record_decode(path, j, &patch, out, NULL);
         json_decref(j);
         if (r < 0)
                 return CACHE_ABSENT;
-        if (build_id_equal(&out->old_id, old_id) && build_id_equal(&out->new_id, new_id))
+        if (build_id_equal(&out->old_id, old_id) && build_id_equal(&out->new_id, new_id) &&
+            (out->outcome == OUTCOME_HOTPATCH || age(path) < DAY_SEC))
                 return 0;
         comparison_free(out);
         return CACHE_ABSENT;
 }
 
 int cache_put(const char *dir, const Comparison *c, const bool accepted[REFUSAL_N], Error *e) {
-        char name[PATH_MAX], path[2 * PATH_MAX], digest[2 * DIGEST_SIZE + 1];
+        char path[PATH_MAX], digest[2 * DIGEST_SIZE + 1];
         _cleanup_(freep) char *text = NULL;
         json_t *j;
         int r = 0;
 
+        if (!judge_hash())
+                return 0;
         snprintf(path, sizeof(path), "%s/pairs", dir);
         mkdir(path, 0700);
         snprintf(path, sizeof(path), "%s/patches", dir);
         mkdir(path, 0700);
         if (c->patch) {
-                cache_patch_path(dir, c->patch->digest, path, sizeof(path));
+                patch_path(dir, digest_text(c->patch->digest, digest), path, sizeof(path));
                 r = file_write_atomic(path, c->patch_bytes, c->patch_size, e);
                 if (r < 0)
                         return r;
         }
         j = record_encode(c);
         if (c->patch)
-                json_object_set_new(j, "digest", json_string(digest_text(c->patch->digest, digest)));
+                json_object_set_new(j, "digest", json_string(digest));
         text = json_dumps(j, JSON_COMPACT);
         json_decref(j);
         if (!text)
                 return error_errno(e, -ENOMEM, "the record of a comparison");
-        pair_name(&c->old_id, &c->new_id, accepted, name, sizeof(name));
-        snprintf(path, sizeof(path), "%s/pairs/%s", dir, name);
+        pair_path(dir, &c->old_id, &c->new_id, accepted, path, sizeof(path));
         return file_write_atomic(path, text, strlen(text), e);
+}
+
+void cache_prune(const char *dir, unsigned days) {
+        static const char *const folders[] = { "pairs", "patches" };
+
+        for (size_t i = 0; i < ELEMENTSOF(folders); i++) {
+                char folder[PATH_MAX], path[2 * PATH_MAX];
+                struct dirent *d;
+                DIR *files;
+
+                snprintf(folder, sizeof(folder), "%s/%s", dir, folders[i]);
+                files = opendir(folder);
+                while (files && (d = readdir(files))) {
+                        snprintf(path, sizeof(path), "%s/%s", folder, d->d_name);
+                        if (d->d_name[0] != '.' && age(path) > (time_t)days * DAY_SEC)
+                                unlink(path);
+                }
+                if (files)
+                        closedir(files);
+        }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/compare.h"
+#include "base/clock.h"
 #include "base/macro.h"
 
 #include <errno.h>
@@ -13,13 +14,6 @@ const char *outcome_text(Outcome o) {
         static const char *const text[] = { "hotpatch", "restart", "unchanged", "unsupported" };
 
         return text[o];
-}
-
-static uint64_t now_usec(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* Starts the count of the peak of resident memory anew, where the kernel lets us. */

@@ -277,6 +277,11 @@ static void begin_process(Converged *c, size_t i) {
                         c->pairs[p->of->images[k].pair].wanted = true;
 }
 
+bool converge_is_passing(RefusalCode code) {
+        return code == REFUSAL_CODE_PROCESS_BUSY || code == REFUSAL_CODE_PROCESS_TRACED ||
+               code == REFUSAL_CODE_PROCESS_STOP || code == REFUSAL_CODE_UNWIND_FAILED;
+}
+
 int converge_run(const ConvergeOptions *o, Converged *out, Error *e) {
         Converged c = { 0 };
         int r = outdated_find(&o->find, &c.outdated, e);

@@ -57,6 +57,8 @@ typedef struct Converged {
         size_t patched, restart, errors, current, would; /* processes */
 } Converged;
 
+/* Reasons of a process that may be gone at the next try. */
+bool converge_is_passing(RefusalCode code);
 int converge_run(const ConvergeOptions *o, Converged *out, Error *e);
 /* Reads both images of the pair and compares them in this process. */
 int converge_compare(const OutdatedPair *pair, const ConvergeOptions *o, Comparison *out, Error *e);

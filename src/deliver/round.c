@@ -52,7 +52,8 @@ static int compare(void *data, const OutdatedPair *pair, const ConvergeOptions *
                 return 0;
         if (o->policy->n_accept)
                 policy_accepted(o->policy,
-                                package_of(PACKAGE_INFO, pair->path, package, sizeof(package)) ? package : "", accepted);
+                                package_of(PACKAGE_INFO, pair->path, package, sizeof(package)) ? package : "",
+                                accepted);
         if (o->cache && cache_get(o->cache, &pair->old_id, &pair->new_id, accepted, out) == 0)
                 return 0;
         here.accepted = accepted;
@@ -72,7 +73,7 @@ int round_run(const RoundOptions *o, Converged *out, Error *e) {
                           .root = o->root,
                           .excluded = excluded,
                           .excluded_data = (void *)o },
-                .dry_run = o->assess_only || o->policy->mode == PATCH_ASSESS_ONLY,
+                .dry_run = o->policy->mode == PATCH_ASSESS_ONLY,
                 .deadline_usec = o->policy->deadline_usec,
                 .compare = compare,
                 .compare_data = (void *)o,

@@ -14,7 +14,6 @@ typedef struct RoundOptions {
         size_t n_pids;     /* 0: all */
         const char *root;  /* only images below it; NULL: all */
         const char *cache; /* folder of src/deliver/cache.h; NULL: none */
-        bool assess_only;  /* change no process, whatever the policy says */
         /* Asked first, for each pair: may say what the verdict is without any comparison. NULL: never. */
         bool (*known)(void *data, const OutdatedPair *pair, Comparison *out);
         /* As ConvergeOptions.compare, for what is not in the cache. NULL: in this process. */

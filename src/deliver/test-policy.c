@@ -69,9 +69,10 @@ static void everything(void **state) {
         Error e = { 0 };
 
         (void)state;
-        put(file, "patch_mode = \"automaticbyplatform\"\nsafe_point_deadline = \"1min30s\"\nscan_interval = 90\n"
-                  "[exclude]\nunit = [\"postgresql*.service\"]\npath = [\"/opt/*\", \"/srv/x\"]\n"
-                  "[[accept]]\npackage = \"lib*\"\ncode = \"layout-unproved\"\n");
+        put(file,
+            "patch_mode = \"automaticbyplatform\"\nsafe_point_deadline = \"1min30s\"\nscan_interval = 90\n"
+            "[exclude]\nunit = [\"postgresql*.service\"]\npath = [\"/opt/*\", \"/srv/x\"]\n"
+            "[[accept]]\npackage = \"lib*\"\ncode = \"layout-unproved\"\n");
         snprintf(path, sizeof(path), "%s/20-later.toml", drop_ins);
         put(path, "scan_interval = \"2min\"\n[[accept]]\npackage = \"x\"\ncode = \"data-const\"\n");
         snprintf(path, sizeof(path), "%s/10-earlier.toml", drop_ins);

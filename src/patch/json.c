@@ -4,6 +4,7 @@
 #include "patch/digest.h"
 
 #include <string.h>
+#include <time.h>
 
 json_t *json_text(const char *s) {
         json_t *j = json_string(s ? s : "");
@@ -23,6 +24,16 @@ json_t *json_text(const char *s) {
                         to += sprintf(to, "\\x%02x", *p);
         *to = 0;
         return json_string(escaped);
+}
+
+json_t *json_time(uint64_t wall_usec) {
+        time_t sec = (time_t)(wall_usec / 1000000);
+        char text[40];
+        struct tm tm;
+
+        gmtime_r(&sec, &tm);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+        return json_sprintf("%s.%06uZ", text, (unsigned)(wall_usec % 1000000));
 }
 
 json_t *json_hex(uint64_t v) {

@@ -14,13 +14,6 @@
 
 enum { ERESTARTNOHAND_ = 514, TICK_USEC = 2000 };
 
-uint64_t now_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void on_alarm(int sig) {
         (void)sig; /* its coming is what makes waitpid() return */
 }
@@ -66,18 +59,63 @@ bool restart_after_stop(struct user_regs_struct *regs) {
          * would have happened without us. close() is not among them: its descriptor is gone.
          */
         static const uint16_t restartable[] = {
-                SYS_read,         SYS_write,       SYS_pread64,      SYS_pwrite64,     SYS_readv,
-                SYS_writev,       SYS_preadv,      SYS_pwritev,      SYS_preadv2,      SYS_pwritev2,
-                SYS_recvfrom,     SYS_recvmsg,     SYS_recvmmsg,     SYS_sendto,       SYS_sendmsg,
-                SYS_sendmmsg,     SYS_accept,      SYS_accept4,      SYS_connect,      SYS_epoll_wait,
-                SYS_epoll_pwait,  441,             SYS_semop,        SYS_semtimedop,   SYS_rt_sigtimedwait,
-                SYS_io_getevents, 333,             426,              SYS_poll,         SYS_ppoll,
-                SYS_select,       SYS_pselect6,    SYS_pause,        SYS_rt_sigsuspend, SYS_msgrcv,
-                SYS_msgsnd,       SYS_nanosleep,   SYS_clock_nanosleep, SYS_futex,     SYS_wait4,
-                SYS_waitid,       SYS_open,        SYS_openat,       SYS_flock,        SYS_fcntl,
-                SYS_mq_timedreceive, SYS_mq_timedsend, SYS_sendfile, SYS_splice,       SYS_tee,
-                SYS_getrandom,    SYS_fsync,       SYS_fdatasync,    SYS_stat,         SYS_lstat,
-                SYS_newfstatat,   SYS_getdents64,
+                SYS_read,
+                SYS_write,
+                SYS_pread64,
+                SYS_pwrite64,
+                SYS_readv,
+                SYS_writev,
+                SYS_preadv,
+                SYS_pwritev,
+                SYS_preadv2,
+                SYS_pwritev2,
+                SYS_recvfrom,
+                SYS_recvmsg,
+                SYS_recvmmsg,
+                SYS_sendto,
+                SYS_sendmsg,
+                SYS_sendmmsg,
+                SYS_accept,
+                SYS_accept4,
+                SYS_connect,
+                SYS_epoll_wait,
+                SYS_epoll_pwait,
+                441,
+                SYS_semop,
+                SYS_semtimedop,
+                SYS_rt_sigtimedwait,
+                SYS_io_getevents,
+                333,
+                426,
+                SYS_poll,
+                SYS_ppoll,
+                SYS_select,
+                SYS_pselect6,
+                SYS_pause,
+                SYS_rt_sigsuspend,
+                SYS_msgrcv,
+                SYS_msgsnd,
+                SYS_nanosleep,
+                SYS_clock_nanosleep,
+                SYS_futex,
+                SYS_wait4,
+                SYS_waitid,
+                SYS_open,
+                SYS_openat,
+                SYS_flock,
+                SYS_fcntl,
+                SYS_mq_timedreceive,
+                SYS_mq_timedsend,
+                SYS_sendfile,
+                SYS_splice,
+                SYS_tee,
+                SYS_getrandom,
+                SYS_fsync,
+                SYS_fdatasync,
+                SYS_stat,
+                SYS_lstat,
+                SYS_newfstatat,
+                SYS_getdents64,
         };
 
         if ((int64_t)regs->rax != -EINTR || (int64_t)regs->orig_rax < 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/clock.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,5 +31,3 @@ void late_add(pid_t tid);
 bool late_take(pid_t tid);
 /* Lets go of those that have stopped by now; how many are left. */
 size_t late_release(void);
-
-uint64_t now_usec(void); /* CLOCK_MONOTONIC */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report/event.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "patch/json.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,7 +13,6 @@
 #include <sys/uio.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
-#include <time.h>
 
 static const EventType types[] = {
 #define EVENT(name, number, kind, priority, id, meaning) { number, kind, LOG_##priority, id, meaning },
@@ -36,28 +35,13 @@ EventKind event_find(const char *name) {
         return EVENT_N;
 }
 
-static uint64_t time_of(const Event *event) {
-        struct timespec t;
-
-        if (event->time_usec)
-                return event->time_usec;
-        clock_gettime(CLOCK_REALTIME, &t);
-        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 char *event_json(const Event *event) {
         const EventType *type = event_type(event->kind);
-        uint64_t usec = time_of(event);
-        time_t sec = (time_t)(usec / 1000000);
+        uint64_t usec = event->time_usec ? event->time_usec : wall_usec();
         json_t *j = json_object(), *fields = json_object();
-        char when[64], text[96];
-        struct tm tm;
         char *line;
 
-        gmtime_r(&sec, &tm);
-        strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-        snprintf(text, sizeof(text), "%s.%06uZ", when, (unsigned)(usec % 1000000));
-        json_object_set_new(j, "time", json_string(text));
+        json_object_set_new(j, "time", json_time(usec));
         json_object_set_new(j, "id", json_integer(type->number));
         json_object_set_new(j, "kind", json_string(type->kind));
         json_object_set_new(j, "priority", json_integer(type->priority));
@@ -96,26 +80,35 @@ static int to_journal(const Event *event) {
         return r < 0 ? r : 1;
 }
 
+/* The file, locked, and not one that another writer has moved aside meanwhile. */
+static int open_locked(const char *file, Error *e) {
+        for (;;) {
+                _cleanup_(closep) int fd =
+                        open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+                char aside[PATH_MAX];
+                struct stat have, there;
+
+                if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &have) < 0)
+                        return error_errno(e, -errno, "%s", file);
+                if (stat(file, &there) < 0 || there.st_ino != have.st_ino || there.st_dev != have.st_dev)
+                        continue;
+                if (have.st_size <= EVENT_FILE_MAX)
+                        return TAKE_FD(fd);
+                snprintf(aside, sizeof(aside), "%s.1", file);
+                if (rename(file, aside) < 0)
+                        return error_errno(e, -errno, "%s", aside);
+        }
+}
+
 static int to_file(const Event *event, const char *file, Error *e) {
         _cleanup_(freep) char *line = event_json(event), *whole = NULL;
-        _cleanup_(closep) int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-        char aside[PATH_MAX];
-        struct stat st;
+        _cleanup_(closep) int fd = open_locked(file, e);
         ssize_t n;
 
         if (fd < 0)
-                return error_errno(e, -errno, "%s", file);
+                return fd;
         if (!line || asprintf(&whole, "%s\n", line) < 0)
                 return error_errno(e, -ENOMEM, "an event");
-        if (flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 && st.st_size > EVENT_FILE_MAX) {
-                snprintf(aside, sizeof(aside), "%s.1", file);
-                if (rename(file, aside) == 0) {
-                        close(fd);
-                        fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-                        if (fd < 0)
-                                return error_errno(e, -errno, "%s", file);
-                }
-        }
         n = write(fd, whole, strlen(whole));
         if (n != (ssize_t)strlen(whole))
                 return error_errno(e, n < 0 ? -errno : -ENOSPC, "%s", file);

@@ -39,7 +39,7 @@ static int fail(Store *s, int code, Error *e) {
         int r = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? -ENOTRECOVERABLE
                 : code == SQLITE_FULL                           ? -ENOSPC
                 : code == SQLITE_BUSY                           ? -EBUSY
-                : code == SQLITE_CANTOPEN                       ? -ENOENT
+                : code == SQLITE_CANTOPEN                       ? -EACCES
                 : code == SQLITE_NOMEM                          ? -ENOMEM
                 : code == SQLITE_READONLY                       ? -EROFS
                                                                 : -EIO;
@@ -91,9 +91,22 @@ static int migrate(Store *s, Error *e) {
         return r;
 }
 
+static int check(Store *s, Error *e) {
+        sqlite3_stmt *q;
+        int code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &q, NULL);
+        bool good;
+
+        if (code == SQLITE_OK)
+                code = sqlite3_step(q);
+        good = code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 0), "ok") == 0;
+        sqlite3_finalize(q);
+        if (code != SQLITE_ROW)
+                return fail(s, code, e);
+        return good ? 0 : fail(s, SQLITE_CORRUPT, e);
+}
+
 static int open_file(const char *path, bool write, Store **out, Error *e) {
         Store *s = calloc(1, sizeof(*s));
-        int64_t ok = 0;
         int code, r;
 
         if (!s)
@@ -110,8 +123,8 @@ static int open_file(const char *path, bool write, Store **out, Error *e) {
                         e);
         if (r == 0 && write)
                 r = migrate(s, e);
-        if (r == 0) /* pages are read: rubbish in the middle shows now */
-                r = number(s, "SELECT count(*) FROM action, restart, quarantine", &ok, e);
+        if (r == 0) /* rubbish shows now, not in the middle of the work */
+                r = check(s, e);
         if (r < 0) {
                 store_close(s);
                 return r;
@@ -121,7 +134,9 @@ static int open_file(const char *path, bool write, Store **out, Error *e) {
 }
 
 int store_open(const char *dir, Store **out, Error *e) {
-        char path[PATH_MAX], aside[PATH_MAX + 32];
+        static const char *const parts[] = { "-wal", "-shm", "" };
+        char path[PATH_MAX], part[PATH_MAX + 8], aside[PATH_MAX + 40];
+        long long now = (long long)time(NULL);
         int r;
 
         if (mkdir(dir, 0700) < 0 && errno != EEXIST)
@@ -130,13 +145,13 @@ int store_open(const char *dir, Store **out, Error *e) {
         r = open_file(path, true, out, e);
         if (r != -ENOTRECOVERABLE)
                 return r;
-        snprintf(aside, sizeof(aside), "%s.lost-%lld", path, (long long)time(NULL));
-        if (rename(path, aside) < 0)
-                return error_errno(e, -errno, "%s", aside);
-        snprintf(aside, sizeof(aside), "%s-wal", path);
-        unlink(aside);
-        snprintf(aside, sizeof(aside), "%s-shm", path);
-        unlink(aside);
+        /* The log first: beside a new database it would be taken for its own. */
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+                snprintf(part, sizeof(part), "%s%s", path, parts[i]);
+                snprintf(aside, sizeof(aside), "%s.lost-%lld%s", path, now, parts[i]);
+                if (rename(part, aside) < 0 && errno != ENOENT)
+                        return error_errno(e, -errno, "%s", aside);
+        }
         r = open_file(path, true, out, e);
         return r < 0 ? r : STORE_LOST;
 }
@@ -244,10 +259,11 @@ int store_each_action(Store *s, const StoreActionQuery *query, void (*each)(void
 
 int store_said(Store *s, const StoreAction *a, Error *e) {
         sqlite3_stmt *q;
-        int code, said = 0, r = prepare(s, &q,
-                                        "SELECT outcome=? AND reason=? AND new_id=? FROM action WHERE pid=? AND image=?"
-                                        " ORDER BY id DESC LIMIT 1",
-                                        e, "sssis", a->outcome, a->reason, a->new_id, (int64_t)a->pid, a->image);
+        int code, said = 0,
+                  r = prepare(s, &q,
+                              "SELECT outcome=? AND reason=? AND new_id=? FROM action WHERE pid=? AND image=?"
+                              " ORDER BY id DESC LIMIT 1",
+                              e, "sssis", a->outcome, a->reason, a->new_id, (int64_t)a->pid, a->image);
 
         if (r < 0)
                 return r;
@@ -305,11 +321,10 @@ int store_drop_restart(Store *s, const char *subject, const char *image, Error *
 
 int store_each_restart(Store *s, void (*each)(void *, const StoreRestart *), void *data, Error *e) {
         sqlite3_stmt *q;
-        int code,
-                r = prepare(s, &q,
-                            "SELECT subject, image, new_id, reason, detail, since_usec, tried_usec, attempts,"
-                            " last_result FROM restart ORDER BY since_usec, subject, image",
-                            e, "");
+        int code, r = prepare(s, &q,
+                              "SELECT subject, image, new_id, reason, detail, since_usec, tried_usec, attempts,"
+                              " last_result FROM restart ORDER BY since_usec, subject, image",
+                              e, "");
 
         if (r < 0)
                 return r;

@@ -46,8 +46,8 @@ int store_add_action(Store *s, const StoreAction *a, Error *e);
 /* Oldest first. */
 int store_each_action(Store *s, const StoreActionQuery *q, void (*each)(void *data, const StoreAction *a),
                       void *data, Error *e);
-/* Is the newest action on this image of this process one with this outcome and reason, towards the same build? 1, 0 or
- * negative. For telling news from what was said before. */
+/* Is the newest action on this image of this process one with this outcome and reason, towards the same
+ * build? 1, 0 or negative. For telling news from what was said before. */
 int store_said(Store *s, const StoreAction *a, Error *e);
 /* Drops actions older than this; how many are left is not bounded otherwise. */
 int store_prune(Store *s, uint64_t before_usec, Error *e);
