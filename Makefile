@@ -4,7 +4,7 @@ BUILD ?= build
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: all deb build program deps demo check bench corpus live agreement fuzz tidy format install clean
+.PHONY: all deb build program deps demo check bench corpus live agreement nightly fuzz tidy format install clean
 
 all: build
 
@@ -55,6 +55,14 @@ deb:
 agreement: build
 	@tools/deps check
 	@tests/agreement/run.sh
+
+# Random programs and edits, thousands: FIRST=1 COUNT=5000. Failed seeds are named; build/generated.json has the figures.
+FIRST ?= 1
+COUNT ?= 5000
+nightly: build
+	@tools/deps check
+	@tests/generated/run --staunch $(BUILD)/src/cli/staunch --regressions --first $(FIRST) --count $(COUNT) \
+		--json $(BUILD)/generated.json
 
 # Minutes to spend on each fuzz target.
 FUZZ_MINUTES ?= 1
