@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/store.h"
 #include "base/macro.h"
+#include "store/parts.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-
-struct Store {
-        sqlite3 *db;
-};
 
 enum { BUSY_MSEC = 10000, VERSION = 1 };
 
@@ -34,8 +29,7 @@ static const char *const migrations[VERSION] = {
         " PRIMARY KEY (old_id, new_id)) STRICT;",
 };
 
-/* ENOTRECOVERABLE stands for "this is not a database any more". */
-static int fail(Store *s, int code, Error *e) {
+int store_fail(Store *s, int code, Error *e) {
         int r = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? -ENOTRECOVERABLE
                 : code == SQLITE_FULL                           ? -ENOSPC
                 : code == SQLITE_BUSY                           ? -EBUSY
@@ -47,47 +41,50 @@ static int fail(Store *s, int code, Error *e) {
         return error_set(e, r, "state database: %s", s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
 }
 
-static int run(Store *s, const char *sql, Error *e) {
+int store_run(Store *s, const char *sql, Error *e) {
         int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 
-        return code == SQLITE_OK ? 0 : fail(s, code, e);
+        return code == SQLITE_OK ? 0 : store_fail(s, code, e);
 }
 
-/* The first column of the first row, a number. */
-static int number(Store *s, const char *sql, int64_t *out, Error *e) {
-        sqlite3_stmt *q;
-        int code = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL);
+int store_number(Store *s, sqlite3_stmt *q, int64_t *out, Error *e) {
+        int code = sqlite3_step(q);
 
-        if (code == SQLITE_OK)
-                code = sqlite3_step(q);
         if (code == SQLITE_ROW)
                 *out = sqlite3_column_int64(q, 0);
         sqlite3_finalize(q);
-        return code == SQLITE_ROW ? 0 : fail(s, code, e);
+        return code == SQLITE_ROW ? 0 : code == SQLITE_DONE ? -ENOENT : store_fail(s, code, e);
+}
+
+static int number(Store *s, const char *sql, int64_t *out, Error *e) {
+        sqlite3_stmt *q;
+        int r = store_prepare(s, &q, sql, e, "");
+
+        return r < 0 ? r : store_number(s, q, out, e);
 }
 
 static int migrate(Store *s, Error *e) {
         int64_t version = 0;
         char sql[64];
-        int r = run(s, "BEGIN IMMEDIATE", e);
+        int r = store_run(s, "BEGIN IMMEDIATE", e);
 
         if (r == 0)
                 r = number(s, "PRAGMA user_version", &version, e);
         if (r < 0)
                 return r;
         if (version > VERSION) {
-                run(s, "ROLLBACK", NULL);
+                store_run(s, "ROLLBACK", NULL);
                 return error_set(e, -EPROTONOSUPPORT,
                                  "state database: written by a newer version of this program");
         }
         for (; r == 0 && version < VERSION; version++)
-                r = run(s, migrations[version], e);
+                r = store_run(s, migrations[version], e);
         snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", VERSION);
         if (r == 0)
-                r = run(s, sql, e);
+                r = store_run(s, sql, e);
         if (r == 0)
-                return run(s, "COMMIT", e);
-        run(s, "ROLLBACK", NULL);
+                return store_run(s, "COMMIT", e);
+        store_run(s, "ROLLBACK", NULL);
         return r;
 }
 
@@ -101,8 +98,8 @@ static int check(Store *s, Error *e) {
         good = code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 0), "ok") == 0;
         sqlite3_finalize(q);
         if (code != SQLITE_ROW)
-                return fail(s, code, e);
-        return good ? 0 : fail(s, SQLITE_CORRUPT, e);
+                return store_fail(s, code, e);
+        return good ? 0 : store_fail(s, SQLITE_CORRUPT, e);
 }
 
 static int open_file(const char *path, bool write, Store **out, Error *e) {
@@ -114,11 +111,12 @@ static int open_file(const char *path, bool write, Store **out, Error *e) {
         code = sqlite3_open_v2(path, &s->db,
                                write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY,
                                NULL);
-        r = code == SQLITE_OK ? 0 : fail(s, code, e);
+        r = code == SQLITE_OK ? 0 : store_fail(s, code, e);
         if (r == 0)
                 sqlite3_busy_timeout(s->db, BUSY_MSEC);
         if (r == 0 && write)
-                r = run(s,
+                r = store_run(
+                        s,
                         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF",
                         e);
         if (r == 0 && write)
@@ -172,8 +170,7 @@ Store *store_close(Store *s) {
         return NULL;
 }
 
-/* `types` has one letter an argument: s string, i int64_t. Binds them all in order. */
-static int prepare(Store *s, sqlite3_stmt **q, const char *sql, Error *e, const char *types, ...) {
+int store_prepare(Store *s, sqlite3_stmt **q, const char *sql, Error *e, const char *types, ...) {
         int code = sqlite3_prepare_v2(s->db, sql, -1, q, NULL);
         va_list ap;
 
@@ -191,17 +188,17 @@ static int prepare(Store *s, sqlite3_stmt **q, const char *sql, Error *e, const 
         if (code == SQLITE_OK)
                 return 0;
         sqlite3_finalize(*q);
-        return fail(s, code, e);
+        return store_fail(s, code, e);
 }
 
-static int finish(Store *s, sqlite3_stmt *q, Error *e) {
+int store_finish(Store *s, sqlite3_stmt *q, Error *e) {
         int code = sqlite3_step(q);
 
         sqlite3_finalize(q);
-        return code == SQLITE_DONE ? 0 : fail(s, code, e);
+        return code == SQLITE_DONE ? 0 : store_fail(s, code, e);
 }
 
-static const char *text_at(sqlite3_stmt *q, int column) {
+const char *store_text(sqlite3_stmt *q, int column) {
         const unsigned char *s = sqlite3_column_text(q, column);
 
         return s ? (const char *)s : "";
@@ -209,22 +206,23 @@ static const char *text_at(sqlite3_stmt *q, int column) {
 
 int store_add_action(Store *s, const StoreAction *a, Error *e) {
         sqlite3_stmt *q;
-        int r = prepare(s, &q,
-                        "INSERT INTO action (time_usec, pid, comm, unit, image, old_id, new_id, digest, "
-                        "action, outcome,"
-                        " reason, detail, functions, pause_usec) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                        e, "iissssssssssii", (int64_t)a->time_usec, (int64_t)a->pid, a->comm, a->unit,
-                        a->image, a->old_id, a->new_id, a->digest, a->action, a->outcome, a->reason,
-                        a->detail, (int64_t)a->functions, (int64_t)a->pause_usec);
+        int r = store_prepare(
+                s, &q,
+                "INSERT INTO action (time_usec, pid, comm, unit, image, old_id, new_id, digest, "
+                "action, outcome,"
+                " reason, detail, functions, pause_usec) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                e, "iissssssssssii", (int64_t)a->time_usec, (int64_t)a->pid, a->comm, a->unit, a->image,
+                a->old_id, a->new_id, a->digest, a->action, a->outcome, a->reason, a->detail,
+                (int64_t)a->functions, (int64_t)a->pause_usec);
 
-        return r < 0 ? r : finish(s, q, e);
+        return r < 0 ? r : store_finish(s, q, e);
 }
 
 int store_each_action(Store *s, const StoreActionQuery *query, void (*each)(void *, const StoreAction *),
                       void *data, Error *e) {
         sqlite3_stmt *q;
         int code,
-                r = prepare(
+                r = store_prepare(
                         s, &q,
                         "SELECT * FROM (SELECT time_usec, pid, comm, unit, image, old_id, new_id, digest, "
                         "action,"
@@ -240,30 +238,31 @@ int store_each_action(Store *s, const StoreActionQuery *query, void (*each)(void
                 each(data, &(StoreAction){
                                    .time_usec = (uint64_t)sqlite3_column_int64(q, 0),
                                    .pid = sqlite3_column_int(q, 1),
-                                   .comm = text_at(q, 2),
-                                   .unit = text_at(q, 3),
-                                   .image = text_at(q, 4),
-                                   .old_id = text_at(q, 5),
-                                   .new_id = text_at(q, 6),
-                                   .digest = text_at(q, 7),
-                                   .action = text_at(q, 8),
-                                   .outcome = text_at(q, 9),
-                                   .reason = text_at(q, 10),
-                                   .detail = text_at(q, 11),
+                                   .comm = store_text(q, 2),
+                                   .unit = store_text(q, 3),
+                                   .image = store_text(q, 4),
+                                   .old_id = store_text(q, 5),
+                                   .new_id = store_text(q, 6),
+                                   .digest = store_text(q, 7),
+                                   .action = store_text(q, 8),
+                                   .outcome = store_text(q, 9),
+                                   .reason = store_text(q, 10),
+                                   .detail = store_text(q, 11),
                                    .functions = (uint64_t)sqlite3_column_int64(q, 12),
                                    .pause_usec = (uint64_t)sqlite3_column_int64(q, 13),
                            });
         sqlite3_finalize(q);
-        return code == SQLITE_DONE ? 0 : fail(s, code, e);
+        return code == SQLITE_DONE ? 0 : store_fail(s, code, e);
 }
 
 int store_said(Store *s, const StoreAction *a, Error *e) {
         sqlite3_stmt *q;
         int code, said = 0,
-                  r = prepare(s, &q,
-                              "SELECT outcome=? AND reason=? AND new_id=? FROM action WHERE pid=? AND image=?"
-                              " ORDER BY id DESC LIMIT 1",
-                              e, "sssis", a->outcome, a->reason, a->new_id, (int64_t)a->pid, a->image);
+                  r = store_prepare(
+                          s, &q,
+                          "SELECT outcome=? AND reason=? AND new_id=? FROM action WHERE pid=? AND image=?"
+                          " ORDER BY id DESC LIMIT 1",
+                          e, "sssis", a->outcome, a->reason, a->new_id, (int64_t)a->pid, a->image);
 
         if (r < 0)
                 return r;
@@ -271,14 +270,14 @@ int store_said(Store *s, const StoreAction *a, Error *e) {
         if (code == SQLITE_ROW)
                 said = sqlite3_column_int(q, 0);
         sqlite3_finalize(q);
-        return code == SQLITE_ROW || code == SQLITE_DONE ? said : fail(s, code, e);
+        return code == SQLITE_ROW || code == SQLITE_DONE ? said : store_fail(s, code, e);
 }
 
 int store_prune(Store *s, uint64_t before_usec, Error *e) {
         sqlite3_stmt *q;
-        int r = prepare(s, &q, "DELETE FROM action WHERE time_usec < ?", e, "i", (int64_t)before_usec);
+        int r = store_prepare(s, &q, "DELETE FROM action WHERE time_usec < ?", e, "i", (int64_t)before_usec);
 
-        return r < 0 ? r : finish(s, q, e);
+        return r < 0 ? r : store_finish(s, q, e);
 }
 
 int store_put_restart(Store *s, const StoreRestart *a, bool *fresh, Error *e) {
@@ -287,14 +286,15 @@ int store_put_restart(Store *s, const StoreRestart *a, bool *fresh, Error *e) {
         int r = number(s, "SELECT count(*) FROM restart", &before, e);
 
         if (r == 0)
-                r = prepare(s, &q,
-                            "INSERT INTO restart VALUES (?,?,?,?,?,?,0,0,'') ON CONFLICT (subject, image) DO "
-                            "UPDATE SET"
-                            " new_id=excluded.new_id, reason=excluded.reason, detail=excluded.detail",
-                            e, "sssssi", a->subject, a->image, a->new_id, a->reason, a->detail,
-                            (int64_t)a->since_usec);
+                r = store_prepare(
+                        s, &q,
+                        "INSERT INTO restart VALUES (?,?,?,?,?,?,0,0,'') ON CONFLICT (subject, image) DO "
+                        "UPDATE SET"
+                        " new_id=excluded.new_id, reason=excluded.reason, detail=excluded.detail",
+                        e, "sssssi", a->subject, a->image, a->new_id, a->reason, a->detail,
+                        (int64_t)a->since_usec);
         if (r == 0)
-                r = finish(s, q, e);
+                r = store_finish(s, q, e);
         if (r == 0)
                 r = number(s, "SELECT count(*) FROM restart", &after, e);
         if (r == 0)
@@ -304,52 +304,53 @@ int store_put_restart(Store *s, const StoreRestart *a, bool *fresh, Error *e) {
 
 int store_tried_restart(Store *s, const char *subject, uint64_t time_usec, const char *result, Error *e) {
         sqlite3_stmt *q;
-        int r = prepare(s, &q,
-                        "UPDATE restart SET tried_usec=?, attempts=attempts+1, last_result=? WHERE subject=?",
-                        e, "iss", (int64_t)time_usec, result, subject);
+        int r = store_prepare(
+                s, &q, "UPDATE restart SET tried_usec=?, attempts=attempts+1, last_result=? WHERE subject=?",
+                e, "iss", (int64_t)time_usec, result, subject);
 
-        return r < 0 ? r : finish(s, q, e);
+        return r < 0 ? r : store_finish(s, q, e);
 }
 
 int store_drop_restart(Store *s, const char *subject, const char *image, Error *e) {
         sqlite3_stmt *q;
-        int r = prepare(s, &q, "DELETE FROM restart WHERE subject=? AND (?='' OR image=?)", e, "sss", subject,
-                        image, image);
+        int r = store_prepare(s, &q, "DELETE FROM restart WHERE subject=? AND (?='' OR image=?)", e, "sss",
+                              subject, image, image);
 
-        return r < 0 ? r : finish(s, q, e);
+        return r < 0 ? r : store_finish(s, q, e);
 }
 
 int store_each_restart(Store *s, void (*each)(void *, const StoreRestart *), void *data, Error *e) {
         sqlite3_stmt *q;
-        int code, r = prepare(s, &q,
-                              "SELECT subject, image, new_id, reason, detail, since_usec, tried_usec, attempts,"
-                              " last_result FROM restart ORDER BY since_usec, subject, image",
-                              e, "");
+        int code, r = store_prepare(
+                          s, &q,
+                          "SELECT subject, image, new_id, reason, detail, since_usec, tried_usec, attempts,"
+                          " last_result FROM restart ORDER BY since_usec, subject, image",
+                          e, "");
 
         if (r < 0)
                 return r;
         while ((code = sqlite3_step(q)) == SQLITE_ROW)
                 each(data, &(StoreRestart){
-                                   .subject = text_at(q, 0),
-                                   .image = text_at(q, 1),
-                                   .new_id = text_at(q, 2),
-                                   .reason = text_at(q, 3),
-                                   .detail = text_at(q, 4),
+                                   .subject = store_text(q, 0),
+                                   .image = store_text(q, 1),
+                                   .new_id = store_text(q, 2),
+                                   .reason = store_text(q, 3),
+                                   .detail = store_text(q, 4),
                                    .since_usec = (uint64_t)sqlite3_column_int64(q, 5),
                                    .tried_usec = (uint64_t)sqlite3_column_int64(q, 6),
                                    .attempts = (unsigned)sqlite3_column_int(q, 7),
-                                   .last_result = text_at(q, 8),
+                                   .last_result = store_text(q, 8),
                            });
         sqlite3_finalize(q);
-        return code == SQLITE_DONE ? 0 : fail(s, code, e);
+        return code == SQLITE_DONE ? 0 : store_fail(s, code, e);
 }
 
 int store_put_quarantine(Store *s, const StoreQuarantine *a, Error *e) {
         sqlite3_stmt *q;
-        int r = prepare(s, &q, "INSERT OR REPLACE INTO quarantine VALUES (?,?,?,?,?,?)", e, "sssssi",
-                        a->old_id, a->new_id, a->digest, a->image, a->reason, (int64_t)a->since_usec);
+        int r = store_prepare(s, &q, "INSERT OR REPLACE INTO quarantine VALUES (?,?,?,?,?,?)", e, "sssssi",
+                              a->old_id, a->new_id, a->digest, a->image, a->reason, (int64_t)a->since_usec);
 
-        return r < 0 ? r : finish(s, q, e);
+        return r < 0 ? r : store_finish(s, q, e);
 }
 
 int store_release(Store *s, const char *digest, unsigned *n, Error *e) {
@@ -358,9 +359,9 @@ int store_release(Store *s, const char *digest, unsigned *n, Error *e) {
 
         if (strlen(digest) < 8 || strspn(digest, "0123456789abcdef") != strlen(digest))
                 return error_set(e, -EINVAL, "'%s' is not a digest, or too short a part of one", digest);
-        r = prepare(s, &q, "DELETE FROM quarantine WHERE digest LIKE ?||'%'", e, "s", digest);
+        r = store_prepare(s, &q, "DELETE FROM quarantine WHERE digest LIKE ?||'%'", e, "s", digest);
         if (r == 0)
-                r = finish(s, q, e);
+                r = store_finish(s, q, e);
         if (r == 0)
                 *n = (unsigned)sqlite3_changes(s->db);
         return r;
@@ -368,16 +369,17 @@ int store_release(Store *s, const char *digest, unsigned *n, Error *e) {
 
 int store_each_quarantine(Store *s, void (*each)(void *, const StoreQuarantine *), void *data, Error *e) {
         sqlite3_stmt *q;
-        int code, r = prepare(s, &q,
-                              "SELECT old_id, new_id, digest, image, reason, since_usec FROM quarantine"
-                              " ORDER BY since_usec",
-                              e, "");
+        int code, r = store_prepare(s, &q,
+                                    "SELECT old_id, new_id, digest, image, reason, since_usec FROM quarantine"
+                                    " ORDER BY since_usec",
+                                    e, "");
 
         if (r < 0)
                 return r;
         while ((code = sqlite3_step(q)) == SQLITE_ROW)
-                each(data, &(StoreQuarantine){ text_at(q, 0), text_at(q, 1), text_at(q, 2), text_at(q, 3),
-                                               text_at(q, 4), (uint64_t)sqlite3_column_int64(q, 5) });
+                each(data, &(StoreQuarantine){ store_text(q, 0), store_text(q, 1), store_text(q, 2),
+                                               store_text(q, 3), store_text(q, 4),
+                                               (uint64_t)sqlite3_column_int64(q, 5) });
         sqlite3_finalize(q);
-        return code == SQLITE_DONE ? 0 : fail(s, code, e);
+        return code == SQLITE_DONE ? 0 : store_fail(s, code, e);
 }
