@@ -30,7 +30,7 @@ _staunch_words() { # _staunch_words CURRENT WORD...
 
 _staunch() {
         local current=${COMP_WORDS[COMP_CWORD]} previous= command=${COMP_WORDS[1]-}
-        local commands='converge diff build show apply revert verify status list history events release config explain'
+        local commands='converge diff build show apply revert verify status list history events release config doctor explain'
         local options=
 
         COMPREPLY=()
@@ -59,6 +59,7 @@ _staunch() {
         events) options='--id --since --unit --follow --file --json' ;;
         release) options='--state' ;;
         config) options='--json' ;;
+        doctor) options='--root --json' ;;
         explain) _staunch_words "$current" "$(_staunch_codes all)" --help; return ;;
         *) return ;;
         esac

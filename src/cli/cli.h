@@ -28,7 +28,7 @@ typedef struct Command {
 
 extern const Command command_diff, command_build, command_show, command_apply, command_revert, command_verify,
         command_status, command_converge, command_explain, command_events, command_history, command_list,
-        command_release, command_config;
+        command_release, command_config, command_doctor;
 
 /* Options that several commands have. */
 typedef struct PidList {
@@ -60,6 +60,7 @@ enum {
         TAKES_STATE = 256,
         TAKES_QUERY = 512,   /* --since, --unit */
         TAKES_EVENTS = 1024, /* --id, --file, --follow */
+        TAKES_ROOT = 65536,
 };
 
 /*

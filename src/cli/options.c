@@ -46,7 +46,7 @@ static const struct {
         { TAKES_DEBUG | TAKES_CONVERGE, { "no-debug", no_argument, NULL, OPTION_NO_DEBUG } },
         { TAKES_OUTPUT, { "output", required_argument, NULL, 'o' } },
         { TAKES_CONVERGE, { "dry-run", no_argument, NULL, OPTION_DRY_RUN } },
-        { TAKES_CONVERGE, { "root", required_argument, NULL, OPTION_ROOT } },
+        { TAKES_CONVERGE | TAKES_ROOT, { "root", required_argument, NULL, OPTION_ROOT } },
         { TAKES_STATE, { "state", required_argument, NULL, OPTION_STATE } },
         { TAKES_QUERY, { "since", required_argument, NULL, OPTION_SINCE } },
         { TAKES_QUERY, { "unit", required_argument, NULL, OPTION_UNIT } },

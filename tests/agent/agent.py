@@ -342,6 +342,30 @@ def stopped_agent_leaves_patches(m):
     equal(m.kinds()[-1], "agent-stopped", "the last event")
 
 
+def doctor_looks_at_the_agent(m):
+    machine = os.path.join(m.dir, "machine")
+    os.makedirs(os.path.join(machine, "run"))
+    os.symlink(os.path.join(m.dir, "run"), os.path.join(machine, "run", "staunch"))
+
+    def grades(code=0):
+        report = json.loads(staunch(code, "doctor", "--json", "--root", machine))
+        return {c["name"]: c["grade"] for c in report["checks"]}
+
+    equal(grades()["agent"], "not-applicable", "the agent, before it runs")
+    m.start()
+    have = grades()
+    equal([have[name] for name in ("agent", "agent-version", "agent-watch")], ["ok"] * 3, "the agent, when it runs")
+    assert have["vault"] in ("ok", "warning"), have
+    # Frozen, it takes the question and does not answer.
+    m.agent.send_signal(signal.SIGSTOP)
+    try:
+        os.makedirs(os.path.join(machine, "usr", "sbin"))
+        open(os.path.join(machine, "usr", "sbin", "staunchd"), "w").close()
+        equal(grades(3)["agent"], "problem", "the agent, when it does not answer")
+    finally:
+        m.agent.send_signal(signal.SIGCONT)
+
+
 def staunch(code, *args):
     r = subprocess.run([STAUNCH, *args], capture_output=True, text=True)
     if r.returncode != code:
@@ -352,7 +376,7 @@ def staunch(code, *args):
 CASES = [patched_with_nobody_typing, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, image_that_needs_a_restart,
-         stopped_agent_leaves_patches]
+         stopped_agent_leaves_patches, doctor_looks_at_the_agent]
 
 if os.geteuid() != 0:
     print("only root may follow process starts")

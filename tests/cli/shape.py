@@ -63,6 +63,9 @@ SHAPES = {
                             "functions": FUNCTIONS, "digest": (None, DIGEST), "usec": int, "peak_kib": int}],
                  "summary": {"processes": int, "patched": int, "restart": int, "errors": int, "current": int,
                              "hotpatchable": int}},
+    "doctor": {"checks": [{"group": {"Kernel", "Machine", "Agent"}, "name": Hex(r"[a-z-]+"),
+                           "grade": {"ok", "warning", "problem", "not-applicable"}, "seen": str, "why": str, "todo": str}],
+               "problems": int, "warnings": int},
 }
 
 
