@@ -3,7 +3,7 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/text.h"
-#include "report/event.h"
+#include "report/line.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
-#include <time.h>
 
 /* One event as it is printed, from the journal or from the file. */
 typedef struct Shown {
@@ -40,46 +39,23 @@ static void print_line(const Shown *s) {
         fflush(stdout);
 }
 
-static uint64_t parse_time(const char *text) {
-        struct tm tm = { 0 };
-        unsigned usec = 0;
-
-        if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%6uZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-                            &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &usec) != 7)
-                return 0;
-        tm.tm_year -= 1900;
-        tm.tm_mon--;
-        return (uint64_t)timegm(&tm) * 1000000 + usec;
-}
-
-static const char *text_of(const json_t *j, const char *key) {
-        const char *s = json_string_value(json_object_get(j, key));
-
-        return s ? s : "";
-}
-
 /* A line that is none of ours (a full disk cut it short) is passed over. */
 static void file_line(const char *line, const Options *o) {
-        json_t *j = json_loads(line, 0, NULL);
-        const json_t *fields = json_object_get(j, "fields");
-        char number[24];
-        Shown s = {
-                .time_usec = parse_time(text_of(j, "time")),
-                .priority = (int)json_integer_value(json_object_get(j, "priority")),
-                .number = number,
-                .kind = text_of(j, "kind"),
-                .message = text_of(j, "message"),
-                .unit = text_of(fields, "STAUNCH_UNIT"),
-        };
+        char number[16];
+        EventLine l;
+        Shown s;
 
-        snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(json_object_get(j, "id")));
-        if (json_is_object(j) && wanted(&s, o)) {
+        if (!event_line_read(line, &l))
+                return;
+        snprintf(number, sizeof(number), "%u", l.number);
+        s = (Shown){ l.time_usec, l.priority, number, l.kind, l.message, l.unit };
+        if (wanted(&s, o)) {
                 if (o->json)
                         fputs(line, stdout), fputs(strchr(line, '\n') ? "" : "\n", stdout), fflush(stdout);
                 else
                         print_line(&s);
         }
-        json_decref(j);
+        event_line_release(&l);
 }
 
 /* Waits until `fd` can be read. False when nobody reads our output any more ("| head"), or on an error. */

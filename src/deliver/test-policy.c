@@ -40,6 +40,7 @@ static void mistakes(void **state) {
         wrong("scan_interval = \"1s\"\n", "out of range; from 5s to 86400s");
         wrong("scan_interval = -5\n", "not a duration");
         wrong("a = \n", "staunch.toml:1:");
+        wrong("[exclude]\nunit = [\"\"]\n[!]\n", "staunch.toml:3: not TOML");
         wrong("[[accept]]\npackage = \"nginx\"\ncode = \"layout-unprovd\"\n", "3: code: no such code");
         wrong("[[accept]]\npackage = \"nginx\"\ncode = \"process-busy\"\n", "cannot be accepted");
         wrong("[[accept]]\npackage = \"nginx\"\n", "'code' is missing");

@@ -6,7 +6,16 @@
 #include <cstring>
 #include <new>
 
-#define TOML_EXCEPTIONS 0
+/* It asserts where a document is wrong in some ways ("[!]"): that is thrown as well. Without exceptions it
+ * goes on behind a mistake, into more of them. */
+namespace {
+struct Asserted {};
+[[noreturn]] void asserted() {
+        throw Asserted();
+}
+} // namespace
+#define TOML_ASSERT(expression) ((expression) ? (void)0 : asserted())
+#define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 
 static void convert(const toml::node &from, const char *key, Arena *a, TomlNode *to) {
@@ -59,21 +68,52 @@ static void convert(const toml::node &from, const char *key, Arena *a, TomlNode 
         }
 }
 
-int toml_parse_text(const char *name, const void *bytes, size_t size, Arena *arena, const TomlNode **out, Error *e) {
+/* The line at which an assertion is met: the last of the shortest beginning of the document that meets it. */
+static unsigned asserted_line(std::string_view text) {
+        unsigned low = 1, high = 1;
+
+        for (const char c : text)
+                high += c == '\n';
+        while (low < high) {
+                const unsigned middle = low + (high - low) / 2;
+                size_t end = 0;
+
+                for (unsigned line = 0; line < middle; line++)
+                        end = text.find('\n', end) + 1;
+                try {
+                        (void)toml::parse(text.substr(0, end));
+                        low = middle + 1;
+                } catch (const Asserted &) {
+                        high = middle;
+                } catch (const toml::parse_error &) {
+                        low = middle + 1; /* cut in the middle of a text */
+                }
+        }
+        return low;
+}
+
+int toml_parse_text(const char *name, const void *bytes, size_t size, Arena *arena, const TomlNode **out,
+                    Error *e) {
         TomlNode *root;
 
         if (size > TOML_MAX)
                 return error_set(e, -EFBIG, "%s: more than %d bytes", name, TOML_MAX);
-        toml::parse_result result = toml::parse(std::string_view(static_cast<const char *>(bytes), size));
-        if (!result) {
-                const toml::parse_error &error = result.error();
+        const std::string_view document(static_cast<const char *>(bytes), size);
+        try {
+                const toml::table table = toml::parse(document);
+
+                root = static_cast<TomlNode *>(arena_alloc(arena, sizeof(TomlNode)));
+                convert(table, "", arena, root);
+        } catch (const toml::parse_error &error) {
                 const std::string_view text = error.description();
 
                 return error_set(e, -EINVAL, "%s:%u:%u: %.*s", name, error.source().begin.line,
                                  error.source().begin.column, static_cast<int>(text.size()), text.data());
+        } catch (const Asserted &) {
+                return error_set(e, -EINVAL, "%s:%u: not TOML", name, asserted_line(document));
+        } catch (const std::bad_alloc &) {
+                return error_set(e, -ENOMEM, "%s: out of memory", name);
         }
-        root = static_cast<TomlNode *>(arena_alloc(arena, sizeof(TomlNode)));
-        convert(result.table(), "", arena, root);
         *out = root;
         return 0;
 }
@@ -86,8 +126,13 @@ const TomlNode *toml_get(const TomlNode *table, const char *key) {
 }
 
 const char *toml_type_text(TomlType t) {
-        static const char *const names[] = { "a table", "an array", "a string", "an integer",
-                                             "a number", "a boolean", "a date or a string with a NUL in it" };
+        static const char *const names[] = { "a table",
+                                             "an array",
+                                             "a string",
+                                             "an integer",
+                                             "a number",
+                                             "a boolean",
+                                             "a date or a string with a NUL in it" };
 
         return names[t];
 }
