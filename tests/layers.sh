@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Arrows point one way: base <- elf, dwarf, patch, proc <- build, apply, store, report <- deliver <- cli, agent. Checks every
+# Arrows point one way: base <- elf, dwarf, patch, proc, store <- build, apply, snapshot, report <- deliver <- cli, agent. Checks every
 # #include "FOLDER/..." under src against the list below; prints what breaks it.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
@@ -15,10 +15,11 @@ allowed() {
         build) echo base elf dwarf patch ;;
         apply) echo base elf patch proc ;;
         store) echo base ;;
+        snapshot) echo base store ;;
         report) echo base elf patch ;;
-        deliver) echo base elf dwarf patch proc build apply store report ;;
-        cli) echo base elf dwarf patch proc build apply deliver store report ;;
-        agent) echo base elf dwarf patch proc build apply deliver store report ;;
+        deliver) echo base elf dwarf patch proc build apply store snapshot report ;;
+        cli) echo base elf dwarf patch proc build apply deliver store snapshot report ;;
+        agent) echo base elf dwarf patch proc build apply deliver store snapshot report ;;
         *) echo "?" ;;
         esac
 }

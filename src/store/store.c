@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 1 };
+enum { BUSY_MSEC = 10000, VERSION = 2 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -27,6 +27,23 @@ static const char *const migrations[VERSION] = {
         "CREATE TABLE quarantine (old_id TEXT NOT NULL, new_id TEXT NOT NULL, digest TEXT NOT NULL,"
         " image TEXT NOT NULL, reason TEXT NOT NULL, since_usec INTEGER NOT NULL,"
         " PRIMARY KEY (old_id, new_id)) STRICT;",
+        /* Changes of packages and what came before them; baselines, their journal, what is held. */
+        "CREATE TABLE change (id INTEGER PRIMARY KEY AUTOINCREMENT, time_usec INTEGER NOT NULL,"
+        " baseline INTEGER NOT NULL, complete INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;"
+        "CREATE TABLE change_package (change INTEGER NOT NULL, name TEXT NOT NULL, arch TEXT NOT NULL,"
+        " old_version TEXT NOT NULL, new_version TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,"
+        " origin TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (change, name, arch)) STRICT;"
+        "CREATE TABLE snapshot (id INTEGER PRIMARY KEY AUTOINCREMENT, change INTEGER NOT NULL,"
+        " time_usec INTEGER NOT NULL, provider TEXT NOT NULL, handle TEXT NOT NULL, mark TEXT NOT NULL,"
+        " state TEXT NOT NULL, reason TEXT NOT NULL) STRICT;"
+        "CREATE TABLE baseline (id INTEGER PRIMARY KEY AUTOINCREMENT, since_usec INTEGER NOT NULL,"
+        " changed_usec INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL) STRICT;"
+        "CREATE TABLE baseline_step (baseline INTEGER NOT NULL, phase TEXT NOT NULL, position INTEGER NOT NULL,"
+        " unit TEXT NOT NULL, before TEXT NOT NULL, done INTEGER NOT NULL,"
+        " PRIMARY KEY (baseline, phase, position)) STRICT;"
+        "CREATE TABLE held (name TEXT NOT NULL, arch TEXT NOT NULL, version TEXT NOT NULL,"
+        " baseline INTEGER NOT NULL, reason TEXT NOT NULL, since_usec INTEGER NOT NULL,"
+        " PRIMARY KEY (name, arch, version)) STRICT;",
 };
 
 int store_fail(Store *s, int code, Error *e) {
