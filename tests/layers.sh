@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Arrows point one way: base <- elf, dwarf, patch, proc, store <- build, apply, snapshot, report <- deliver <- cli, agent. Checks every
+# Arrows point one way: base <- elf, dwarf, patch, proc, store <- build, apply, snapshot, report, verify <- deliver <- cli, agent. Checks every
 # #include "FOLDER/..." under src against the list below; prints what breaks it.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
@@ -17,9 +17,10 @@ allowed() {
         store) echo base ;;
         snapshot) echo base store ;;
         report) echo base elf patch ;;
-        deliver) echo base elf dwarf patch proc build apply store snapshot report ;;
-        cli) echo base elf dwarf patch proc build apply deliver store snapshot report ;;
-        agent) echo base elf dwarf patch proc build apply deliver store snapshot report ;;
+        verify) echo base elf proc ;;
+        deliver) echo base elf dwarf patch proc build apply store snapshot report verify ;;
+        cli) echo base elf dwarf patch proc build apply deliver store snapshot report verify ;;
+        agent) echo base elf dwarf patch proc build apply deliver store snapshot report verify ;;
         *) echo "?" ;;
         esac
 }
