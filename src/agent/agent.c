@@ -3,6 +3,7 @@
 #include "agent/child.h"
 #include "agent/control.h"
 #include "agent/crash.h"
+#include "agent/hooks.h"
 #include "agent/watch.h"
 #include "agent/work.h"
 #include "base/macro.h"
@@ -47,6 +48,7 @@ typedef struct Agent {
         char lock[PATH_MAX], wake[PATH_MAX];
         Policy policy;
         Peer vault;
+        Hooks hooks;
         sd_event *loop;
         sd_event_source *soon, *scan, *again, *started_timer, *job_source;
         int watch_fd, inotify_fd, kmsg_fd;
@@ -76,6 +78,8 @@ static void look_after_vault(Agent *a) {
         if (peer_alive(&a->vault) == 0)
                 emit(a, EVENT_HELPER_FAILED, NULL, 0, "The vault ended; it is started again");
         peer_start(&a->vault, NULL);
+        if (hooks_ended(&a->hooks))
+                emit(a, EVENT_HELPER_FAILED, NULL, 0, "What runs the hooks ended; none is run until the agent is started again");
 }
 
 /* (Re)arms a one-shot timer. */
@@ -471,7 +475,9 @@ static int prepare(Agent *a, Error *e) {
         sigaddset(&signals, SIGCHLD);
         sigprocmask(SIG_BLOCK, &signals, NULL);
         signal(SIGPIPE, SIG_IGN);
-        r = peer_start(&a->vault, e);
+        r = hooks_start(&a->hooks, a->o->config, a->o->events, e); /* before there is a sandbox */
+        if (r == 0)
+                r = peer_start(&a->vault, e);
         if (r == 0)
                 r = sandbox_enter(SANDBOX_APPLIER, &report, e);
         if (r < 0)
@@ -516,6 +522,7 @@ int agent_run(const AgentOptions *o, Error *e) {
                 if (r < 0)
                         error_errno(e, r, "event loop");
         }
+        hooks_stop(&a.hooks);
         control_close(a.control);
         peer_stop(&a.vault);
         closep(&a.watch_fd);

@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -23,8 +26,27 @@ typedef struct Run {
         CommandResult result;
 } Run;
 
-static _Noreturn void become(const Command *c, int out, int err, int status) {
-        int null = open("/dev/null", O_RDWR), code;
+/* What it reads; a file in memory, so that nobody has to write while it reads. */
+static int input_of(const Command *c) {
+        int fd = c->input ? memfd_create("input", MFD_CLOEXEC) : open("/dev/null", O_RDWR | O_CLOEXEC);
+        size_t size = c->input ? strlen(c->input) : 0;
+
+        if (fd >= 0 && size && (write(fd, c->input, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET) < 0))
+                closep(&fd);
+        return fd;
+}
+
+static int become_user(const struct passwd *pw) {
+        return initgroups(pw->pw_name, pw->pw_gid) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+                               setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0 || chdir("/") < 0 ||
+                               setenv("HOME", pw->pw_dir, 1) < 0 || setenv("USER", pw->pw_name, 1) < 0 ||
+                               setenv("LOGNAME", pw->pw_name, 1) < 0
+                       ? -1
+                       : 0;
+}
+
+static _Noreturn void become(const Command *c, const struct passwd *pw, int out, int err, int status) {
+        int in = input_of(c), code;
         sigset_t none;
 
         setpgid(0, 0);
@@ -35,8 +57,8 @@ static _Noreturn void become(const Command *c, int out, int err, int status) {
                         signal(s, SIG_DFL);
         for (const char *const *v = c->environment; v && *v; v++)
                 putenv((char *)*v);
-        if (dup2(null, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0 &&
-            dup3(status, 3, O_CLOEXEC) >= 0) {
+        if ((!pw || become_user(pw) == 0) && dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
+            dup2(err, STDERR_FILENO) >= 0 && dup3(status, 3, O_CLOEXEC) >= 0) {
                 close_range(4, ~0U, 0);
                 execvp(c->argv[0], (char *const *)c->argv);
                 status = 3;
@@ -48,14 +70,17 @@ static _Noreturn void become(const Command *c, int out, int err, int status) {
 /* Starts it; an error when the program can't be run at all. */
 static int start(Run *r, const Command *c, Error *e) {
         int out[2] = { -1, -1 }, err[2] = { -1, -1 }, status[2] = { -1, -1 }, code = 0;
+        const struct passwd *pw = c->user ? getpwnam(c->user) : NULL;
 
+        if (c->user && !pw)
+                return error_set(e, -ENOENT, "%s: there is no user %s", c->argv[0], c->user);
         if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 || pipe2(status, O_CLOEXEC) < 0)
                 code = errno;
         else if ((r->pid = fork()) < 0)
                 code = errno;
         else if (r->pid == 0)
                 /* Out of the way of the descriptors that it is to get. */
-                become(c, fcntl(out[1], F_DUPFD_CLOEXEC, 10), fcntl(err[1], F_DUPFD_CLOEXEC, 10),
+                become(c, pw, fcntl(out[1], F_DUPFD_CLOEXEC, 10), fcntl(err[1], F_DUPFD_CLOEXEC, 10),
                        fcntl(status[1], F_DUPFD_CLOEXEC, 10));
         closep(&out[1]);
         closep(&err[1]);

@@ -7,15 +7,17 @@
 #include <stdint.h>
 
 /*
- * Running a program, with limits. Its standard input is empty; it runs in a process group of its own, without
- * the caller's open files.
+ * Running a program, with limits. It runs in a process group of its own, without the caller's open files.
  */
 typedef struct Command {
         const char *const *argv; /* NULL at the end; argv[0] is searched for in PATH */
         const char *const
                 *environment;  /* "KEY=VALUE", besides the caller's own; NULL at the end; may be NULL */
         uint64_t timeout_usec; /* then the group is killed; 0: never */
-        size_t output_max;     /* bytes of standard output; more is an error. 0: 1 MiB */
+        const char *input;     /* its standard input; NULL: empty */
+        const char *
+                user; /* becomes that user, with the user's groups and HOME, in /; NULL: stays the caller's */
+        size_t output_max; /* bytes of standard output; more is an error. 0: 1 MiB */
 } Command;
 
 typedef struct CommandResult {

@@ -35,6 +35,22 @@ static void output_and_code(void **state) {
         assert_null(getenv("STAUNCH_TEST"));
 }
 
+static void input_and_user(void **state) {
+        Command c = { .argv = SHELL("cat; id -un; pwd; echo $HOME"), .input = "{}\n", .user = "nobody" };
+        CommandResult r;
+        Error e = { 0 };
+
+        (void)state;
+        if (geteuid() != 0)
+                skip();
+        assert_int_equal(command_must(&c, &r, &e), 0);
+        assert_string_equal(r.output, "{}\nnobody\n/\n/nonexistent\n");
+        command_result_free(&r);
+        c.user = "no-such-user";
+        assert_int_equal(command_run(&c, &r, &e), -ENOENT);
+        assert_string_equal(e.text, "sh: there is no user no-such-user");
+}
+
 static void much_output(void **state) {
         Command c = { .argv = SHELL("head -c 300000 /dev/zero | tr '\\0' x"), .output_max = 300000 };
         CommandResult r;
@@ -111,7 +127,8 @@ static void what_it_leaves(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(output_and_code), cmocka_unit_test(much_output),
+                cmocka_unit_test(output_and_code), cmocka_unit_test(input_and_user),
+                cmocka_unit_test(much_output),
                 cmocka_unit_test(time_is_limited), cmocka_unit_test(not_there),
                 cmocka_unit_test(what_it_leaves),
         };

@@ -29,7 +29,7 @@ static int check(const char *path) {
 }
 
 static int show_json(const Policy *p) {
-        json_t *j = json_object(), *accept = json_array(), *exclude = json_array();
+        json_t *j = json_object(), *accept = json_array(), *exclude = json_array(), *hook = json_array();
         static const char *const by[] = { "unit", "user", "cgroup", "path" };
 
         for (size_t i = 0; i < p->n_exclude; i++)
@@ -44,6 +44,16 @@ static int show_json(const Policy *p) {
         json_object_set_new(j, "scan_interval_sec", json_integer(p->scan_sec));
         json_object_set_new(j, "exclude", exclude);
         json_object_set_new(j, "accept", accept);
+        for (size_t i = 0; i < p->n_hook; i++) {
+                json_t *command = json_array();
+
+                for (const char *const *word = p->hook[i].command; *word; word++)
+                        json_array_append_new(command, json_text(*word));
+                json_array_append_new(hook, json_pack("{s:o, s:o, s:I}", "command", command, "user",
+                                                      json_text(p->hook[i].user), "timeout_usec",
+                                                      (json_int_t)p->hook[i].timeout_usec));
+        }
+        json_object_set_new(j, "hook", hook);
         json_object_set_new(j, "automatic_rollback", json_boolean(p->automatic_rollback));
         return json_print(j);
 }
@@ -59,9 +69,9 @@ static int show(const char *path, bool as_json) {
                 code = show_json(&p);
         } else {
                 printf("patch_mode            %s\nsafe_point_deadline   %g s\nscan_interval         %u s\n"
-                       "automatic_rollback    %s\n%zu excluded, %zu accepted\n",
+                       "automatic_rollback    %s\n%zu excluded, %zu accepted, %zu hooks\n",
                        patch_mode_text(p.mode), (double)p.deadline_usec / 1e6, p.scan_sec,
-                       p.automatic_rollback ? "true" : "false", p.n_exclude, p.n_accept);
+                       p.automatic_rollback ? "true" : "false", p.n_exclude, p.n_accept, p.n_hook);
         }
         policy_free(&p);
         return code;

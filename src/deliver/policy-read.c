@@ -130,6 +130,9 @@ void policy_read_field(PolicyReader *r, const TomlNode *v, const Field *f, void 
         case FIELD_ENUM:
                 read_enum(r, v, f, to);
                 return;
+        case FIELD_NODE:
+                *(const TomlNode **)to = v;
+                return;
         default:
                 read_duration(r, v, f, to);
         }

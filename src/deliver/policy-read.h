@@ -20,6 +20,7 @@ typedef enum FieldKind {
         FIELD_ENUM, /* int-sized */
         FIELD_SEC,  /* uint32_t */
         FIELD_USEC, /* uint64_t */
+        FIELD_NODE, /* const TomlNode *, for the section to read by itself */
 } FieldKind;
 
 typedef struct Word {
@@ -69,3 +70,5 @@ const char *policy_word(const Word *words, int value);
                 (policy)->list = _items;                                                \
                 &_items[(policy)->n_##list++];                                          \
         })
+
+void policy_read_hook(PolicyReader *r, const TomlNode *t); /* policy-hook.c */

@@ -93,6 +93,7 @@ static const struct Section {
         { "accept", true, read_accept, NULL },
         { "exclude", false, read_exclude, NULL },
         { "health", false, read_health, health_defaults },
+        { "hook", true, policy_read_hook, NULL },
 };
 
 static void read_section(PolicyReader *r, const TomlNode *v, const struct Section *s) {

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/refusal.h"
+#include "report/event.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +34,14 @@ typedef struct PolicyAccept {
         RefusalCode code;
 } PolicyAccept;
 
+/* [[hook]]: a program that is told of events. */
+typedef struct PolicyHook {
+        bool events[EVENT_N];
+        const char *const *command; /* NULL at the end */
+        const char *user;
+        uint64_t timeout_usec;
+} PolicyHook;
+
 typedef struct Policy {
         Arena *arena;
         PatchMode mode;         /* patch_mode */
@@ -42,6 +51,8 @@ typedef struct Policy {
         size_t n_exclude;
         PolicyAccept *accept;
         size_t n_accept;
+        PolicyHook *hook;
+        size_t n_hook;
         bool automatic_rollback; /* [health]: take a patch out in which a process crashed */
 } Policy;
 

@@ -48,6 +48,13 @@ static void mistakes(void **state) {
         wrong("[[exclude]]\nunit = []\n", "write [exclude]");
         wrong("[exclude]\nunit = [1]\n", "every item must be a string, and one is an integer");
         wrong("[exclude]\nunit = \"x\"\n", "must be an array");
+        wrong("[[hook]]\nevents = [\"*\"]\n", "'command' is missing");
+        wrong("[[hook]]\nevents = []\ncommand = [\"/bin/true\"]\n", "2: events: must be a list");
+        wrong("[[hook]]\nevents = [19, true]\ncommand = [\"/bin/true\"]\n", "must be a name or a number");
+        wrong("[[hook]]\nevents = [\"patch-instaled\"]\ncommand = [\"/bin/true\"]\n", "no event 'patch-instaled'");
+        wrong("[[hook]]\nevents = [1070]\ncommand = [\"/bin/true\"]\n", "given to none");
+        wrong("[[hook]]\nevents = [19]\ncommand = [\"true\"]\n", "3: command: begins with the absolute path");
+        wrong("[[hook]]\nevents = [19]\ncommand = [\"/bin/true\"]\ntimeout = \"1h\"\n", "out of range");
         wrong("[health]\nautomatic_rollback = 1\n", "must be true or false");
 }
 
@@ -104,6 +111,27 @@ static void count(void *data, const char *text) {
         ++*(size_t *)data;
 }
 
+static void hooks(void **state) {
+        Policy p;
+
+        (void)state;
+        put(file, "[[hook]]\nevents = [19, \"restart-pending\"]\ncommand = [\"/bin/mail\", \"root\"]\n"
+                  "[[hook]]\nevents = [\"*\"]\ncommand = [\"/bin/true\"]\nuser = \"daemon\"\ntimeout = \"2min\"\n");
+        assert_int_equal(policy_load(file, &p, NULL), 0);
+        assert_int_equal(p.n_hook, 2);
+        assert_true(p.hook[0].events[EVENT_PATCH_INSTALLED] && p.hook[0].events[EVENT_RESTART_PENDING]);
+        assert_false(p.hook[0].events[EVENT_PATCH_FAILED]);
+        assert_string_equal(p.hook[0].command[1], "root");
+        assert_null(p.hook[0].command[2]);
+        assert_string_equal(p.hook[0].user, "nobody");
+        assert_int_equal(p.hook[0].timeout_usec, 30000000);
+        assert_true(p.hook[1].events[EVENT_PATCH_FAILED]);
+        assert_false(p.hook[1].events[EVENT_HOOK_FAILED] || p.hook[1].events[EVENT_HOOK_DROPPED]);
+        assert_string_equal(p.hook[1].user, "daemon");
+        assert_int_equal(p.hook[1].timeout_usec, 120000000);
+        policy_free(&p);
+}
+
 static void all_mistakes_are_told(void **state) {
         size_t told = 0;
 
@@ -118,6 +146,7 @@ int main(void) {
                 cmocka_unit_test(mistakes),
                 cmocka_unit_test(defaults),
                 cmocka_unit_test(everything),
+                cmocka_unit_test(hooks),
                 cmocka_unit_test(all_mistakes_are_told),
         };
         char command[128];

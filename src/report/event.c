@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <syslog.h>
@@ -115,9 +116,28 @@ static int to_file(const Event *event, const char *file, Error *e) {
         return 0;
 }
 
+static int forward_fd = -1;
+
+void event_forward(int fd) {
+        forward_fd = fd;
+}
+
+static void forward(const Event *event) {
+        static uint64_t told_usec;
+        _cleanup_(freep) char *line = forward_fd >= 0 ? event_json(event) : NULL;
+
+        if (!line || strlen(line) > EVENT_MAX || send(forward_fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+                return;
+        if (now_usec() - told_usec < 60000000)
+                return;
+        told_usec = now_usec();
+        fprintf(stderr, "<4>an event was not handed on to the hooks: %s\n", strerror(errno));
+}
+
 int event_emit(const Event *event, const char *file, Error *e) {
         int r = to_journal(event);
 
+        forward(event);
         if (r > 0)
                 return 0;
         if (file)

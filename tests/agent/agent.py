@@ -366,6 +366,97 @@ def doctor_looks_at_the_agent(m):
         m.agent.send_signal(signal.SIGCONT)
 
 
+def hooks(m, *tables):
+    """A policy with these hooks; each writes to m.told. The folder is open to the user that a hook becomes."""
+    os.chmod(m.dir, 0o755)
+    m.told = os.path.join(m.dir, "told")
+    os.mkdir(m.told)
+    os.chmod(m.told, 0o777)
+    m.configure("".join(f"[[hook]]\n{t}\n" for t in tables))
+
+
+def script(m, name, text):
+    path = os.path.join(m.dir, name)
+    with open(path, "w") as f:
+        f.write(f"#!/bin/sh\n{text}\n")
+    os.chmod(path, 0o755)
+    return path
+
+
+def await_files(m, n):
+    """Waits for n files in m.told that were renamed to their names."""
+    while len(names := [f for f in os.listdir(m.told) if not f.startswith(".")]) < n:
+        subprocess.run([sys.executable, "-c", WAIT, m.told], check=False)
+    return [os.path.join(m.told, name) for name in sorted(names)]
+
+
+# Writes what it was told to a file that is named when it is whole.
+KEEP = """cat >"$0.d/.$$" && { id -un; env; } >>"$0.d/.$$" && mv "$0.d/.$$" "$0.d/$STAUNCH_KIND-$$" """
+
+
+def hook_is_told_as_nobody(m):
+    program = script(m, "keep", KEEP)
+    hooks(m, f'events = ["patch-installed", 1001]\ncommand = ["{program}"]')
+    os.symlink(m.told, program + ".d")
+    t = m.target()
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    installed = await_files(m, 1)[0]
+    lines = open(installed).read().splitlines()
+    event = json.loads(lines[0])
+    equal([event["id"], event["fields"]["STAUNCH_PID"]], [19, str(t.pid)], "the event on standard input")
+    equal(lines[1], "nobody", "who the hook runs as")
+    have = dict(line.split("=", 1) for line in lines[2:] if "=" in line)
+    equal([have["STAUNCH_EVENT"], have["STAUNCH_KIND"], have["STAUNCH_PID"], have["STAUNCH_IMAGE"]],
+          ["19", "patch-installed", str(t.pid), m.program], "the environment")
+    equal("NOTIFY_SOCKET" in have, False, "the agent's own environment")
+    # The last event of all is given to it as well.
+    m.stop()
+    assert os.path.basename(await_files(m, 2)[0]).startswith("agent-stopped"), os.listdir(m.told)
+
+
+def hook_that_hangs_or_fails(m):
+    hang = script(m, "hang", "exec sleep 1000000")
+    fail = script(m, "fail", "echo no mail here >&2; exit 3")
+    hooks(m, f'events = ["agent-started"]\ncommand = ["{hang}"]\ntimeout = 1',
+          f'events = ["agent-started"]\ncommand = ["{fail}"]',
+          'events = ["agent-started"]\ncommand = ["/nowhere/to/be/found"]',
+          f'events = ["agent-started"]\ncommand = ["{fail}"]\nuser = "no-such-user"')
+    t = m.target()
+    m.start()
+    m.install(2)
+    # The agent's own work goes on beside it.
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(t.ask(100), 102, "the target")
+    m.seen = 0
+    told = sorted(m.await_event("hook-failed")["fields"]["STAUNCH_DETAIL"] for _ in range(4))
+    for want in ("did not end within 1 s", "ended with code 3: no mail here", "No such file", "there is no user no-such-user"):
+        assert any(want in text for text in told), (want, told)
+    equal(m.kinds().count("hook-failed"), 4, "failures, of which no hook is told")
+
+
+def storm_of_events(m):
+    program = script(m, "count", 'mv "$(mktemp "$0.d/.XXXXXX")" "$0.d/$$"')
+    hooks(m, f'events = ["*"]\ncommand = ["{program}"]')
+    os.symlink(m.told, program + ".d")
+    m.start()
+    for _ in range(200):
+        equal(m.ask("reload")["ok"], True, "the answer to a reload")
+    dropped = int(m.await_event("hook-dropped")["fields"]["STAUNCH_DETAIL"].split()[0])
+    # What was not dropped is run; the events are 200 and agent-started. Each period has its 20.
+    m.stop()
+    while True:
+        dropped = sum(int(json.loads(line)["fields"]["STAUNCH_DETAIL"].split()[0]) for line in open(m.events_file)
+                      if json.loads(line)["kind"] == "hook-dropped")
+        run = len([f for f in os.listdir(m.told) if not f.startswith(".")])
+        if dropped + run >= 202:
+            break
+        subprocess.run([sys.executable, "-c", WAIT, m.told], check=False)
+    equal(dropped + run, 202, "events run and dropped")
+    assert run < 100, run
+
+
 def staunch(code, *args):
     r = subprocess.run([STAUNCH, *args], capture_output=True, text=True)
     if r.returncode != code:
@@ -376,7 +467,8 @@ def staunch(code, *args):
 CASES = [patched_with_nobody_typing, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, image_that_needs_a_restart,
-         stopped_agent_leaves_patches, doctor_looks_at_the_agent]
+         stopped_agent_leaves_patches, hook_is_told_as_nobody,
+         hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
 
 if os.geteuid() != 0:
     print("only root may follow process starts")
@@ -398,7 +490,7 @@ try:
                 + SOURCE.replace("return x + NEW", "return x + more(x & 63)"))
     subprocess.run([*CC, "-O2", "-DNEW=2", "-Wl,--build-id", "-o", builds["wide"], os.path.join(build_dir, "w.c")],
                    check=True)
-    for case in CASES:
+    for case in (c for c in CASES if not sys.argv[3:] or c.__name__ in sys.argv[3:]):
         m = Machine()
         m.old = os.open(m.program, os.O_RDONLY)
         try:
