@@ -34,7 +34,7 @@ static bool strings_only(const uint8_t *b, uint64_t n) {
         return n > 0 && !text;
 }
 
-static bool all_zero(const uint8_t *b, uint64_t n) {
+bool all_zero(const uint8_t *b, uint64_t n) {
         for (uint64_t i = 0; i < n; i++)
                 if (b[i])
                         return false;
@@ -123,7 +123,70 @@ bool constant_is_text(const Image *image, uint64_t addr, uint64_t size) {
         return n >= TEXT_MIN && n < TEXT_MAX && b && *b == 0 && (!before || *before == 0 || *before >= 0x20);
 }
 
-bool versions_alike(const Diff *d, uint64_t old, uint64_t new) {
+/* How long the version is that text may hold: it begins with a digit. */
+static uint64_t version_length(const uint8_t *s, uint64_t n) {
+        uint64_t i = 0;
+
+        while (i < n && (s[i] == '.' || s[i] == '+' || s[i] == '-' || s[i] == '~' || s[i] == ':' || (s[i] >= '0' && s[i] <= '9') ||
+                         (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z')))
+                i++;
+        return n && s[0] >= '0' && s[0] <= '9' ? i : 0;
+}
+
+/* Two Debian versions of one upstream release: the same up to a `+`, `~` or the revision behind the last
+ * `-`, and a revision with a digit in each. */
+static bool revisions_of_one(const uint8_t *a, uint64_t n, const uint8_t *b, uint64_t m) {
+        uint64_t same = 0, upstream = 0;
+        bool x = false, y = false;
+
+        while (same < n && same < m && a[same] == b[same]) {
+                if (a[same] == '-')
+                        upstream = same;
+                same++;
+        }
+        if (upstream < 3 || same <= upstream || !memchr(a, '.', upstream))
+                return false;
+        for (uint64_t i = upstream + 1; i < n; i++)
+                x = x || (a[i] >= '0' && a[i] <= '9');
+        for (uint64_t i = upstream + 1; i < m; i++)
+                y = y || (b[i] >= '0' && b[i] <= '9');
+        return x && y;
+}
+
+/* Texts that are the same but for the revision of one package in them, wherever that stands. */
+static bool revisions_alike(const Diff *d, uint64_t old, uint64_t new) {
+        const uint8_t *a, *b;
+        uint64_t n = 0, m = 0, i = 0, k = 0;
+        bool differ = false;
+
+        while (n < TEXT_MAX && (a = image_bytes(d->old_image, old + n, 1)) && *a)
+                n++;
+        while (m < TEXT_MAX && (b = image_bytes(d->new_image, new + m, 1)) && *b)
+                m++;
+        a = image_bytes(d->old_image, old, n + 1);
+        b = image_bytes(d->new_image, new, m + 1);
+        if (!a || !b || a[n] || b[m])
+                return false;
+        while (i < n && k < m) {
+                bool begins = i == 0 || a[i - 1] == ' ' || a[i - 1] == '/' || a[i - 1] == '(' || a[i - 1] == '"';
+                uint64_t x = begins ? version_length(a + i, n - i) : 0, y = begins ? version_length(b + k, m - k) : 0;
+
+                if (x && y && (x != y || memcmp(a + i, b + k, x) != 0)) {
+                        if (!revisions_of_one(a + i, x, b + k, y))
+                                return false;
+                        differ = true;
+                        i += x;
+                        k += y;
+                        continue;
+                }
+                if (a[i] != b[k] || (a[i] < 0x20 && (a[i] < '\t' || a[i] > '\r')))
+                        return false;
+                i++, k++;
+        }
+        return differ && i == n && k == m;
+}
+
+static bool dates_alike(const Diff *d, uint64_t old, uint64_t new) {
         static const char digits[] = "0123456789./-:+~";
         unsigned separators = 0;
         uint64_t i = 0, k = 0;
@@ -149,4 +212,8 @@ bool versions_alike(const Diff *d, uint64_t old, uint64_t new) {
                 for (; (b = image_bytes(d->new_image, new + k, 1)) && *b && strchr(digits, *b); k++)
                         ;
         }
+}
+
+bool versions_alike(const Diff *d, uint64_t old, uint64_t new) {
+        return dates_alike(d, old, new) || revisions_alike(d, old, new);
 }

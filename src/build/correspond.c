@@ -448,8 +448,18 @@ static int blame_compare(const void *x, const void *y) {
 
 enum { BLAME_REACH = 4096, BLAME_STEPS = 16 };
 
+/* A jump table as far as the next thing that anything refers to: compilers lay each out as an object of
+ * its own, so nothing behind it is its tail. */
+static bool whole_jump_table(const Code *code, uint64_t addr, const uint8_t *content, uint64_t extent) {
+        const Function *f = code_function_at(code, jump_table_entry(code, addr, 4, 0));
+        unsigned size = 4;
+        uint32_t n = f ? jump_table(code, f, addr, &size) : 0;
+
+        return n >= 3 && all_zero(content + (uint64_t)n * size, extent - (uint64_t)n * size);
+}
+
 /* A constant that differs may be the tail of a larger one that begins at an earlier reference: its
- * users are blamed as well, back to a place that a complete string separates. */
+ * users are blamed as well, back to a place that a complete string or a jump table separates. */
 static void widen_blames(Work *w) {
         const Code *code = w->d->new;
         size_t n = w->blames.n;
@@ -474,6 +484,7 @@ static void widen_blames(Work *w) {
                         const uint8_t *content = image_bytes(code->image, at, extent);
 
                         if (b.new - at > BLAME_REACH || !content || single_string(content, extent) ||
+                            whole_jump_table(code, at, content, extent) ||
                             image_section_at(code->image, at) != image_section_at(code->image, b.new))
                                 break;
                         vec_push(&w->blames, (Blame){ at, extent });

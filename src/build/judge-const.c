@@ -223,26 +223,52 @@ uint32_t op_at(const FnValues *f, uint64_t addr) {
         return NO_OP;
 }
 
+/* A few straight instructions that do the same and end in the same place: those of small cases that
+ * differ in a constant only, which the aligner may take for one another. */
+static bool same_case(Judge *j, const PairView *p, uint32_t old, uint32_t new) {
+        enum { CASE_OPS = 12 };
+
+        for (uint32_t n = 0; n < CASE_OPS && old + n < p->old->n_ops && new + n < p->new->n_ops; n++) {
+                const Op *a = &p->old->ops[old + n], *b = &p->new->ops[new + n];
+
+                if (!shape_equal(a, b) || a->imm != b->imm || (!a->rip && a->disp != b->disp) || a->kind == OP_CALL || a->kind == OP_JCC)
+                        return false;
+                if (a->rip && (place_of(j->d->old, (uint64_t)a->disp).kind != PLACE_CONST ||
+                               place_of(j->d->new, (uint64_t)b->disp).kind != PLACE_CONST ||
+                               !pointees_same(j->d, (uint64_t)a->disp, (uint64_t)b->disp)))
+                        return false;
+                if (a->kind == OP_RET)
+                        return true;
+                if (a->kind == OP_JMP) {
+                        uint32_t x = a->target ? op_at(p->old, a->target) : NO_OP, y = b->target ? op_at(p->new, b->target) : NO_OP;
+
+                        return n > 0 && x != NO_OP && y != NO_OP && p->partner[y] == x;
+                }
+        }
+        return false;
+}
+
 /* Where a new table's entries lead is where the old ones did, one or more places further on. */
 static void compare_tables(Judge *j, const PairView *p, const JumpTable *a, const JumpTable *b) {
         enum { MAX_ENTRIES = 512, REACH = 4 };
         size_t stay = 0, moved[2 * REACH + 1] = { 0 };
         uint32_t n = MIN(a->n, MAX_ENTRIES), m = MIN(b->n, MAX_ENTRIES);
-        uint32_t *to = calloc((size_t)n + 1, sizeof(*to));
+        uint32_t *to = calloc((size_t)n + 1, sizeof(*to)), *from = calloc((size_t)n + 1, sizeof(*from));
 
-        if (!to)
+        if (!to || !from)
                 abort();
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t target = 0;
                 uint32_t op = table_entry(p->old, a, i, &target) ? op_at(p->old, target) : NO_OP;
 
+                from[i] = op;
                 to[i] = op == NO_OP ? NO_OP : p->old_partner[op];
         }
         for (uint32_t k = 0; k < m; k++) {
                 uint64_t target = 0;
                 uint32_t op = table_entry(p->new, b, k, &target) ? op_at(p->new, target) : NO_OP;
 
-                if (op == NO_OP || (k < n && to[k] == op)) {
+                if (op == NO_OP || (k < n && (to[k] == op || (from[k] != NO_OP && same_case(j, p, from[k], op))))) {
                         stay++;
                         continue;
                 }
@@ -260,6 +286,7 @@ static void compare_tables(Judge *j, const PairView *p, const JumpTable *a, cons
                         break;
                 }
         free(to);
+        free(from);
 }
 
 void judge_tables(Judge *j, const PairView *p) {

@@ -25,7 +25,7 @@ static uint32_t op_of_insn(const FnValues *f, uint32_t insn) {
         return NO_OP;
 }
 
-static bool shape_equal(const Op *a, const Op *b) {
+bool shape_equal(const Op *a, const Op *b) {
         return a->mnemonic == b->mnemonic && a->kind == b->kind && a->dst == b->dst && a->src == b->src &&
                a->base == b->base && a->index == b->index && a->scale == b->scale && a->width == b->width &&
                a->size == b->size && a->has_mem == b->has_mem && a->mem_first == b->mem_first && a->rip == b->rip &&

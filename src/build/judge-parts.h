@@ -65,6 +65,8 @@ typedef struct PairView {
         bool only_shapes;      /* both sides hold the same instructions but for constants and displacements */
 } PairView;
 
+/* The same instruction and registers, whatever its constants and displacements. */
+bool shape_equal(const Op *a, const Op *b);
 PairView pair_view(Judge *j, const Match *m, const Alignment *al);
 void pair_view_free(PairView *p);
 /* True when the new op's neighbours on both sides are paired as the same. */

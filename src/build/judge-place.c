@@ -199,14 +199,26 @@ static bool raw_memory(const Judge *j, uint32_t root) {
         return values_node(j->w, f->result.root)->kind == NODE_FRESH || raw_memory(j, f->result.root);
 }
 
-/* What the C library returned: bytes, or a type of its own. */
+/* What a known function returned: bytes, a type of the C library, or, from another image, one of its own
+ * with what hangs on it. */
 static bool foreign(const Judge *j, uint32_t root) {
-        const Node *n = values_node(j->w, root), *callee;
+        bool deep = false;
 
-        if (root < ROOT_FIRST || n->kind != NODE_RETURN || n->a < ROOT_FIRST)
-                return false;
-        callee = values_node(j->w, n->a);
-        return callee->kind == NODE_FUNCTION && callee->known && (callee->known->flags & KNOWN_FOREIGN);
+        for (; root >= ROOT_FIRST; deep = true) {
+                const Node *n = values_node(j->w, root), *callee;
+
+                if (n->kind == NODE_LOAD) {
+                        root = n->a;
+                        continue;
+                }
+                if (n->kind != NODE_RETURN || n->a < ROOT_FIRST)
+                        return false;
+                callee = values_node(j->w, n->a);
+                if (callee->kind != NODE_FUNCTION || !callee->known || !(callee->known->flags & KNOWN_FOREIGN))
+                        return false;
+                return callee->known->flags & KNOWN_DEEP ? (callee->off & SYMBOL_FUNCTION) != 0 : !deep;
+        }
+        return false;
 }
 
 static const Known *known_function(const Judge *j, uint32_t callee) {
@@ -222,7 +234,20 @@ bool value_is_count(const Judge *j, uint32_t root) {
         return known && known->dest >= 0 && !(known->flags & (KNOWN_FRESH | KNOWN_SAME | KNOWN_FOREIGN));
 }
 
-/* Read-only tables of the C library, and the text that its number parsers leave a pointer into. */
+/* A text that is one of several: what a known function returned is an array of pointers to such. */
+static bool one_of_texts(const Judge *j, const Need *need) {
+        const Node *n = values_node(j->w, need->at.root), *from;
+
+        if (need->at.root < ROOT_FIRST || n->kind != NODE_LOAD || n->off % 8 || n->stride % 8 || n->a < ROOT_FIRST || need->width != 1)
+                return false;
+        from = values_node(j->w, n->a);
+        if (from->kind != NODE_RETURN && from->kind != NODE_FRESH)
+                return false;
+        from = values_node(j->w, from->a);
+        return from->kind == NODE_FUNCTION && from->known && (from->known->flags & KNOWN_TEXTS);
+}
+
+/* Read-only tables of the C library and GLib, and the text that number parsers leave a pointer into. */
 static bool foreign_text(const Judge *j, const Need *need) {
         const Node *n = values_node(j->w, need->at.root), *from;
         const Known *known;
@@ -230,6 +255,8 @@ static bool foreign_text(const Judge *j, const Need *need) {
         if (need->at.root < ROOT_FIRST || n->kind != NODE_LOAD || n->off || n->stride || n->b || (need->flags & ACCESS_WRITE))
                 return false;
         from = values_node(j->w, n->a);
+        if (n->a >= ROOT_FIRST && from->kind == NODE_SYMBOL && strcmp(from->name, "g_ascii_table") == 0)
+                return true;
         if (n->a < ROOT_FIRST || (from->kind != NODE_RETURN && from->kind != NODE_OUT))
                 return false;
         known = known_function(j, from->a);
@@ -240,9 +267,9 @@ static bool foreign_text(const Judge *j, const Need *need) {
         return (known->flags & KNOWN_ENDPTR) && from->off == 1 && need->width == 1;
 }
 
-/* A pointer or number that the C library defines: its own variables, as they have always been. */
+/* A pointer or number that the C library or GLib defines: its own variables, as they have always been. */
 static bool foreign_variable(const Judge *j, const Need *need) {
-        static const char *const names[] = { "__environ", "__progname", "environ", "optarg", "opterr", "optind", "optopt",
+        static const char *const names[] = { "__environ", "__progname", "environ", "g_ascii_table", "optarg", "opterr", "optind", "optopt",
                                              "program_invocation_name", "program_invocation_short_name", "stderr", "stdin", "stdout" };
         const Node *n = values_node(j->w, need->at.root);
         const char *name = NULL;
@@ -267,7 +294,7 @@ bool place_free(const Judge *j, const Need *need) {
         const Node *n;
 
         if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at) || raw_memory(j, need->at.root) ||
-            foreign(j, need->at.root) || foreign_text(j, need) || foreign_variable(j, need))
+            foreign(j, need->at.root) || foreign_text(j, need) || one_of_texts(j, need) || foreign_variable(j, need))
                 return true;
         n = values_node(j->w, need->at.root);
         return need->at.root >= ROOT_FIRST && (n->kind == NODE_TABLE || n->kind == NODE_TARGET || n->kind == NODE_FUNCTION);

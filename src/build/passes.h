@@ -89,12 +89,13 @@ bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to);
 bool constants_same(const Diff *d, uint64_t old, uint64_t new);
 /* Text: what is read, and never compared by its address. */
 bool constant_is_text(const Image *image, uint64_t addr, uint64_t size);
+bool all_zero(const uint8_t *b, uint64_t n);
 /* One C string, and nothing but zeros behind it. */
 bool single_string(const uint8_t *b, uint64_t n);
 /* Whether two pointers in data lead to the same constant: as constants_same, or to equal C strings. */
 bool pointees_same(const Diff *d, uint64_t old, uint64_t new);
 /* Two texts that differ in a version or a date only: in digits and what stands between them, with two
- * or more separators. */
+ * or more separators, or in the revision of a package (1.20-1+b2, 1.20-1+deb12u1). */
 bool versions_alike(const Diff *d, uint64_t old, uint64_t new);
 /* Whether two relocated words mean the same under the map. */
 bool relocs_same(Diff *d, const ImageReloc *old, const ImageReloc *new);

@@ -210,7 +210,8 @@ typedef struct Known {
         uint16_t flags;  /* KNOWN_* */
 } Known;
 enum { KNOWN_FRESH = 1, KNOWN_SAME = 2 /* returns its first argument */, KNOWN_NORETURN = 4, KNOWN_NOARGS = 8, KNOWN_FREE = 16, KNOWN_COMPARE = 32, KNOWN_FOREIGN = 64, /* what it returns is of the C library: strings and its own types */
-       KNOWN_TABLE = 128 /* what that points to is a table of the C library */, KNOWN_ENDPTR = 256 /* argument 1 is left pointing into the text of argument 0 */ };
+       KNOWN_TABLE = 128 /* what that points to is a table of the C library */, KNOWN_ENDPTR = 256 /* argument 1 is left pointing into the text of argument 0 */,
+       KNOWN_DEEP = 512 /* and so is what hangs on it */, KNOWN_TEXTS = 1024 /* what it returns is an array of pointers to text */ };
 const Known *known_find(const char *name); /* NULL: nothing */
 size_t known_count(void);
 const Known *known_at(size_t i);
