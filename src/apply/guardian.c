@@ -4,6 +4,8 @@
 #include "apply/session.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "proc/hold.h"
+#include "proc/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +16,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { THREADS_THAT_END = 8 };
 
 typedef struct Reply {
         int code;
@@ -30,9 +34,12 @@ static struct {
         size_t n;
 } guardian = { .mutex = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
-static void serve_one(const GuardianRequest *q, const Patch *const *patches, size_t n, ShadowCache *cache,
-                      Reply *reply) {
+/* True when it could not be done and the thread that stood for the process has ended meanwhile, but not the process:
+ * a leader ends before its other threads. */
+static bool serve_once(const GuardianRequest *q, const Patch *const *patches, size_t n, ShadowCache *cache,
+                       Reply *reply) {
         const EngineOptions *options = q->has_options ? &q->options : NULL;
+        bool again;
         Session s;
 
         *reply = (Reply){ .res = { .refusal = REFUSAL_N } };
@@ -41,7 +48,15 @@ static void serve_one(const GuardianRequest *q, const Patch *const *patches, siz
                 reply->code = session_apply(&s, patches, n, &reply->error);
         if (reply->code == 0 && q->op == GUARDIAN_REVERT)
                 reply->code = session_revert(&s, q->has_digest ? q->digest : NULL, &reply->error);
+        again = reply->code != 0 && s.pid > 0 && !task_has_memory(s.pid) && task_with_memory(q->pid) != s.pid;
         session_close(&s);
+        return again;
+}
+
+static void serve_one(const GuardianRequest *q, const Patch *const *patches, size_t n, ShadowCache *cache,
+                      Reply *reply) {
+        for (unsigned tries = 0; serve_once(q, patches, n, cache, reply) && tries < THREADS_THAT_END; tries++)
+                ;
         if (reply->code == -ESRCH && kill(q->pid, 0) < 0 && errno == ESRCH)
                 reply->code = refuse(&reply->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", q->pid);
 }
@@ -59,6 +74,7 @@ static _Noreturn void serve(int fd, pid_t front, const Patch *const *patches, si
                 signal(sig, SIG_DFL);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        hold_nothing();
         oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
         if (oom >= 0) {
                 if (write(oom, "-1000", 5) < 0) {

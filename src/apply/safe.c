@@ -17,6 +17,7 @@
 enum {
         SCAN_MAX = 1 << 20,      /* bytes of one stack; a longer one has to be unwound */
         SCAN_TOTAL = 128 << 20,
+        STACK_USUAL = 16384,     /* bytes that a thread which waits has in use, and then some */
         STACKS_PER_THREAD = 4,
         BATCH = 512,
         UNWIND_USEC = 2000, /* for unwinding in one stop; what is proved by then need not be the next time */
@@ -124,7 +125,7 @@ struct StackReader {
         VEC(Proof) proofs;
 };
 
-StackReader *stack_reader_new(pid_t pid, Error *e) {
+StackReader *stack_reader_new(pid_t pid, size_t threads, Error *e) {
         StackReader *r = calloc(1, sizeof(*r));
         char path[64];
 
@@ -138,7 +139,7 @@ StackReader *stack_reader_new(pid_t pid, Error *e) {
                 free(r);
                 return NULL;
         }
-        r->room = 1 << 20;
+        r->room = STACK_USUAL * MIN(MAX(threads, 4), SCAN_TOTAL / 8 / STACK_USUAL);
         r->bytes = vec_grow(NULL, r->room, 1);
         memset(r->bytes, 0, r->room); /* no page faults while the threads are stopped */
         return r;

@@ -39,9 +39,9 @@ typedef struct SafeBlame {
         bool unwind;      /* a word that may be stale, and the stack could not be unwound to tell */
 } SafeBlame;
 
-/* Room for copies of stacks, kept from one try to the next. */
+/* Room for copies of stacks, kept from one try to the next; `threads`: about how many there will be. */
 typedef struct StackReader StackReader;
-StackReader *stack_reader_new(pid_t pid, Error *e);
+StackReader *stack_reader_new(pid_t pid, size_t threads, Error *e);
 StackReader *stack_reader_free(StackReader *r);
 
 enum { SAFE_BUSY = 1 };

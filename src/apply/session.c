@@ -59,6 +59,7 @@ static int lock_process(Session *s) {
 int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCache *cache, EngineResult *res,
                  Error *e) {
         TaskStatus status;
+        TaskStat stat;
         int r;
 
         *s = (Session){ .pid = pid, .options = options, .cache = cache, .res = res, .lock = -1 };
@@ -71,7 +72,7 @@ int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCach
         s->pid = task_with_memory(pid);
         if (s->pid < 0)
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm, "process %d has ended", pid);
-        if (status.kernel && s->pid == pid)
+        if (task_stat(s->pid, &stat) == 0 && stat.kernel)
                 return refuse(res, REFUSAL_CODE_IMAGE_NOT_MAPPED, status.comm, "a kernel thread");
         if (is_32bit(s->pid))
                 return refuse(res, REFUSAL_CODE_PROCESS_32BIT, status.comm, "process %d", pid);

@@ -5,7 +5,6 @@
 #include "proc/mem.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,35 +152,25 @@ static void sleep_usec(uint64_t usec) {
         nanosleep(&ts, NULL);
 }
 
-/* While threads are stopped, nothing else is more urgent than letting them go again. */
-static void hurry(bool on) {
-        struct sched_param p = { .sched_priority = on ? 1 : 0 };
-
-        sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p); /* not allowed: then without */
-}
-
 int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error *e) {
         uint64_t limit = now_usec() + (options && options->deadline_usec ? options->deadline_usec : DEADLINE_USEC);
         uint64_t backoff = options && options->retry_usec ? options->retry_usec : BACKOFF_USEC;
-        StackReader *reader = stack_reader_new(s->pid, e);
+        StackReader *reader = NULL;
         Unwinder *unwinder;
         SafeBlame blame = { 0 };
         World w = { 0 };
         bool ready, blamed = false;
         int r, stop;
 
-        if (!reader)
-                return -ESRCH;
         unwinder = unwinder_new(s->pid, s->maps, s->loaded, s->n_loaded);
         edits_prepare(&s->edits);
         safe_set_sort(&s->safe);
         r = world_init(&w, s->pid, e);
+        if (r == 0 && !(reader = stack_reader_new(s->pid, world_threads(&w), e)))
+                r = -ESRCH;
         while (r == 0) {
                 res->attempts++;
-                hurry(true);
                 stop = world_stop(&w, STOP_USEC, e);
-                if (stop)
-                        hurry(false);
                 if (stop == WORLD_TRACED || stop == WORLD_PERMISSION) {
                         r = refuse(res, stop == WORLD_TRACED ? REFUSAL_CODE_PROCESS_TRACED
                                                              : REFUSAL_CODE_PROCESS_PERMISSION,
@@ -202,8 +191,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                         world_resume(&w);
                         blamed = true;
                 }
-                res->pause_usec = now_usec() - w.begin_usec;
-                hurry(false);
+                res->pause_usec = w.end_usec - w.begin_usec;
                 res->pause_total_usec += res->pause_usec;
                 if (ready || r)
                         break;

@@ -183,6 +183,7 @@ static void *run(void *arg) {
 }
 
 int main(int argc, char **argv) {
+        pid_t parent;
         char line[64];
         size_t sole = argc > 1 ? (size_t)atoi(argv[1]) : N;
 
@@ -190,11 +191,13 @@ int main(int argc, char **argv) {
         queue_empty = msgget(IPC_PRIVATE, 0600);
         queue_full = msgget(IPC_PRIVATE, 0600);
         semaphores = semget(IPC_PRIVATE, 1, 0600);
+        parent = getpid();
         child = fork();
         if (child == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                for (;;)
+                while (getppid() == parent) /* it may have ended before that */
                         pause();
+                _exit(0);
         }
         if (sole < N) { /* the call in the main thread: the one that makes the calls for the engine */
                 printf("ready\n");

@@ -228,11 +228,11 @@ static void *commands(void *arg) {
                                 wait(NULL);
                         printf("%d 0\n", failed);
                 } else if (strcmp(line, "fork") == 0) {
-                        pid_t pid = fork();
+                        pid_t parent = getpid(), pid = fork();
 
                         if (pid == 0) {
                                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                                for (;;)
+                                while (getppid() == parent) /* it may have ended before that */
                                         usleep(1000);
                         }
                         printf("%d 0\n", pid);

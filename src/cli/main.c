@@ -2,6 +2,7 @@
 #include "base/macro.h"
 #include "cli/cli.h"
 #include "config.h"
+#include "proc/hold.h"
 
 #include <string.h>
 
@@ -64,6 +65,7 @@ int main(int argc, char **argv) {
                 name = "explain";
         else if (strncmp(name, "--explain=", 10) == 0)
                 return finish(explain_code(name + 10));
+        hold_nothing();
         for (size_t i = 0; i < ELEMENTSOF(commands); i++)
                 if (strcmp(name, commands[i]->name) == 0)
                         return finish(commands[i]->run(commands[i], argc - 1, argv + 1));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/remote.h"
 #include "base/macro.h"
+#include "proc/hold.h"
 #include "proc/mem.h"
 #include "proc/task.h"
 #include "proc/wait.h"
@@ -66,7 +67,7 @@ static int wait_event_stop(pid_t tid, uint64_t wait_usec) {
         }
 }
 
-int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e) {
+static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e) {
         Remote r = { .pid = pid, .tid = tid, .gate = gate };
         uintptr_t options = PTRACE_O_TRACESYSGOOD;
         TaskStatus status;
@@ -118,6 +119,16 @@ int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote 
         }
         *out = r;
         return 0;
+}
+
+int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e) {
+        int r;
+
+        hold_begin();
+        r = open_held(pid, tid, gate, wait_usec, out, e);
+        if (r)
+                hold_end();
+        return r;
 }
 
 /* Runs to the next system-call stop (entry or exit). */
@@ -222,5 +233,6 @@ void remote_close(Remote *r) {
         }
         ptrace(PTRACE_DETACH, r->tid, 0, 0);
 out:
+        hold_end();
         r->tid = 0;
 }

@@ -28,7 +28,7 @@ enum {
         REMOTE_SECCOMP,     /* its filter cannot be suspended */
         REMOTE_PERMISSION,
 };
-/* Seizes and stops the thread. Waits at most `wait_usec`. */
+/* Seizes and stops the thread. Waits at most `wait_usec`. A hold (proc/hold.h) from then until remote_close. */
 int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e);
 /* *result is what the kernel returned: a value, or a negative errno. -ESRCH when the thread is gone. */
 int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result);

@@ -2,14 +2,17 @@
 #include "proc/stop.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "proc/hold.h"
 #include "proc/task.h"
 #include "proc/wait.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <stdio.h>
@@ -17,6 +20,7 @@
 
 enum {
         MAX_NEW_TASKS = 256,
+        TASK_LINKS = 2,
         PATIENCE = 5, /* how much longer a thread is waited for that only lacks a processor */
 };
 
@@ -37,10 +41,30 @@ static int shares_memory(pid_t a, pid_t b) {
         return -EPERM;
 }
 
+/*
+ * /proc/PID/task, whose link count is the number of threads and two: what fstat() tells of it costs a tenth of
+ * reading /proc/PID/stat. -1 where the two do not say the same.
+ */
+static int open_task(pid_t pid) {
+        char path[64];
+        struct stat st;
+        TaskStat s;
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/%d/task", pid);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0 && (fstat(fd, &st) < 0 || task_stat(pid, &s) < 0 || st.st_nlink != s.threads + TASK_LINKS)) {
+                close(fd);
+                fd = -1;
+        }
+        return fd;
+}
+
 int world_init(World *w, pid_t pid, Error *e) {
         _cleanup_(freep) pid_t *all = NULL;
+        _cleanup_(closep) int newest_fd = task_newest_open();
+        pid_t newest = newest_fd < 0 ? (pid_t)newest_fd : task_newest(newest_fd), self = getpid();
         VEC(pid_t) v = { 0 };
-        pid_t newest = task_newest();
         size_t n;
         int r;
 
@@ -51,7 +75,7 @@ int world_init(World *w, pid_t pid, Error *e) {
                 return error_errno(e, r, "/proc");
         vec_push(&v, pid);
         for (size_t i = 0; i < n; i++) {
-                if (all[i] == pid || all[i] == getpid())
+                if (all[i] == pid || all[i] == self)
                         continue;
                 r = shares_memory(pid, all[i]);
                 if (r < 0) {
@@ -61,11 +85,25 @@ int world_init(World *w, pid_t pid, Error *e) {
                 if (r)
                         vec_push(&v, all[i]);
         }
-        *w = (World){ .pids = v.items, .n_pids = v.n, .newest = newest };
+        /* Without memory it would have been told to share that of all kernel threads, and of nobody else. */
+        if (!task_has_memory(pid)) {
+                vec_free(&v);
+                return error_set(e, -ESRCH, "thread %d has ended", pid);
+        }
+        *w = (World){ .pids = v.items, .n_pids = v.n, .newest_fd = TAKE_FD(newest_fd), .newest = newest };
+        w->task_fds = vec_grow(NULL, w->n_pids, sizeof(*w->task_fds));
+        for (size_t i = 0; i < w->n_pids; i++)
+                w->task_fds[i] = open_task(w->pids[i]);
         return 0;
 }
 
 void world_free(World *w) {
+        for (size_t i = 0; i < w->n_pids; i++)
+                if (w->task_fds[i] >= 0)
+                        close(w->task_fds[i]);
+        if (w->n_pids)
+                close(w->newest_fd);
+        free(w->task_fds);
         free(w->pids);
         free(w->threads);
         *w = (World){ 0 };
@@ -79,8 +117,8 @@ static StoppedThread *find_thread(World *w, pid_t tid) {
 }
 
 /* 0, or positive as world_stop. */
-static int seize(World *w, pid_t pid, pid_t tid) {
-        StoppedThread t = { .pid = pid, .tid = tid };
+static int seize(World *w, pid_t pid, pid_t tid, bool asleep) {
+        StoppedThread t = { .pid = pid, .tid = tid, .asleep = asleep };
         TaskStatus status;
 
         if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0) {
@@ -108,15 +146,21 @@ static int seize_all(World *w, size_t *fresh) {
 
         for (size_t i = 0; i < w->n_pids; i++) {
                 _cleanup_(freep) pid_t *tids = NULL;
+                _cleanup_(freep) bool *asleep = NULL;
                 size_t n;
                 int r = task_threads(w->pids[i], &tids, &n);
 
                 if (r < 0)
                         continue;
+                if (!before && n > 1) { /* before the first is seized: it could stop by itself from then on */
+                        asleep = vec_grow(NULL, n, sizeof(*asleep));
+                        for (size_t k = 0; k < n; k++)
+                                asleep[k] = task_asleep(w->pids[i], tids[k]);
+                }
                 for (size_t k = 0; k < n; k++) {
                         if (before && find_thread(w, tids[k]))
                                 continue;
-                        r = seize(w, w->pids[i], tids[k]);
+                        r = seize(w, w->pids[i], tids[k], asleep && asleep[k]);
                         if (r)
                                 return r;
                 }
@@ -144,28 +188,34 @@ static int await(World *w, StoppedThread *t, uint64_t bound_usec) {
         return 0;
 }
 
-/* The threads that the kernel counts, zombies among them, in all processes. */
-static size_t count_threads(const World *w) {
+size_t world_threads(const World *w) {
         size_t n = 0;
 
         for (size_t i = 0; i < w->n_pids; i++) {
+                struct stat st;
                 TaskStat s;
 
-                if (task_stat(w->pids[i], &s) == 0)
+                if (w->task_fds[i] >= 0) {
+                        if (fstat(w->task_fds[i], &st) == 0 && st.st_nlink > TASK_LINKS)
+                                n += st.st_nlink - TASK_LINKS;
+                } else if (task_stat(w->pids[i], &s) == 0) {
                         n += s.threads;
+                }
         }
         return n;
 }
 
 /* Did a process that shares the memory appear after world_init? Its maker is stopped now. */
 static bool new_sharer(const World *w) {
-        pid_t newest = task_newest();
-        pid_t pid = w->newest;
+        pid_t newest = task_newest(w->newest_fd);
+        pid_t pid = w->newest, stopped = 0;
 
+        for (size_t i = 0; i < w->n && !stopped; i++) /* it keeps its memory for as long as we look */
+                stopped = w->threads[i].gone ? 0 : w->threads[i].tid;
         if (newest < 0 || newest < pid || newest - pid > MAX_NEW_TASKS)
                 return newest != pid;
         while (++pid <= newest)
-                if (syscall(SYS_kcmp, w->pids[0], pid, KCMP_VM, 0, 0) == 0) {
+                if (syscall(SYS_kcmp, stopped, pid, KCMP_VM, 0, 0) == 0) {
                         bool ours = false;
 
                         for (size_t i = 0; i < w->n; i++)
@@ -177,9 +227,22 @@ static bool new_sharer(const World *w) {
 }
 
 bool world_outdated(const World *w) {
-        pid_t newest = task_newest();
+        pid_t newest = task_newest(w->newest_fd);
 
         return newest < w->newest || newest - w->newest > MAX_NEW_TASKS / 2;
+}
+
+/* Stops those from `first` on, of one kind. 0, or positive as world_stop. */
+static int stop_some(World *w, size_t first, bool asleep, uint64_t bound_usec) {
+        int r = 0;
+
+        for (size_t i = first; i < w->n; i++)
+                if (w->threads[i].asleep == asleep && ptrace(PTRACE_INTERRUPT, w->threads[i].tid, 0, 0) < 0)
+                        w->threads[i].gone = true;
+        for (size_t i = first; i < w->n && r == 0; i++)
+                if (w->threads[i].asleep == asleep && !w->threads[i].gone)
+                        r = await(w, &w->threads[i], bound_usec);
+        return r;
 }
 
 int world_stop(World *w, uint64_t bound_usec, Error *e) {
@@ -188,22 +251,21 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
 
         w->n = 0;
         w->stuck = 0;
+        hold_begin();
         late_release();
         r = seize_all(w, &fresh);
         w->begin_usec = now_usec();
         while (r == 0) {
-                for (size_t i = done; i < w->n; i++)
-                        if (ptrace(PTRACE_INTERRUPT, w->threads[i].tid, 0, 0) < 0)
-                                w->threads[i].gone = true;
-                for (size_t i = done; i < w->n && r == 0; i++)
-                        r = w->threads[i].gone ? 0 : await(w, &w->threads[i], bound_usec);
+                r = stop_some(w, done, true, bound_usec);
+                if (r == 0)
+                        r = stop_some(w, done, false, bound_usec);
                 if (r)
                         break;
                 done = w->n;
                 live = 0;
                 for (size_t i = 0; i < w->n; i++)
                         live += !w->threads[i].gone;
-                if (live == count_threads(w))
+                if (live == world_threads(w))
                         break;
                 r = seize_all(w, &fresh);
                 if (r || !fresh)
@@ -220,13 +282,14 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
         return r;
 }
 
-void world_resume(World *w) {
+/* Lets those of one kind go; how many have not stopped yet. */
+static size_t resume_some(World *w, bool asleep) {
         size_t late = 0;
 
         for (size_t i = 0; i < w->n; i++) {
                 StoppedThread *t = &w->threads[i];
 
-                if (t->gone)
+                if (t->gone || t->asleep != asleep)
                         continue;
                 if (!t->stopped) {
                         late_add(t->tid);
@@ -237,8 +300,16 @@ void world_resume(World *w) {
                         ptrace(PTRACE_SETREGS, t->tid, 0, &t->regs);
                 ptrace(PTRACE_DETACH, t->tid, 0, (void *)(intptr_t)t->signal);
         }
+        return late;
+}
+
+void world_resume(World *w) {
+        size_t late = resume_some(w, false) + resume_some(w, true);
+
         w->n = 0;
+        w->end_usec = now_usec();
         /* The others were interrupted, too, and stop in a moment, but for the one that we gave up on. */
         for (unsigned tries = 0; late && late_release() > 1 && tries < 100; tries++)
                 usleep(100);
+        hold_end();
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { KERNEL_THREAD = 0x00200000 /* PF_KTHREAD */ };
+
 int proc_read(const char *path, size_t limit, char **text, size_t *size) {
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
         _cleanup_(freep) char *buffer = NULL;
@@ -88,6 +90,7 @@ int task_status(pid_t pid, pid_t tid, TaskStatus *out, Error *e) {
 int task_stat(pid_t pid, TaskStat *out) {
         char path[64], text[1024], *p;
         unsigned long long start = 0, vsize = 0;
+        unsigned flags = 0;
         long threads = 0;
         ssize_t n;
         int fd;
@@ -103,13 +106,32 @@ int task_stat(pid_t pid, TaskStat *out) {
         text[n] = 0;
         p = strrchr(text, ')'); /* the name may hold anything, also ')' */
         if (!p || sscanf(p + 1,
-                         " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu %llu",
-                         &out->state, &threads, &start, &vsize) != 4)
+                         " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu %llu",
+                         &out->state, &flags, &threads, &start, &vsize) != 5)
                 return -EBADMSG;
         out->threads = (unsigned)threads;
         out->start_time = start;
         out->vsize = vsize;
+        out->kernel = flags & KERNEL_THREAD;
         return 0;
+}
+
+bool task_asleep(pid_t pid, pid_t tid) {
+        char path[64], text[128], *p;
+        ssize_t n;
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        n = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        if (n <= 0)
+                return false;
+        text[n] = 0;
+        p = strrchr(text, ')'); /* a name has at most 15 bytes: it ends in what was read */
+        return p && strncmp(p, ") S", 3) == 0;
 }
 
 static int numbers_in(const char *path, pid_t **out, size_t *n) {
@@ -138,6 +160,12 @@ int task_processes(pid_t **out, size_t *n) {
         return numbers_in("/proc", out, n);
 }
 
+bool task_has_memory(pid_t tid) {
+        TaskStat s;
+
+        return task_stat(tid, &s) == 0 && s.vsize > 0;
+}
+
 pid_t task_with_memory(pid_t pid) {
         _cleanup_(freep) pid_t *tids = NULL;
         TaskStat s;
@@ -146,25 +174,26 @@ pid_t task_with_memory(pid_t pid) {
 
         if (r < 0)
                 return r;
-        if (s.state != 'Z' && s.state != 'X')
+        if (s.vsize > 0)
                 return pid;
         r = task_threads(pid, &tids, &n);
         for (size_t i = 0; r == 0 && i < n; i++)
-                if (task_stat(tids[i], &s) == 0 && s.state != 'Z' && s.state != 'X')
+                if (task_has_memory(tids[i]))
                         return tids[i];
-        return -ESRCH;
+        return s.kernel ? pid : -ESRCH;
 }
 
-pid_t task_newest(void) {
-        char text[128];
-        const char *p;
-        ssize_t n;
+int task_newest_open(void) {
         int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 
-        if (fd < 0)
-                return (pid_t)-errno;
-        n = read(fd, text, sizeof(text) - 1);
-        close(fd);
+        return fd < 0 ? -errno : fd;
+}
+
+pid_t task_newest(int fd) {
+        char text[128];
+        ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+        const char *p;
+
         if (n <= 0)
                 return -EIO;
         text[n] = 0;

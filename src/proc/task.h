@@ -29,11 +29,15 @@ typedef struct TaskStat {
         char state;
         unsigned threads;
         uint64_t start_time; /* clock ticks after boot */
-        uint64_t vsize;      /* bytes */
+        uint64_t vsize;      /* bytes; 0: it has no memory, or none any more */
+        bool kernel;         /* a kernel thread */
 } TaskStat;
 
 /* The cheap half: one small file. -ESRCH when it is gone. */
 int task_stat(pid_t pid, TaskStat *out);
+
+/* The thread waits in a system call, so far as one look can tell. */
+bool task_asleep(pid_t pid, pid_t tid);
 
 /* The thread ids of a process, malloc'ed. -ESRCH when it is gone. */
 int task_threads(pid_t pid, pid_t **out, size_t *n);
@@ -41,9 +45,13 @@ int task_threads(pid_t pid, pid_t **out, size_t *n);
 /* Every process in this pid namespace, malloc'ed, ascending as readdir gives them. */
 int task_processes(pid_t **out, size_t *n);
 
+/* It has not let go of its memory: a thread does that first of all when it ends. */
+bool task_has_memory(pid_t tid);
 /* A thread of the process that has the memory still: the leader, unless it has ended before the others.
- * -ESRCH when there is none. */
+ * -ESRCH when there is none. A kernel thread stands for itself. */
 pid_t task_with_memory(pid_t pid);
 
-/* The id that was given to the newest process or thread of this pid namespace. Negative errno. */
-pid_t task_newest(void);
+/* For asking again and again which id was given to the newest process or thread of this pid namespace: a
+ * descriptor, and the id. Negative errno. */
+int task_newest_open(void);
+pid_t task_newest(int fd);

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/hold.h"
 #include "proc/list.h"
 #include "proc/loaded.h"
 #include "proc/maps.h"
+#include "proc/stop.h"
 #include "proc/task.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,10 +140,76 @@ static void ended_process(void **state) {
         assert_int_equal(maps_read(pid, &maps, NULL), -ESRCH);
 }
 
+static void *wait_for_end(void *fd) {
+        char c;
+
+        assert_int_equal(read(*(int *)fd, &c, 1), 0);
+        return NULL;
+}
+
+/* What the link count of /proc/PID/task says, and what one look tells of a thread that sleeps. */
+static void thread_count(void **state) {
+        enum { THREADS = 3 };
+        pthread_t threads[THREADS];
+        int fds[2];
+        World w;
+        Error e;
+
+        (void)state;
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(world_init(&w, getpid(), &e), 0);
+        assert_int_equal(w.n_pids, 1);
+        assert_true(w.task_fds[0] >= 0);
+        for (size_t i = 0; i < THREADS; i++) {
+                assert_int_equal(world_threads(&w), 1 + i);
+                assert_int_equal(pthread_create(&threads[i], NULL, wait_for_end, &fds[0]), 0);
+        }
+        assert_int_equal(world_threads(&w), 1 + THREADS);
+        assert_false(task_asleep(getpid(), getpid()));
+        for (size_t asleep = 0; asleep < THREADS;) {
+                pid_t *tids;
+                size_t n;
+
+                assert_int_equal(task_threads(getpid(), &tids, &n), 0);
+                assert_int_equal(n, 1 + THREADS);
+                asleep = 0;
+                for (size_t i = 0; i < n; i++)
+                        asleep += task_asleep(getpid(), tids[i]);
+                free(tids);
+        }
+        close(fds[1]);
+        for (size_t i = 0; i < THREADS; i++)
+                pthread_join(threads[i], NULL);
+        world_free(&w);
+        close(fds[0]);
+}
+
+/* A hold ends with what was before it, however deep it was. */
+static void holds(void **state) {
+        int policy = sched_getscheduler(0), nice = getpriority(PRIO_PROCESS, 0);
+        bool may = setpriority(PRIO_PROCESS, 0, nice - 1) == 0 && setpriority(PRIO_PROCESS, 0, nice) == 0;
+        struct itimerval it;
+
+        (void)state;
+        hold_begin();
+        hold_begin();
+        hold_end();
+        assert_int_equal(getitimer(ITIMER_REAL, &it), 0);
+        assert_true(it.it_interval.tv_usec > 0);
+        if (may)
+                assert_true(sched_getscheduler(0) == SCHED_FIFO || getpriority(PRIO_PROCESS, 0) == -20);
+        hold_end();
+        assert_int_equal(getitimer(ITIMER_REAL, &it), 0);
+        assert_int_equal(it.it_interval.tv_usec, 0);
+        assert_int_equal(sched_getscheduler(0), policy);
+        assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(maps_lines),  cmocka_unit_test(maps_malformed), cmocka_unit_test(units),
                 cmocka_unit_test(own_process), cmocka_unit_test(ended_process),
+                cmocka_unit_test(thread_count), cmocka_unit_test(holds),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

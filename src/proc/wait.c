@@ -5,50 +5,23 @@
 #include "proc/task.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 
-enum { ERESTARTNOHAND_ = 514, TICK_USEC = 2000 };
-
-static void on_alarm(int sig) {
-        (void)sig; /* its coming is what makes waitpid() return */
-}
-
-static void tick(bool on) {
-        struct sigaction sa = { .sa_handler = on_alarm }; /* no SA_RESTART */
-        struct itimerval it = { { 0, on ? TICK_USEC : 0 }, { 0, on ? TICK_USEC : 0 } };
-
-        if (on)
-                sigaction(SIGALRM, &sa, NULL);
-        setitimer(ITIMER_REAL, &it, NULL);
-}
+enum { ERESTARTNOHAND_ = 514 };
 
 int wait_stop(pid_t tid, uint64_t until_asleep, uint64_t until, int *status) {
-        pid_t p = waitpid(tid, status, __WALL | WNOHANG);
-        int r = 0;
+        pid_t p;
 
-        if (p == 0) {
-                tick(true);
-                while ((p = waitpid(tid, status, __WALL)) < 0 && errno == EINTR) {
-                        uint64_t now = now_usec();
-                        TaskStat s;
+        while ((p = waitpid(tid, status, __WALL)) < 0 && errno == EINTR) {
+                uint64_t now = now_usec();
+                TaskStat s;
 
-                        if (now < until_asleep && now < until)
-                                continue;
-                        if (now >= until || (task_stat(tid, &s) == 0 && s.state == 'D')) {
-                                r = -ETIMEDOUT;
-                                break;
-                        }
-                }
-                tick(false);
+                if (now >= until || (now >= until_asleep && task_stat(tid, &s) == 0 && s.state == 'D'))
+                        return -ETIMEDOUT;
         }
-        if (r == 0 && (p < 0 || !WIFSTOPPED(*status)))
-                r = -ESRCH;
-        return r;
+        return p < 0 || !WIFSTOPPED(*status) ? -ESRCH : 0;
 }
 
 bool restart_after_stop(struct user_regs_struct *regs) {

@@ -14,7 +14,8 @@
 /*
  * Waits until a seized and interrupted thread reports; the status of waitpid(). A thread that runs,
  * or is about to, is waited for until now_usec() passes `until`: it only lacks a processor. One that
- * sleeps uninterruptibly is waited for until `until_asleep`. -ETIMEDOUT, -ESRCH.
+ * sleeps uninterruptibly is waited for until `until_asleep`. Between hold_begin and hold_end only.
+ * -ETIMEDOUT, -ESRCH.
  */
 int wait_stop(pid_t tid, uint64_t until_asleep, uint64_t until, int *status);
 

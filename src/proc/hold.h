@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+/*
+ * While threads of another process are held, by a stop or because one makes calls for us: nothing else is
+ * as urgent, and no wait may be endless. docs/safety.md, "Who waits for whom".
+ */
+
+/*
+ * From here on this process has real-time priority, or where that is not allowed nice -20, and SIGALRM comes
+ * every 2 ms, so that a wait for a thread returns with EINTR now and then. May be nested.
+ */
+void hold_begin(void);
+/* As before the outermost hold_begin. */
+void hold_end(void);
+/* For all other work: a process that is woken preempts nobody by it (SCHED_BATCH), unless it was given a
+ * policy of another kind. Inherited by children. */
+void hold_nothing(void);
