@@ -64,3 +64,10 @@ typedef struct ProcessPatch {
 /* Reads the patches of a process from its memory. *out is malloc'ed; the caller frees. 0 with *n ==
  * 0 when it has none. No thread is stopped. -ESRCH when the process is gone. */
 int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e);
+/*
+ * The SHA-256 of the patch's code as it lies in the process now: of each carried function its address
+ * (header, 8 bytes), size (8) and bytes, then of each replaced function the address of its jump, size (1)
+ * and bytes. Addresses are link-time ones, numbers little-endian. Processes with the same patch at the same
+ * distance from the image have the same. -ENOENT: the process has no such patch.
+ */
+int engine_read_back(pid_t pid, const uint8_t digest[32], uint8_t sha256[32], Error *e);
