@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Arrows point one way: base <- elf, dwarf, patch, proc, store <- build, apply, snapshot, report, verify <- deliver <- cli, agent. Checks every
+# Arrows point one way: base <- elf, dwarf, patch, proc, store <- build, apply, snapshot, report, verify <- deliver <- evidence <- cli, agent. Checks every
 # #include "FOLDER/..." under src against the list below; prints what breaks it.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
@@ -19,8 +19,9 @@ allowed() {
         report) echo base elf patch ;;
         verify) echo base elf proc ;;
         deliver) echo base elf dwarf patch proc build apply store snapshot report verify ;;
-        cli) echo base elf dwarf patch proc build apply deliver store snapshot report verify ;;
-        agent) echo base elf dwarf patch proc build apply deliver store snapshot report verify ;;
+        evidence) echo base elf patch proc apply store deliver ;;
+        cli) echo base elf dwarf patch proc build apply deliver evidence store snapshot report verify ;;
+        agent) echo base elf dwarf patch proc build apply deliver evidence store snapshot report verify ;;
         *) echo "?" ;;
         esac
 }

@@ -30,7 +30,7 @@ _staunch_words() { # _staunch_words CURRENT WORD...
 
 _staunch() {
         local current=${COMP_WORDS[COMP_CWORD]} previous= command=${COMP_WORDS[1]-}
-        local commands='converge diff build show apply revert verify status list history events release config doctor explain'
+        local commands='converge diff build show apply revert verify status list history events release config doctor cve explain'
         local options=
 
         COMPREPLY=()
@@ -44,7 +44,7 @@ _staunch() {
         --explain) _staunch_words "$current" "$(_staunch_codes all)"; return ;;
         --pid) _staunch_words "$current" "$(_staunch_pids)"; return ;;
         --deadline | --since | --unit | --id) return ;;
-        --debug-old | --debug-new | --output | --root | --state | --file | -o) _staunch_files "$current"; return ;;
+        --debug-old | --debug-new | --output | --root | --state | --file | --tracker | -o) _staunch_files "$current"; return ;;
         esac
         case $command in
         converge) options='--dry-run --accept --pid --root --deadline --no-debug --json' ;;
@@ -60,6 +60,7 @@ _staunch() {
         release) options='--state' ;;
         config) options='--json' ;;
         doctor) options='--root --json' ;;
+        cve) options='--fixed --pid --tracker --root --state --json' ;;
         explain) _staunch_words "$current" "$(_staunch_codes all)" --help; return ;;
         *) return ;;
         esac

@@ -5,7 +5,7 @@ function __staunch_codes
     staunch explain 2>/dev/null | string replace -rf '^  ([a-z0-9-]+) +(.*)' '$1\t$2'
 end
 
-set -l commands converge diff build show apply revert verify status list history events release config doctor explain
+set -l commands converge diff build show apply revert verify status list history events release config doctor cve explain
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -f
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a converge -d 'Move every process that runs a replaced image to the new one'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a diff -d 'Compare two builds'
@@ -21,6 +21,7 @@ complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a events -d 
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a release -d 'Let a patch out of quarantine'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a config -d 'Check the policy of the agent, or show it'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Check what this machine needs for patching'
+complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a cve -d 'Say which processes still run code without the fix'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a explain -d 'Say what a refusal code means'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
 complete -c staunch -s h -l help -d 'Describe the command'
@@ -47,3 +48,9 @@ complete -c staunch -n '__fish_seen_subcommand_from events' -l file -r -d 'Read 
 complete -c staunch -n '__fish_seen_subcommand_from events' -l follow -d 'Go on with what happens'
 complete -c staunch -n '__fish_seen_subcommand_from config' -a 'check show'
 complete -c staunch -n '__fish_seen_subcommand_from list history events release' -f
+complete -c staunch -n '__fish_seen_subcommand_from cve' -f -l json -d 'Print JSON'
+complete -c staunch -n '__fish_seen_subcommand_from cve' -l pid -x -a '(__fish_complete_pids)' -d 'This process'
+complete -c staunch -n '__fish_seen_subcommand_from cve' -l fixed -d 'Also those that are fixed everywhere'
+complete -c staunch -n '__fish_seen_subcommand_from cve' -l tracker -r -d 'Data of the security tracker'
+complete -c staunch -n '__fish_seen_subcommand_from cve' -l root -r -d 'The machine below this folder'
+complete -c staunch -n '__fish_seen_subcommand_from cve' -l state -r -d 'Folder of the state of the agent'

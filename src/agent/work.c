@@ -7,6 +7,7 @@
 #include "deliver/cache.h"
 #include "deliver/record.h"
 #include "deliver/round.h"
+#include "evidence/builds.h"
 #include "patch/digest.h"
 #include "patch/json.h"
 #include "report/event.h"
@@ -312,7 +313,20 @@ static void forget_old(const Work *w, Store *store) {
         enum { HISTORY_DAYS = 400, CACHE_DAYS = 30 };
 
         store_prune(store, wall_usec() - HISTORY_DAYS * UINT64_C(86400000000), NULL);
+        store_prune_builds(store, wall_usec() - HISTORY_DAYS * UINT64_C(86400000000), NULL);
         cache_prune(w->state, CACHE_DAYS);
+}
+
+static void saw_current(void *data, const Process *p, const char *path, int fd) {
+        builds_current(data, p, path, fd);
+}
+
+/* What was not recorded now is found at the next round. */
+static void keep_builds(Builds *builds, const Converged *c, Store *store) {
+        Error e = { 0 };
+
+        if (builds_record(builds, &c->outdated, store, wall_usec(), &e) < 0)
+                fprintf(stderr, "<4>staunchd: the versions of what runs are not recorded: %s\n", e.text);
 }
 
 int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
@@ -327,11 +341,16 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                  .known = known,
                                  .compare = compare,
                                  .compare_data = &run };
+        Builds builds = { 0 };
         Converged c;
         int r = lock < 0 ? lock : work_open_state(w, &store, e), result = WORK_DONE;
 
         if (r >= 0) {
                 run.store = store;
+                if (builds_open(w->root, &builds, NULL) == 0) {
+                        options.current = saw_current;
+                        options.current_data = &builds;
+                }
                 store_each_quarantine(store, keep_quarantine, &run, NULL);
                 r = round_run(&options, &c, e);
         }
@@ -345,8 +364,12 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                         drop_stale(&run, &c);
                         forget_old(w, store);
                 }
+                if (builds.arena)
+                        keep_builds(&builds, &c, store);
                 converge_free(&c);
         }
+        if (builds.arena)
+                builds_close(&builds);
         vec_free(&run.quarantine);
         arena_free(run.arena);
         return r < 0 ? r : result;

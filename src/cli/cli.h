@@ -16,7 +16,11 @@ enum {
         EXIT_USAGE = 2,
         EXIT_REFUSED = 3, /* refused, or a restart is needed, or damage was found */
         EXIT_PATCHED = 4, /* converge: everything that was outdated is patched now */
+        EXIT_UNKNOWN = 5, /* cve, report, assess: what would tell is not here */
 };
+
+/* Where the agent keeps its state, unless --state says otherwise. */
+#define STATE_DIR "/var/lib/staunch"
 
 typedef struct Command {
         const char *name;
@@ -29,6 +33,7 @@ typedef struct Command {
 extern const Command command_diff, command_build, command_show, command_apply, command_revert, command_verify,
         command_status, command_converge, command_explain, command_events, command_history, command_list,
         command_release, command_config, command_doctor;
+extern const Command command_cve, command_report, command_assess;
 
 /* Options that several commands have. */
 typedef struct PidList {
@@ -45,6 +50,8 @@ typedef struct Options {
         const char *state, *file, *unit, *id; /* NULL: not given */
         unsigned long long since_usec;        /* CLOCK_REALTIME; 0: not given */
         bool follow;
+        const char *tracker, *format;
+        bool fixed, download;
 } Options;
 
 /* Which of them a command takes. */
@@ -61,6 +68,9 @@ enum {
         TAKES_QUERY = 512,   /* --since, --unit */
         TAKES_EVENTS = 1024, /* --id, --file, --follow */
         TAKES_ROOT = 65536,
+        TAKES_EVIDENCE = 131072, /* --tracker, --fixed */
+        TAKES_FORMAT = 262144,
+        TAKES_DOWNLOAD = 524288,
 };
 
 /*

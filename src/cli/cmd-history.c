@@ -11,8 +11,6 @@
 
 /* history, list and release: what the agent's state says. */
 
-#define STATE_DIR "/var/lib/staunch"
-
 typedef struct Output {
         json_t *json; /* the array that grows; NULL: a table */
         Table table;

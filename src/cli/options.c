@@ -27,7 +27,11 @@ enum {
         OPTION_ID,
         OPTION_FILE,
         OPTION_FOLLOW,
-        OPTION_EXPLAIN
+        OPTION_EXPLAIN,
+        OPTION_TRACKER,
+        OPTION_FIXED,
+        OPTION_FORMAT,
+        OPTION_DOWNLOAD
 };
 
 static const struct {
@@ -53,6 +57,10 @@ static const struct {
         { TAKES_EVENTS, { "id", required_argument, NULL, OPTION_ID } },
         { TAKES_EVENTS, { "file", required_argument, NULL, OPTION_FILE } },
         { TAKES_EVENTS, { "follow", no_argument, NULL, OPTION_FOLLOW } },
+        { TAKES_EVIDENCE, { "tracker", required_argument, NULL, OPTION_TRACKER } },
+        { TAKES_EVIDENCE, { "fixed", no_argument, NULL, OPTION_FIXED } },
+        { TAKES_FORMAT, { "format", required_argument, NULL, OPTION_FORMAT } },
+        { TAKES_DOWNLOAD, { "download", no_argument, NULL, OPTION_DOWNLOAD } },
 };
 
 int usage_error(const Command *command, const char *format, ...) {
@@ -248,6 +256,18 @@ static int read_one(Options *o, const Command *command, int option, const char *
                 return -1;
         case OPTION_FOLLOW:
                 o->follow = true;
+                return -1;
+        case OPTION_TRACKER:
+                o->tracker = value;
+                return -1;
+        case OPTION_FIXED:
+                o->fixed = true;
+                return -1;
+        case OPTION_FORMAT:
+                o->format = value;
+                return -1;
+        case OPTION_DOWNLOAD:
+                o->download = true;
                 return -1;
         default: /* getopt_long has said what is wrong */
                 fprintf(stderr, "Try 'staunch %s --help'.\n", command->name);

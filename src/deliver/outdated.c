@@ -154,16 +154,24 @@ static bool same_file(const Mapping *m, int fd) {
                st.st_dev == makedev(m->dev_major, m->dev_minor);
 }
 
+static void tell_current(const OutdatedOptions *options, const OutdatedProcess *p, const char *path, int fd) {
+        if (options->current)
+                options->current(options->current_data, &p->process, path, fd);
+}
+
 /* One mapped file: adds it to `p` when it is outdated. Negative: the process cannot be looked at. */
-static int look_at_file(Outdated *o, OutdatedProcess *p, const Root *root, const Mapping *m) {
+static int look_at_file(Outdated *o, const OutdatedOptions *options, OutdatedProcess *p, const Root *root,
+                        const Mapping *m) {
         const char *path = final_path(o->arena, m->path);
         _cleanup_(closep) int new_fd = root_open_file(root, path), old_fd = -1;
         BuildId old_id = { 0 }, new_id = { 0 };
         OutdatedImage *image;
         int r;
 
-        if (new_fd >= 0 && same_file(m, new_fd))
+        if (new_fd >= 0 && same_file(m, new_fd)) {
+                tell_current(options, p, path, new_fd);
                 return 0;
+        }
         old_fd = mapping_open(p->process.pid, m);
         if (old_fd == -EACCES || old_fd == -EPERM)
                 return old_fd;
@@ -194,8 +202,10 @@ static int look_at_file(Outdated *o, OutdatedProcess *p, const Root *root, const
                 return 0;
         }
         r = image_build_id_fd(new_fd, path, &new_id, NULL);
-        if (r == 0 && build_id_equal(&old_id, &new_id))
+        if (r == 0 && build_id_equal(&old_id, &new_id)) {
+                tell_current(options, p, path, new_fd);
                 return 0;
+        }
         image = add_image(o, p, path);
         image->old_id = old_id;
         image->new_id = new_id;
@@ -241,7 +251,7 @@ static int look_at_process(Outdated *o, const OutdatedOptions *options, Outdated
                         continue;
                 if (options->excluded && options->excluded(options->excluded_data, &p->process, m->path))
                         continue;
-                r = look_at_file(o, p, &root, m);
+                r = look_at_file(o, options, p, &root, m);
         }
         return r;
 }

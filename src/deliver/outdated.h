@@ -53,6 +53,10 @@ typedef struct OutdatedOptions {
         /* Is this image of this process to be left alone? NULL: none is. */
         bool (*excluded)(void *data, const Process *p, const char *path);
         void *excluded_data;
+        /* Told of each image whose build is also the one at its path, which `fd` (the caller's) has open. NULL:
+         * nobody is. */
+        void (*current)(void *data, const Process *p, const char *path, int fd);
+        void *current_data;
         void (*progress)(const char *format, ...) __attribute__((format(printf, 1, 2))); /* NULL: silent */
 } OutdatedOptions;
 

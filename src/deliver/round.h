@@ -19,6 +19,9 @@ typedef struct RoundOptions {
         /* As ConvergeOptions.compare, for what is not in the cache. NULL: in this process. */
         int (*compare)(void *data, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e);
         void *compare_data; /* of both */
+        /* As OutdatedOptions.current. NULL: nobody is told. */
+        void (*current)(void *data, const Process *p, const char *path, int fd);
+        void *current_data;
 } RoundOptions;
 
 /* Only one of the machine's programs changes processes at a time: a lock on this file, taken while a round

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 2 };
+enum { BUSY_MSEC = 10000, VERSION = 3 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -44,6 +44,9 @@ static const char *const migrations[VERSION] = {
         "CREATE TABLE held (name TEXT NOT NULL, arch TEXT NOT NULL, version TEXT NOT NULL,"
         " baseline INTEGER NOT NULL, reason TEXT NOT NULL, since_usec INTEGER NOT NULL,"
         " PRIMARY KEY (name, arch, version)) STRICT;",
+        "CREATE TABLE build (id TEXT NOT NULL, path TEXT NOT NULL, package TEXT NOT NULL, arch TEXT NOT NULL,"
+        " version TEXT NOT NULL, source TEXT NOT NULL, source_version TEXT NOT NULL,"
+        " first_usec INTEGER NOT NULL, last_usec INTEGER NOT NULL, PRIMARY KEY (id, path, version)) STRICT;",
 };
 
 int store_fail(Store *s, int code, Error *e) {

@@ -79,3 +79,18 @@ int store_put_quarantine(Store *s, const StoreQuarantine *q, Error *e);
 /* By digest, or a beginning of it of at least 8 digits. *n: how many were released. */
 int store_release(Store *s, const char *digest, unsigned *n, Error *e);
 int store_each_quarantine(Store *s, void (*each)(void *data, const StoreQuarantine *q), void *data, Error *e);
+
+/* Which package's version had a build at a path: src/evidence/builds.h. */
+typedef struct StoreBuild {
+        const char *id, *path, *package, *arch, *version, *source, *source_version;
+        uint64_t first_usec, last_usec; /* when a process was seen to run it; CLOCK_REALTIME */
+} StoreBuild;
+
+/* New; or the same build, path and version again: then only last_usec is taken over. */
+int store_put_build(Store *s, const StoreBuild *b, Error *e);
+int store_each_build(Store *s, void (*each)(void *data, const StoreBuild *b), void *data, Error *e);
+/* Drops those that no process was seen to run since. */
+int store_prune_builds(Store *s, uint64_t before_usec, Error *e);
+/* Around many changes: they are written together, or (keep false) not at all. */
+int store_begin(Store *s, Error *e);
+int store_end(Store *s, bool keep, Error *e);

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""evidence.py STAUNCH STAUNCHD: what a machine knows of its CVEs, on packages that the test builds, installs with
+dpkg below a folder of its own, and runs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import zlib
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from machine import ENV, EPOCH, PROGRAM, Builds, Machine, equal, one_image, run
+
+STAUNCH, STAUNCHD = sys.argv[1:3]
+
+if os.geteuid() != 0 or not shutil.which("dpkg"):
+    print("needs root, and dpkg")
+    sys.exit(77)
+
+
+def has_birth(path):
+    return int(subprocess.run(["stat", "-c", "%W", path], capture_output=True, text=True).stdout) > 0
+
+
+def exposed_then_hotpatched_then_current(m):
+    m.install(1)
+    t = m.target()
+    m.install(2)
+    equal(t.ask(100), 101, "the old code")
+    answer = m.cve(3, "CVE-2099-1001")
+    image = one_image(answer, t.pid)
+    equal(answer["cves"][0]["state"], "exposed-in-memory", "the state")
+    equal((image["version"], image["runs_version"]), ("1.0-1", "1.0-1"), "what runs")
+    package = answer["cves"][0]["packages"][0]
+    equal((package["package"], package["source"], package["installed"], package["fixed"], package["fix_on_disk"]),
+          ("evidence-target", "evidence-source", "1.0-2", "1.0-2", True), "the package")
+    equal(m.cve(0, "CVE-2099-1000")["cves"][0]["state"], "current", "a CVE that the first version has the fix of")
+    names = [c["cve"] for c in m.cve(3)["cves"]]
+    equal(names, ["CVE-2099-1001", "CVE-2099-1002"], "all that are known")
+    m.staunch(4, "converge", "--root", m.root)
+    equal(t.ask(100), 102, "the new code")
+    answer = m.cve(0, "cve-2099-1001")
+    image = one_image(answer, t.pid)
+    equal((image["state"], image["version"], image["runs_version"]), ("hotpatched", "1.0-1", "1.0-2"), "the process")
+    equal(m.cve(0)["counts"]["hotpatched"], 2, "hotpatched CVEs")
+    fresh = m.target()
+    equal(one_image(m.cve(0, "CVE-2099-1001"), fresh.pid)["state"], "current", "a process that started after it")
+    # A later upgrade: what the patch led to is now replaced itself.
+    m.install(3)
+    image = one_image(m.cve(3, "CVE-2099-1003"), fresh.pid)
+    equal((image["state"], image["version"]), ("exposed-in-memory", "1.0-2"), "the second process")
+    m.staunch(0, "revert", "--pid", str(t.pid))
+    image = one_image(m.cve(3, "CVE-2099-1001"), t.pid)
+    equal((image["state"], image["version"]), ("exposed-in-memory", "1.0-1"), "a reverted process")
+
+
+def process_that_starts_itself_again_is_as_old_as_before(m):
+    m.install(1)
+    t = m.target()
+    m.install(2)
+    equal(t.start_itself_again(), 101, "the code after the first start")
+    m.install(3)
+    equal(t.start_itself_again(), 101, "the code after the second start")
+    for cve in ("CVE-2099-1001", "CVE-2099-1003"):
+        image = one_image(m.cve(3, cve), t.pid)
+        equal((image["state"], image["version"]), ("exposed-in-memory", "1.0-1"), cve)
+
+
+def log_tells_where_dates_do_not(m):
+    m.install(1, dated=False)
+    if not has_birth(m.path(PROGRAM)):
+        print("  (this file system keeps no time of birth: the log cannot tell)")
+        return
+    t = m.target()
+    m.install(2, dated=False)
+    t.start_itself_again()
+    m.install(3, dated=False)
+    t.start_itself_again()
+    image = one_image(m.cve(3, "CVE-2099-1001"), t.pid)
+    equal((image["version"], image["version_from"]), ("1.0-1", "dpkg-log"), "the witness")
+    # The same in rotated parts.
+    log = m.path("/var/log/dpkg.log")
+    os.rename(log, log + ".1")
+    subprocess.run(["gzip", log + ".1"], check=True)
+    os.rename(log + ".1.gz", log + ".7.gz")
+    image = one_image(m.cve(3, "CVE-2099-1001"), t.pid)
+    equal((image["version"], image["version_from"]), ("1.0-1", "dpkg-log"), "the witness in a rotated log")
+
+
+def nothing_is_guessed(m):
+    m.install(1, dated=False, log=False)
+    t = m.target()
+    m.install(2, dated=False, log=False)
+    answer = m.cve(5, "CVE-2099-1001")
+    image = one_image(answer, t.pid)
+    equal((image["state"], image["version"], image["version_from"]), ("unknown", None, "none"), "the process")
+    assert image["why"], image
+    equal(m.cve(5, "CVE-2099-9999")["cves"][0]["state"], "unknown", "a CVE that nothing names")
+
+
+def witnesses_that_disagree(m):
+    m.install(1, log=False)
+    t = m.target()
+    m.install(2)
+    # The file has the date of 1.0-1; a log that says it was born with 1.0-2 is about another file.
+    born = int(subprocess.run(["stat", "-L", "-c", "%W", f"/proc/{t.pid}/exe"], capture_output=True,
+                              text=True).stdout)
+    if born <= 0:
+        print("  (this file system keeps no time of birth)")
+        return
+    when = subprocess.run(["date", "-d", f"@{born}", "+%F %T"], capture_output=True, text=True, env=ENV).stdout.strip()
+    with open(m.path("/var/log/dpkg.log"), "w") as f:
+        f.write(f"{when} upgrade evidence-target:amd64 1.0-1 1.0-2\n{when} status unpacked evidence-target:amd64 1.0-2\n")
+    image = one_image(m.cve(5, "CVE-2099-1001"), t.pid)
+    equal((image["state"], image["version"]), ("unknown", None), "the process")
+
+
+def file_that_is_not_its_package_s(m):
+    m.install(2)
+    shutil.copy(m.builds.path(1), m.path(PROGRAM) + ".new")
+    os.rename(m.path(PROGRAM) + ".new", m.path(PROGRAM))
+    t = m.target()
+    image = one_image(m.cve(5, "CVE-2099-1001"), t.pid)
+    equal((image["state"], image["version"]), ("unknown", None), "a file that somebody put there")
+
+
+def agent_records_what_it_sees(m):
+    """With no log and no dates, only who saw the build while it was current can tell."""
+    m.install(1, dated=False, log=False)
+    t = m.target()
+    agent = subprocess.Popen([STAUNCHD, "--config", os.path.join(m.dir, "none.toml"), "--state", m.state, "--runtime",
+                              os.path.join(m.dir, "run"), "--events", os.path.join(m.dir, "events"), "--root", m.root],
+                             stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=ENV)
+    try:
+        # The answer to 'status' comes once it runs; the one to 'converge' after a round.
+        wait_for_socket(os.path.join(m.dir, "run", "control"), agent)
+        equal(ask(m, "converge")["ok"], True, "a round")
+        m.install(2, dated=False, log=False)
+        equal(ask(m, "converge")["ok"], True, "the round after the upgrade")
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        agent.wait()
+    equal(t.ask(100), 102, "the new code")
+    image = one_image(m.cve(0, "CVE-2099-1001"), t.pid)
+    equal((image["state"], image["version"], image["version_from"]), ("hotpatched", "1.0-1", "recorded"), "the process")
+    # What the patch led to is known after it was replaced, too.
+    m.install(3, dated=False, log=False)
+    image = one_image(m.cve(0, "CVE-2099-1001"), t.pid)
+    equal((image["state"], image["runs_version"]), ("hotpatched", "1.0-2"), "after another upgrade")
+    image = one_image(m.cve(3, "CVE-2099-1003"), t.pid)
+    equal(image["state"], "exposed-in-memory", "the next CVE")
+
+
+def tracker_says_what_no_update_fixes(m):
+    m.install(2)
+    t = m.target()
+    data = os.path.join(m.dir, "GENERIC")
+    text = ("VERSION 1\nCVE-2099-2000,,An open bug, with a comma\nCVE-2099-2001,,Of something else\n"
+            "CVE-2099-1002,,Fixed\nCVE-2099-2002,,Fixed in this version\n\n"
+            "evidence-source,0,S  F,1.0-9,\nother-source,1,SHR ,,\nevidence-source,2,S   ,1.0-9,\n"
+            "evidence-source,3,S   ,2.0,1.0-2 1.0-2+x\n\nevidence-source,evidence-target\n\n")
+    with open(data, "wb") as f:
+        f.write(zlib.compress(text.encode()))
+    answer = m.cve(3, "--tracker", data, "CVE-2099-2000")
+    package = answer["cves"][0]["packages"][0]
+    equal((answer["cves"][0]["state"], package["fix_available"], package["evidence"], package["fixed"]),
+          ("exposed", True, "tracker", "1.0-9"), "an open CVE")
+    equal(one_image(answer, t.pid)["state"], "exposed", "its process")
+    equal(m.cve(0, "--tracker", data, "CVE-2099-2001")["cves"][0]["state"], "not-affected", "another package's")
+    # The tracker's data are older than the update.
+    equal(m.cve(0, "--tracker", data, "CVE-2099-1002")["cves"][0]["state"], "current", "one that the changelog names")
+    equal(m.cve(0, "--tracker", data, "CVE-2099-2002")["cves"][0]["state"], "current", "one that is fixed here")
+    equal(m.cve(5, "--tracker", data, "CVE-2099-2003")["cves"][0]["state"], "unknown", "one that it does not name")
+    equal([c["cve"] for c in m.cve(3, "--tracker", data)["cves"]], ["CVE-2099-2000"], "all that are known")
+    # Where debsecan's configuration says.
+    os.makedirs(m.path("/etc/default"))
+    with open(m.path("/etc/default/debsecan"), "w") as f:
+        f.write(f"# Of debsecan.\nSUITE=GENERIC\nSOURCE=\"file://{m.dir}\"\n")
+    equal(m.cve(3, "CVE-2099-2000")["tracker"], data, "the tracker's place")
+    with open(data, "w") as f:
+        f.write("VERSION 2\n")
+    m.staunch(1, "cve", "--root", m.root, "--tracker", data)
+
+
+def usage(m):
+    m.staunch(2, "cve", "CVE-1")
+    m.staunch(2, "cve", "CVE-2024-1234x")
+    m.staunch(2, "cve", "CVE-2024-1234", "CVE-2024-1235")
+    m.staunch(1, "cve", "--tracker", os.path.join(m.dir, "none"))
+    out = m.staunch(0, "cve", "--root", m.root)
+    assert "0 CVEs" in out, out
+
+
+def wait_for_socket(path, process):
+    folder = os.path.dirname(path)
+    while not os.path.exists(path):
+        if process.poll() is not None:
+            raise AssertionError(f"the agent ended ({process.returncode})")
+        subprocess.run(["inotifywait", "-q", "-t", "1", folder] if shutil.which("inotifywait") else
+                       [sys.executable, "-c", "import select; select.select([], [], [], 0.1)"], check=False,
+                       stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def ask(m, op):
+    import json
+    import socket
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(os.path.join(m.dir, "run", "control"))
+        s.sendall(json.dumps({"op": op}).encode() + b"\n")
+        return json.loads(s.makefile().readline())
+
+
+builds = Builds()
+try:
+    failed = run([exposed_then_hotpatched_then_current, process_that_starts_itself_again_is_as_old_as_before,
+                  log_tells_where_dates_do_not, nothing_is_guessed, witnesses_that_disagree,
+                  file_that_is_not_its_package_s, agent_records_what_it_sees, tracker_says_what_no_update_fixes, usage],
+                 lambda: Machine(STAUNCH, builds))
+finally:
+    builds.close()
+sys.exit(1 if failed else 0)
