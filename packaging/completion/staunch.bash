@@ -30,7 +30,7 @@ _staunch_words() { # _staunch_words CURRENT WORD...
 
 _staunch() {
         local current=${COMP_WORDS[COMP_CWORD]} previous= command=${COMP_WORDS[1]-}
-        local commands='converge diff build show apply revert verify status list history events release config doctor cve explain'
+        local commands='converge diff build show apply revert verify status list history events release snapshot rollback config doctor cve explain'
         local options=
 
         COMPREPLY=()
@@ -44,7 +44,7 @@ _staunch() {
         --explain) _staunch_words "$current" "$(_staunch_codes all)"; return ;;
         --pid) _staunch_words "$current" "$(_staunch_pids)"; return ;;
         --deadline | --since | --unit | --id) return ;;
-        --debug-old | --debug-new | --output | --root | --state | --file | --tracker | -o) _staunch_files "$current"; return ;;
+        --debug-old | --debug-new | --output | --root | --state | --config | --file | --tracker | -o) _staunch_files "$current"; return ;;
         esac
         case $command in
         converge) options='--dry-run --accept --pid --root --deadline --no-debug --json' ;;
@@ -57,7 +57,9 @@ _staunch() {
         list) options='--state --json' ;;
         history) options='--since --unit --state --json' ;;
         events) options='--id --since --unit --follow --file --json' ;;
-        release) options='--state' ;;
+        release) options='--state --root --config' ;;
+        snapshot) options='--config --state --root --json' ;;
+        rollback) options='--last --resume --dry-run --yes --config --state --root --json' ;;
         config) options='--json' ;;
         doctor) options='--root --json' ;;
         cve) options='--fixed --pid --tracker --root --state --json' ;;
@@ -76,6 +78,7 @@ _staunch() {
                                 _staunch_files "$current"
                         fi
                         ;;
+                snapshot) _staunch_words "$current" list take drop ;;
                 *) _staunch_words "$current" "$options" --help --explain ;;
                 esac
                 ;;

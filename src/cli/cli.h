@@ -34,6 +34,7 @@ extern const Command command_diff, command_build, command_show, command_apply, c
         command_status, command_converge, command_explain, command_events, command_history, command_list,
         command_release, command_config, command_doctor;
 extern const Command command_cve, command_report, command_assess;
+extern const Command command_snapshot, command_rollback;
 
 /* Options that several commands have. */
 typedef struct PidList {
@@ -52,6 +53,8 @@ typedef struct Options {
         bool follow;
         const char *tracker, *format;
         bool fixed, download;
+        const char *config;
+        bool yes, last, resume;
 } Options;
 
 /* Which of them a command takes. */
@@ -71,6 +74,8 @@ enum {
         TAKES_EVIDENCE = 131072, /* --tracker, --fixed */
         TAKES_FORMAT = 262144,
         TAKES_DOWNLOAD = 524288,
+        TAKES_CONFIG = 1 << 20,
+        TAKES_ROLLBACK = 1 << 21, /* --dry-run, --yes, --last, --resume */
 };
 
 /*

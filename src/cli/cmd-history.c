@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
-#include "cli/cli.h"
+#include "cli/baseline.h"
 #include "cli/json.h"
 #include "cli/text.h"
+#include "store/baseline.h"
+#include "store/change.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -10,6 +12,8 @@
 #include <time.h>
 
 /* history, list and release: what the agent's state says. */
+
+enum { DIGEST_PART = 8 }; /* digits: what is shorter is a baseline's number */
 
 typedef struct Output {
         json_t *json; /* the array that grows; NULL: a table */
@@ -73,6 +77,41 @@ static void add_action(void *data, const StoreAction *a) {
                                 a->detail));
 }
 
+/* A baseline, in a table of its own below the actions. */
+static void add_baseline(void *data, const StoreBaseline *b) {
+        Output *out = data;
+        bool good = strcmp(b->state, "done") == 0;
+
+        out->n++;
+        if (out->json) {
+                json_array_append_new(
+                        out->json, json_pack("{s:I, s:o, s:o, s:o, s:o}", "id", (json_int_t)b->id, "time",
+                                             utc_time(b->since_usec), "changed", utc_time(b->changed_usec),
+                                             "state", json_text(b->state), "reason", json_text(b->reason)));
+                return;
+        }
+        table_cell(&out->table, COLOUR_NONE, "%lld", (long long)b->id);
+        table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, b->since_usec));
+        table_cell(&out->table, good ? COLOUR_GOOD : COLOUR_WARN, "%s", arena_strdup(out->arena, b->state));
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, b->reason));
+}
+
+static int show_baselines(Store *store, Output *out, Error *e) {
+        static const char *const titles[] = { "BASELINE", "TIME", "STATE", "REASON" };
+        size_t before = out->n;
+        int r;
+
+        if (!out->json)
+                begin_table(out, titles, ELEMENTSOF(titles));
+        r = store_each_baseline(store, add_baseline, out, e);
+        if (r == 0 && !out->json && out->n > before) {
+                if (before)
+                        putchar('\n');
+                table_print(&out->table, stdout);
+        }
+        return r;
+}
+
 /* Opens the state for reading; the exit code, or negative: go on. */
 static int open_state(const Options *o, Store **store) {
         const char *dir = o->state ? o->state : STATE_DIR;
@@ -111,11 +150,22 @@ static int run_history(const Command *self, int argc, char **argv) {
                 json_decref(out.json);
                 return report_error(&e);
         }
-        if (o.json)
-                return json_print(json_pack("{s:o}", "actions", out.json));
+        if (o.json) {
+                json_t *actions = out.json;
+
+                out.json = json_array();
+                if (show_baselines(store, &out, &e) < 0) {
+                        json_decref(actions);
+                        json_decref(out.json);
+                        return report_error(&e);
+                }
+                return json_print(json_pack("{s:o, s:o}", "actions", actions, "baselines", out.json));
+        }
         if (out.n)
                 table_print(&out.table, stdout);
-        else
+        if (show_baselines(store, &out, &e) < 0)
+                return report_error(&e);
+        if (!out.n)
                 puts("Nothing was done yet.");
         return EXIT_DONE;
 }
@@ -160,13 +210,32 @@ static void add_quarantine(void *data, const StoreQuarantine *q) {
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, q->reason));
 }
 
+static void add_held(void *data, const StoreHeld *h) {
+        Output *out = data;
+
+        out->n++;
+        if (out->json) {
+                json_array_append_new(
+                        out->json, json_pack("{s:o, s:o, s:o, s:I, s:o, s:o}", "package", json_text(h->name),
+                                             "arch", json_text(h->arch), "version", json_text(h->version),
+                                             "baseline", (json_int_t)h->baseline, "reason",
+                                             json_text(h->reason), "since", utc_time(h->since_usec)));
+                return;
+        }
+        table_cell(&out->table, COLOUR_NONE, "baseline %lld", (long long)h->baseline);
+        table_cell(&out->table, COLOUR_BAD, "held");
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_printf(out->arena, "%s %s", h->name, h->version));
+        table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, h->since_usec));
+        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, h->reason));
+}
+
 static int run_list(const Command *self, int argc, char **argv) {
         static const char *const titles[] = { "UNIT OR PATCH", "STATE", "IMAGE", "SINCE", "REASON" };
         _cleanup_(options_free) Options o;
         _cleanup_(store_closep) Store *store = NULL;
         _cleanup_(arena_freep) Arena *arena = arena_new();
         Output out = { .arena = arena };
-        json_t *restarts;
+        json_t *restarts, *quarantine;
         Error e = { 0 };
         int r, code = options_read(&o, self, TAKES_JSON | TAKES_STATE, argc, argv);
 
@@ -181,40 +250,70 @@ static int run_list(const Command *self, int argc, char **argv) {
         if (!o.json)
                 begin_table(&out, titles, ELEMENTSOF(titles));
         r = store_each_restart(store, add_restart, &out, &e);
-        if (o.json)
-                out.json = json_array();
+        quarantine = out.json = o.json ? json_array() : NULL;
         if (r == 0)
                 r = store_each_quarantine(store, add_quarantine, &out, &e);
+        out.json = o.json ? json_array() : NULL;
+        if (r == 0)
+                r = store_each_held(store, add_held, &out, &e);
         if (r < 0) {
                 json_decref(restarts);
+                json_decref(quarantine);
                 json_decref(out.json);
                 return report_error(&e);
         }
         if (o.json) {
-                code = json_print(json_pack("{s:o, s:o}", "restarts", restarts, "quarantine", out.json));
+                code = json_print(json_pack("{s:o, s:o, s:o}", "restarts", restarts, "quarantine", quarantine,
+                                            "held", out.json));
                 return code == EXIT_DONE && out.n ? EXIT_REFUSED : code;
         }
         if (out.n)
                 table_print(&out.table, stdout);
         else
-                puts("Nothing waits for a restart, and no patch is in quarantine.");
+                puts("Nothing waits for a restart, and nothing is in quarantine or held.");
         return out.n ? EXIT_REFUSED : EXIT_DONE;
+}
+
+/* The versions of a baseline that was rolled back. */
+static int release_baseline(const Options *o, int64_t id) {
+        _cleanup_(baseline_cli_end) BaselineCli c = { 0 };
+        unsigned n = 0;
+        Error e = { 0 };
+        int code = baseline_cli_begin(&c, o);
+
+        if (code >= 0)
+                return code;
+        if (baseline_release(&c.baseline, id, &n, &e) < 0)
+                return report_error(&e);
+        if (!n) {
+                fprintf(stderr,
+                        "staunch: no version is held for baseline %lld; 'staunch list' shows what is\n",
+                        (long long)id);
+                return EXIT_ERROR;
+        }
+        printf("Released: %u version%s may be installed and brought into force again.\n", n, plural(n));
+        return EXIT_DONE;
 }
 
 static int run_release(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         _cleanup_(store_closep) Store *store = NULL;
         unsigned n = 0;
+        int64_t baseline;
         Error e = { 0 };
-        int code = options_read(&o, self, TAKES_STATE, argc, argv);
+        int code = options_read(&o, self, TAKES_STATE | TAKES_ROOT | TAKES_CONFIG, argc, argv);
 
         if (code >= 0)
                 return code;
         if (argc - optind != 1)
-                return usage_error(self, "which patch? 'staunch list' shows those in quarantine");
+                return usage_error(self, "which patch, or which baseline? 'staunch list' shows what is held");
         code = open_state(&o, &store);
         if (code >= 0)
                 return code;
+        if (strlen(argv[optind]) < DIGEST_PART && baseline_cli_number(argv[optind], &baseline)) {
+                store = store_close(store);
+                return release_baseline(&o, baseline);
+        }
         store = store_close(store);
         if (store_open(o.state ? o.state : STATE_DIR, &store, &e) < 0 ||
             store_release(store, argv[optind], &n, &e) < 0)
@@ -232,7 +331,7 @@ static int run_release(const Command *self, int argc, char **argv) {
 const Command command_history = {
         .name = "history",
         .arguments = "[OPTION]...",
-        .summary = "Prints what was done to which process, oldest first",
+        .summary = "Prints what was done to which process, and baselines, oldest first",
         .help = "      --since WHEN    not older: 90s, 30min, 2h, 7d, today, yesterday, 2026-01-31\n"
                 "      --unit UNIT     only this systemd unit\n"
                 "      --state DIR     the agent's state (default " STATE_DIR ")\n"
@@ -245,7 +344,7 @@ const Command command_history = {
 const Command command_list = {
         .name = "list",
         .arguments = "[OPTION]...",
-        .summary = "Lists what waits for a restart, and patches in quarantine",
+        .summary = "Lists what waits for a restart, is in quarantine, or is held",
         .help = "      --state DIR     the agent's state (default " STATE_DIR ")\n"
                 "      --json          print JSON\n"
                 "      --explain CODE  say what a code means\n"
@@ -255,10 +354,13 @@ const Command command_list = {
 };
 const Command command_release = {
         .name = "release",
-        .arguments = "DIGEST",
-        .summary = "Lets a patch out of quarantine, so that it is applied again",
-        .help = "DIGEST is the patch's, or its first digits (at least 8): 'staunch list' shows it.\n\n"
+        .arguments = "DIGEST|BASELINE",
+        .summary = "Lets a patch out of quarantine, or versions that were rolled back",
+        .help = "DIGEST is the patch's, or its first digits (at least 8): 'staunch list' shows it.\n"
+                "BASELINE is the number of one that was rolled back: its versions may be tried again.\n\n"
+                "      --config FILE   the policy (default " POLICY_FILE ")\n"
                 "      --state DIR     the agent's state (default " STATE_DIR ")\n"
+                "      --root DIR      the root file system (default /)\n"
                 "      --explain CODE  say what a code means\n"
                 "  -h, --help          this text\n\n"
                 "Exit code: 0 released, 1 error, 2 usage.\n",

@@ -31,7 +31,11 @@ enum {
         OPTION_TRACKER,
         OPTION_FIXED,
         OPTION_FORMAT,
-        OPTION_DOWNLOAD
+        OPTION_DOWNLOAD,
+        OPTION_CONFIG,
+        OPTION_YES,
+        OPTION_LAST,
+        OPTION_RESUME,
 };
 
 static const struct {
@@ -49,8 +53,12 @@ static const struct {
         { TAKES_DEBUG, { "debug-new", required_argument, NULL, OPTION_DEBUG_NEW } },
         { TAKES_DEBUG | TAKES_CONVERGE, { "no-debug", no_argument, NULL, OPTION_NO_DEBUG } },
         { TAKES_OUTPUT, { "output", required_argument, NULL, 'o' } },
-        { TAKES_CONVERGE, { "dry-run", no_argument, NULL, OPTION_DRY_RUN } },
+        { TAKES_CONVERGE | TAKES_ROLLBACK, { "dry-run", no_argument, NULL, OPTION_DRY_RUN } },
         { TAKES_CONVERGE | TAKES_ROOT, { "root", required_argument, NULL, OPTION_ROOT } },
+        { TAKES_CONFIG, { "config", required_argument, NULL, OPTION_CONFIG } },
+        { TAKES_ROLLBACK, { "yes", no_argument, NULL, OPTION_YES } },
+        { TAKES_ROLLBACK, { "last", no_argument, NULL, OPTION_LAST } },
+        { TAKES_ROLLBACK, { "resume", no_argument, NULL, OPTION_RESUME } },
         { TAKES_STATE, { "state", required_argument, NULL, OPTION_STATE } },
         { TAKES_QUERY, { "since", required_argument, NULL, OPTION_SINCE } },
         { TAKES_QUERY, { "unit", required_argument, NULL, OPTION_UNIT } },
@@ -253,6 +261,18 @@ static int read_one(Options *o, const Command *command, int option, const char *
                 return -1;
         case OPTION_FILE:
                 o->file = value;
+                return -1;
+        case OPTION_CONFIG:
+                o->config = value;
+                return -1;
+        case OPTION_YES:
+                o->yes = true;
+                return -1;
+        case OPTION_LAST:
+                o->last = true;
+                return -1;
+        case OPTION_RESUME:
+                o->resume = true;
                 return -1;
         case OPTION_FOLLOW:
                 o->follow = true;

@@ -76,6 +76,55 @@ static void read_duration(PolicyReader *r, const TomlNode *v, const Field *f, vo
                 *(uint32_t *)to = (uint32_t)sec;
 }
 
+static void read_count(PolicyReader *r, const TomlNode *v, const Field *f, void *to) {
+        if (v->type != TOML_INTEGER)
+                policy_mistake(r, v, "must be an integer, and is %s", toml_type_text(v->type));
+        else if (v->number < f->min || v->number > f->max)
+                policy_mistake(r, v, "out of range; from %g to %g", f->min, f->max);
+        else
+                *(uint32_t *)to = (uint32_t)v->number;
+}
+
+/* Bytes of "512MiB"; negative when it is none. */
+static double size_of(const char *s) {
+        static const struct {
+                const char *unit;
+                double bytes;
+        } units[] = { { "", 1 },
+                      { "B", 1 },
+                      { "KiB", 1024.0 },
+                      { "MiB", 1048576.0 },
+                      { "GiB", 1073741824.0 },
+                      { "kB", 1e3 },
+                      { "MB", 1e6 },
+                      { "GB", 1e9 },
+                      { "TB", 1e12 },
+                      { "TiB", 1099511627776.0 } };
+        size_t n = strspn(s, "0123456789");
+        double v = 0;
+
+        if (n == 0 || n > 15)
+                return -1;
+        for (size_t i = 0; i < n; i++)
+                v = v * 10 + (s[i] - '0');
+        s += n + strspn(s + n, " ");
+        for (size_t i = 0; i < ELEMENTSOF(units); i++)
+                if (strcmp(units[i].unit, s) == 0)
+                        return v * units[i].bytes;
+        return -1;
+}
+
+static void read_size(PolicyReader *r, const TomlNode *v, const Field *f, void *to) {
+        double bytes = v->type == TOML_STRING ? size_of(v->string) : v->type == TOML_INTEGER ? v->number : -1;
+
+        if (bytes < 0)
+                policy_mistake(r, v, "not a size; write \"512MiB\" or \"2GiB\"");
+        else if (bytes < f->min || bytes > f->max)
+                policy_mistake(r, v, "out of range; from %g to %g bytes", f->min, f->max);
+        else
+                *(uint64_t *)to = (uint64_t)bytes;
+}
+
 static void read_enum(PolicyReader *r, const TomlNode *v, const Field *f, void *to) {
         char allowed[256] = "";
         size_t n = 0;
@@ -132,6 +181,12 @@ void policy_read_field(PolicyReader *r, const TomlNode *v, const Field *f, void 
                 return;
         case FIELD_NODE:
                 *(const TomlNode **)to = v;
+                return;
+        case FIELD_COUNT:
+                read_count(r, v, f, to);
+                return;
+        case FIELD_SIZE:
+                read_size(r, v, f, to);
                 return;
         default:
                 read_duration(r, v, f, to);

@@ -21,6 +21,8 @@ typedef enum FieldKind {
         FIELD_SEC,  /* uint32_t */
         FIELD_USEC, /* uint64_t */
         FIELD_NODE, /* const TomlNode *, for the section to read by itself */
+        FIELD_COUNT, /* uint32_t; an integer */
+        FIELD_SIZE,  /* uint64_t, bytes: "2GiB", or an integer */
 } FieldKind;
 
 typedef struct Word {
@@ -71,4 +73,7 @@ const char *policy_word(const Word *words, int value);
                 &_items[(policy)->n_##list++];                                          \
         })
 
+/* Sections that have a file of their own. */
 void policy_read_hook(PolicyReader *r, const TomlNode *t); /* policy-hook.c */
+void policy_read_baseline(PolicyReader *r, const TomlNode *t);
+void policy_baseline_defaults(Policy *p);

@@ -91,6 +91,7 @@ static const struct Section {
         void (*defaults)(Policy *p); /* NULL: none but zeroes */
 } sections[] = {
         { "accept", true, read_accept, NULL },
+        { "baseline", false, policy_read_baseline, policy_baseline_defaults },
         { "exclude", false, read_exclude, NULL },
         { "health", false, read_health, health_defaults },
         { "hook", true, policy_read_hook, NULL },

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/refusal.h"
 #include "report/event.h"
+#include "snapshot/snapshot.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +42,13 @@ typedef struct PolicyHook {
         const char *user;
         uint64_t timeout_usec;
 } PolicyHook;
+/* [baseline]: docs/baseline.md */
+typedef struct PolicyBaseline {
+        SnapshotPolicy snapshot;
+        uint64_t settle_usec; /* so long all must have been well */
+        uint64_t hook_limit_usec; /* for what is done before an upgrade */
+        bool automatic_rollback, require_snapshot;
+} PolicyBaseline;
 
 typedef struct Policy {
         Arena *arena;
@@ -53,6 +61,7 @@ typedef struct Policy {
         size_t n_accept;
         PolicyHook *hook;
         size_t n_hook;
+        PolicyBaseline baseline;
         bool automatic_rollback; /* [health]: take a patch out in which a process crashed */
 } Policy;
 

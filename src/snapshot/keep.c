@@ -93,46 +93,51 @@ static uint64_t size_of(const char *path) {
         return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 
-/* The copy of the old version: from where it is, or made. */
+/* Puts the copy of the old version to `to`: from where it is, or made. *origin says which. */
+static int find_old(const SnapshotContext *c, Store *s, int64_t change, const DpkgChange *p, Arena *a,
+                    const char *to, uint64_t until_usec, const char **origin, Error *e) {
+        const char *file = dpkg_file_name(a, p->name, p->old_version, p->arch), *from;
+        int r;
+
+        *origin = "kept";
+        if (access(to, F_OK) == 0 && is_package(to, p->name, p->old_version, p->arch))
+                return 0;
+        from = arena_printf(a, "%s%s/%s", strcmp(c->root, "/") == 0 ? "" : c->root, KEEP_ARCHIVES, file);
+        if (size_of(from) && is_package(from, p->name, p->old_version, p->arch)) {
+                *origin = "archive";
+                if (unlink(to) < 0 && errno != ENOENT)
+                        return error_errno(e, -errno, "%s", to);
+                r = retain_room(c, s, change, size_of(from), e);
+                return r < 0 ? r : take_file(from, to, e);
+        }
+        *origin = "rebuilt";
+        r = retain_room(c, s, change, 0, e);
+        return r < 0 ? r : rebuild_package(c->root, p->name, p->arch, p->old_version, to, until_usec, e);
+}
+
 static int keep_old(const SnapshotContext *c, Store *s, int64_t change, const DpkgChange *p, Arena *a,
                     uint64_t until_usec, Error *e) {
-        const char *file = dpkg_file_name(a, p->name, p->old_version, p->arch), *to = keep_path(c, a, file),
-                   *from;
+        const char *file = dpkg_file_name(a, p->name, p->old_version, p->arch), *to = keep_path(c, a, file);
         char sha256[2 * HASH_MAX + 1];
-        const char *origin = "kept";
-        int r = 0;
+        StorePackage copy = { .change = change, .name = p->name, .arch = p->arch };
+        int r = find_old(c, s, change, p, a, to, until_usec, &copy.origin, e);
 
-        from = arena_printf(a, "%s%s/%s", strcmp(c->root, "/") == 0 ? "" : c->root, KEEP_ARCHIVES, file);
-        if (access(to, F_OK) < 0 || !is_package(to, p->name, p->old_version, p->arch)) {
-                if (size_of(from) && is_package(from, p->name, p->old_version, p->arch)) {
-                        origin = "archive";
-                        unlink(to);
-                        r = retain_room(c, s, change, size_of(from), e);
-                        if (r == 0)
-                                r = take_file(from, to, e);
-                } else {
-                        origin = "rebuilt";
-                        r = retain_room(c, s, change, 0, e);
-                        if (r == 0)
-                                r = rebuild_package(c->root, p->name, p->arch, p->old_version, to, until_usec,
-                                                    e);
-                        if (r == 0) /* how big it is, is known only now */
-                                r = retain_room(c, s, change, 0, e);
-                }
-        }
         if (r == 0)
                 r = hash_file(to, HASH_SHA256, sha256, e);
         if (r < 0)
                 return r;
-        return store_set_copy(s,
-                              &(StorePackage){ .change = change,
-                                               .name = p->name,
-                                               .arch = p->arch,
-                                               .file = file,
-                                               .sha256 = sha256,
-                                               .origin = origin,
-                                               .bytes = size_of(to) },
-                              e);
+        copy.file = file;
+        copy.sha256 = sha256;
+        copy.bytes = size_of(to);
+        r = store_set_copy(s, &copy, e);
+        if (r == 0) /* how big a rebuilt one is, is known only now */
+                r = retain_room(c, s, change, 0, e);
+        if (r == -ENOSPC) {
+                unlink(to);
+                store_set_copy(s, &(StorePackage){ .change = change, .name = p->name, .arch = p->arch },
+                               NULL);
+        }
+        return r;
 }
 
 /* The new version's file, for the day on which it is the old one. That there is no room for it is no failure.

@@ -164,7 +164,8 @@ static const char **apt_argv(const Restore *r, bool simulate) {
         return argv;
 }
 
-/* Is "Inst NAME[:ARCH]" or "Remv ..." what the plan says? */
+/* The package of "Inst NAME[:ARCH]", "Conf ..." or "Remv ..." when that is what the plan says; NULL: it
+ * isn't. */
 static RestorePackage *planned(const Restore *r, const char *word, bool removes) {
         size_t n = strcspn(word, ": \n");
 
@@ -182,7 +183,7 @@ static RestorePackage *planned(const Restore *r, const char *word, bool removes)
 int restore_verify(const Restore *r, Error *e) {
         CommandResult out;
         char *save = NULL;
-        size_t seen = 0;
+        bool *seen;
         int q;
 
         if (!r->left)
@@ -192,20 +193,26 @@ int restore_verify(const Restore *r, Error *e) {
                 &out, e);
         if (q < 0)
                 return q;
+        seen = arena_newa(r->arena, bool, r->n);
         for (char *line = out.output ? strtok_r(out.output, "\n", &save) : NULL; q == 0 && line;
              line = strtok_r(NULL, "\n", &save)) {
                 bool removes = strncmp(line, "Remv ", 5) == 0 || strncmp(line, "Purg ", 5) == 0;
+                bool configures = strncmp(line, "Conf ", 5) == 0; /* alone, when it is unpacked already */
+                const RestorePackage *p;
 
-                if (!removes && strncmp(line, "Inst ", 5) != 0)
+                if (!removes && !configures && strncmp(line, "Inst ", 5) != 0)
                         continue;
-                if (!planned(r, line + 5, removes))
+                p = planned(r, line + 5, removes);
+                if (p)
+                        seen[p - r->packages] = true;
+                else if (!configures)
                         q = error_set(e, -EXDEV, "apt would also %s %.*s, which was not part of the change",
                                       removes ? "remove" : "change", (int)strcspn(line + 5, " "), line + 5);
-                seen++;
         }
         command_result_free(&out);
-        if (q == 0 && seen != r->left)
-                q = error_set(e, -EXDEV, "apt would change %zu of the %zu packages only", seen, r->left);
+        for (size_t i = 0; q == 0 && i < r->n; i++)
+                if (!r->packages[i].done && !seen[i])
+                        q = error_set(e, -EXDEV, "apt would leave %s as it is", r->packages[i].name);
         return q;
 }
 

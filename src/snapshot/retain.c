@@ -20,7 +20,7 @@ typedef struct Copy {
         uint64_t bytes;
         time_t time;
         bool needed;    /* by a change */
-        bool installed; /* this version is installed now */
+        bool installed; /* this version is installed now, or will be by the current change */
 } Copy;
 
 typedef struct Change {
@@ -61,8 +61,13 @@ static void note_snapshot(void *data, const StoreSnapshot *a) {
 static void note_needed(void *data, const StorePackage *p) {
         Retain *t = data;
 
-        for (size_t i = 0; i < t->copies.n; i++)
+        const char *coming =
+                p->change == t->current ? dpkg_file_name(t->arena, p->name, p->new_version, p->arch) : "";
+
+        for (size_t i = 0; i < t->copies.n; i++) {
                 t->copies.items[i].needed |= strcmp(t->copies.items[i].name, p->file) == 0;
+                t->copies.items[i].installed |= strcmp(t->copies.items[i].name, coming) == 0;
+        }
 }
 
 static int by_time(const void *a, const void *b) {

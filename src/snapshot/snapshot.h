@@ -67,7 +67,7 @@ typedef struct SnapshotProvider {
         /* Those of this provider that are there and bear Staunch's name. */
         int (*list)(const SnapshotContext *c, void (*each)(void *data, const SnapshotMade *m), void *data,
                     Error *e);
-        /* `name` is for what is put aside. */
+        /* 0: the root is the one of the snapshot. `name` is for what is put aside. May be asked again. */
         int (*rollback)(const SnapshotContext *c, const SnapshotMade *m, const char *name, Error *e);
         int (*drop)(const SnapshotContext *c, const SnapshotMade *m,
                     Error *e); /* -ENOENT: it is gone already */

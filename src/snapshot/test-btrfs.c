@@ -179,6 +179,8 @@ static void root_comes_back(void **state) {
         assert_string_equal(text, "rebooting");
         store = store_close(store);
         put("file", "writable");
+        assert_int_equal(snapshot_btrfs.rollback(&context, &m, "staunch-before-2", &e),
+                         0); /* it is in force */
         /* What was the root is kept. */
         assert_int_equal(shell("mount -o subvolid=5 %s %s/top && test after = $(cat "
                                "%s/top/staunch-before-2/file) && umount %s/top",

@@ -325,7 +325,7 @@ static void what_is_needed_stays(void **state) {
 
         (void)state;
         assert_int_equal(store_add_baseline(store, 1, units, 1, &baseline, &e), 0);
-        assert_int_equal(store_take_changes(store, baseline, change, change, &e), 0);
+        assert_int_equal(store_take_change(store, baseline, change, &e), 0);
         assert_int_equal(retain_run(&context, store, 0, &e), 0);
         assert_true(is_there("zz-needed"));
         assert_int_equal(store_set_baseline(store, baseline, "done", "", 2, &e), 0);

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-#define FINISHED "('done','rolled-back','failed','rollback-failed','held')"
+#define FINISHED "('done','rolled-back','failed','rollback-failed','cancelled')"
 
 int store_unfinished(Store *s, int64_t *id, Error *e) {
         sqlite3_stmt *q;
@@ -67,10 +67,9 @@ int store_set_baseline(Store *s, int64_t id, const char *state, const char *reas
         return r < 0 ? r : store_finish(s, q, e);
 }
 
-int store_take_changes(Store *s, int64_t baseline, int64_t first, int64_t last, Error *e) {
+int store_take_change(Store *s, int64_t baseline, int64_t change, Error *e) {
         sqlite3_stmt *q;
-        int r = store_prepare(s, &q, "UPDATE change SET baseline=? WHERE baseline=0 AND id BETWEEN ? AND ?",
-                              e, "iii", baseline, first, last);
+        int r = store_prepare(s, &q, "UPDATE change SET baseline=? WHERE id=?", e, "ii", baseline, change);
 
         return r < 0 ? r : store_finish(s, q, e);
 }

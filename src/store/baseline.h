@@ -27,8 +27,8 @@ int store_add_baseline(Store *s, uint64_t time_usec, const char *const *units, s
                        Error *e);
 int store_set_baseline(Store *s, int64_t id, const char *state, const char *reason, uint64_t time_usec,
                        Error *e);
-/* The changes from `first` to `last` that no baseline has yet are brought into force by this one. */
-int store_take_changes(Store *s, int64_t baseline, int64_t first, int64_t last, Error *e);
+/* The change comes into force by this baseline. */
+int store_take_change(Store *s, int64_t baseline, int64_t change, Error *e);
 /* Oldest first. */
 int store_each_baseline(Store *s, void (*each)(void *data, const StoreBaseline *b), void *data, Error *e);
 /* The unfinished one's number, 0 when there is none. */

@@ -38,7 +38,8 @@ static const char *const migrations[VERSION] = {
         " state TEXT NOT NULL, reason TEXT NOT NULL) STRICT;"
         "CREATE TABLE baseline (id INTEGER PRIMARY KEY AUTOINCREMENT, since_usec INTEGER NOT NULL,"
         " changed_usec INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL) STRICT;"
-        "CREATE TABLE baseline_step (baseline INTEGER NOT NULL, phase TEXT NOT NULL, position INTEGER NOT NULL,"
+        "CREATE TABLE baseline_step (baseline INTEGER NOT NULL, phase TEXT NOT NULL, position INTEGER NOT "
+        "NULL,"
         " unit TEXT NOT NULL, before TEXT NOT NULL, done INTEGER NOT NULL,"
         " PRIMARY KEY (baseline, phase, position)) STRICT;"
         "CREATE TABLE held (name TEXT NOT NULL, arch TEXT NOT NULL, version TEXT NOT NULL,"
@@ -174,12 +175,28 @@ int store_open(const char *dir, Store **out, Error *e) {
         return r < 0 ? r : STORE_LOST;
 }
 
+/* What an older version wrote lacks tables, which only a writer can add. */
+static bool is_older(Store *s) {
+        int64_t version = VERSION;
+
+        return number(s, "PRAGMA user_version", &version, NULL) == 0 && version < VERSION;
+}
+
 int store_open_read(const char *dir, Store **out, Error *e) {
         char path[PATH_MAX];
+        int r;
 
         snprintf(path, sizeof(path), "%s/state.db", dir);
         if (access(path, R_OK) < 0)
                 return error_errno(e, -errno, "%s", path);
+        r = open_file(path, false, out, e);
+        if (r < 0 || !is_older(*out))
+                return r;
+        *out = store_close(*out);
+        r = open_file(path, true, out, e);
+        if (r < 0)
+                return r;
+        *out = store_close(*out);
         return open_file(path, false, out, e);
 }
 
