@@ -30,7 +30,7 @@ _staunch_words() { # _staunch_words CURRENT WORD...
 
 _staunch() {
         local current=${COMP_WORDS[COMP_CWORD]} previous= command=${COMP_WORDS[1]-}
-        local commands='converge diff build show apply revert verify status list history events release snapshot rollback config doctor cve explain'
+        local commands='converge diff build show apply revert verify status list history events release snapshot rollback config doctor cve report explain'
         local options=
 
         COMPREPLY=()
@@ -43,6 +43,7 @@ _staunch() {
         --accept) _staunch_words "$current" "$(_staunch_codes update)"; return ;;
         --explain) _staunch_words "$current" "$(_staunch_codes all)"; return ;;
         --pid) _staunch_words "$current" "$(_staunch_pids)"; return ;;
+        --format) _staunch_words "$current" table json openvex; return ;;
         --deadline | --since | --unit | --id) return ;;
         --debug-old | --debug-new | --output | --root | --state | --config | --file | --tracker | -o) _staunch_files "$current"; return ;;
         esac
@@ -63,6 +64,7 @@ _staunch() {
         config) options='--json' ;;
         doctor) options='--root --json' ;;
         cve) options='--fixed --pid --tracker --root --state --json' ;;
+        report) options='--format --fixed --pid --tracker --root --state' ;;
         explain) _staunch_words "$current" "$(_staunch_codes all)" --help; return ;;
         *) return ;;
         esac

@@ -5,7 +5,7 @@ function __staunch_codes
     staunch explain 2>/dev/null | string replace -rf '^  ([a-z0-9-]+) +(.*)' '$1\t$2'
 end
 
-set -l commands converge diff build show apply revert verify status list history events release snapshot rollback config doctor cve explain
+set -l commands converge diff build show apply revert verify status list history events release snapshot rollback config doctor cve report explain
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -f
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a converge -d 'Move every process that runs a replaced image to the new one'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a diff -d 'Compare two builds'
@@ -24,6 +24,7 @@ complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a rollback -
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a config -d 'Check the policy of the agent, or show it'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Check what this machine needs for patching'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a cve -d 'Say which processes still run code without the fix'
+complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a report -d 'Report for scanners what CVEs mean for what runs'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a explain -d 'Say what a refusal code means'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
 complete -c staunch -s h -l help -d 'Describe the command'
@@ -57,8 +58,9 @@ complete -c staunch -n '__fish_seen_subcommand_from events' -l follow -d 'Go on 
 complete -c staunch -n '__fish_seen_subcommand_from config' -a 'check show'
 complete -c staunch -n '__fish_seen_subcommand_from list history events release rollback' -f
 complete -c staunch -n '__fish_seen_subcommand_from cve' -f -l json -d 'Print JSON'
-complete -c staunch -n '__fish_seen_subcommand_from cve' -l pid -x -a '(__fish_complete_pids)' -d 'This process'
-complete -c staunch -n '__fish_seen_subcommand_from cve' -l fixed -d 'Also those that are fixed everywhere'
-complete -c staunch -n '__fish_seen_subcommand_from cve' -l tracker -r -d 'Data of the security tracker'
-complete -c staunch -n '__fish_seen_subcommand_from cve' -l root -r -d 'The machine below this folder'
-complete -c staunch -n '__fish_seen_subcommand_from cve' -l state -r -d 'Folder of the state of the agent'
+complete -c staunch -n '__fish_seen_subcommand_from cve report' -l pid -x -a '(__fish_complete_pids)' -d 'This process'
+complete -c staunch -n '__fish_seen_subcommand_from cve report' -l fixed -d 'Also those that are fixed everywhere'
+complete -c staunch -n '__fish_seen_subcommand_from cve report' -l tracker -r -d 'Data of the security tracker'
+complete -c staunch -n '__fish_seen_subcommand_from cve report' -l root -r -d 'The machine below this folder'
+complete -c staunch -n '__fish_seen_subcommand_from cve report' -l state -r -d 'Folder of the state of the agent'
+complete -c staunch -n '__fish_seen_subcommand_from report' -f -l format -x -a 'table json openvex' -d 'Form of the report'

@@ -11,6 +11,7 @@ static const Command *const commands[] = {
         &command_revert,   &command_verify,   &command_status,   &command_list,   &command_history,
         &command_events,   &command_release,  &command_config,   &command_doctor, &command_explain,
         &command_cve,      &command_snapshot, &command_rollback,
+        &command_report,
 };
 
 static void program_help(FILE *to) {

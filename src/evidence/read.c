@@ -103,3 +103,22 @@ bool lines_next(Lines *l, const char **line, size_t *n) {
                 --*n;
         return true;
 }
+
+const char *read_setting(const FileBytes *text, const char *key, Arena *a) {
+        Lines lines = lines_of(text);
+        const char *line;
+        size_t n, k = strlen(key);
+
+        while (lines_next(&lines, &line, &n)) {
+                if (n <= k || memcmp(line, key, k) != 0 || line[k] != '=')
+                        continue;
+                line += k + 1;
+                n -= k + 1;
+                if (n >= 2 && (*line == '"' || *line == '\'') && line[n - 1] == *line) {
+                        line++;
+                        n -= 2;
+                }
+                return n && n < 4096 ? arena_printf(a, "%.*s", (int)n, line) : NULL;
+        }
+        return NULL;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/arena.h"
 #include "base/file.h"
 
 #include <stdbool.h>
@@ -28,3 +29,5 @@ static inline Lines lines_of(const FileBytes *f) {
 }
 /* The next line without its newline (and a carriage return before it); false at the end. */
 bool lines_next(Lines *l, const char **line, size_t *n);
+/* The value of "KEY=value" or "KEY='value'" in a file of the shell's form; NULL: it is not set. */
+const char *read_setting(const FileBytes *text, const char *key, Arena *a);

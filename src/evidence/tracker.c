@@ -154,34 +154,14 @@ bool tracker_vulnerable(const TrackerEntry *entry, const char *version) {
         return true;
 }
 
-/* The value of "KEY=value" or "KEY='value'" in a file of the shell's form. */
-static const char *setting(const FileBytes *text, const char *key, Arena *a) {
-        Lines lines = lines_of(text);
-        const char *line;
-        size_t n, k = strlen(key);
-
-        while (lines_next(&lines, &line, &n)) {
-                if (n <= k || memcmp(line, key, k) != 0 || line[k] != '=')
-                        continue;
-                line += k + 1;
-                n -= k + 1;
-                if (n >= 2 && (*line == '"' || *line == '\'') && line[n - 1] == *line) {
-                        line++;
-                        n -= 2;
-                }
-                return n && n < 4096 ? arena_printf(a, "%.*s", (int)n, line) : NULL;
-        }
-        return NULL;
-}
-
 const char *tracker_place(int root, const char *given, Arena *a) {
         const char *source, *suite;
         FileBytes text = { 0 };
 
         if (given || root_read(root, "etc/default/debsecan", 1 << 20, &text, NULL) < 0)
                 return given;
-        source = setting(&text, "SOURCE", a);
-        suite = setting(&text, "SUITE", a);
+        source = read_setting(&text, "SOURCE", a);
+        suite = read_setting(&text, "SUITE", a);
         file_release(&text);
         if (!source || strncmp(source, "file://", 7) != 0 || source[7] != '/')
                 return NULL;

@@ -3,9 +3,12 @@
 """evidence.py STAUNCH STAUNCHD: what a machine knows of its CVEs, on packages that the test builds, installs with
 dpkg below a folder of its own, and runs."""
 
+import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import zlib
@@ -184,6 +187,117 @@ def tracker_says_what_no_update_fixes(m):
     m.staunch(1, "cve", "--root", m.root, "--tracker", data)
 
 
+STATUSES = {"not_affected", "affected", "fixed", "under_investigation"}
+JUSTIFICATIONS = {"component_not_present", "vulnerable_code_not_present", "vulnerable_code_not_in_execute_path",
+                  "vulnerable_code_cannot_be_controlled_by_adversary", "inline_mitigations_already_exist"}
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+IRI = re.compile(r"[a-z][a-z0-9+.-]*:[^\s<>\"{}|^`\\]+")
+
+
+def keys(value, required, optional, where):
+    assert isinstance(value, dict), (where, value)
+    missing, unknown = required - value.keys(), value.keys() - required - optional
+    assert not missing and not unknown, f"{where}: missing {missing}, unknown {unknown}"
+
+
+def check_component(c, where, more=frozenset()):
+    keys(c, {"@id"}, {"identifiers", "hashes"} | more, where)
+    assert IRI.fullmatch(c["@id"]), c
+    for name, value in c.get("hashes", {}).items():
+        assert name == "sha-256" and re.fullmatch(r"[0-9a-f]{64}", value), c
+
+
+def check_openvex(j):
+    """What the OpenVEX 0.2.0 specification and its schema require."""
+    keys(j, {"@context", "@id", "author", "timestamp", "version", "statements"}, {"role", "last_updated", "tooling"},
+         "document")
+    equal(j["@context"], "https://openvex.dev/ns/v0.2.0", "the context")
+    assert IRI.fullmatch(j["@id"]) and TIME.fullmatch(j["timestamp"]) and j["author"] and j["version"] >= 1, j
+    assert j["statements"], j
+    seen = set()
+    for s in j["statements"]:
+        keys(s, {"vulnerability", "status", "products"},
+             {"@id", "version", "timestamp", "last_updated", "supplier", "status_notes", "justification",
+              "impact_statement", "action_statement", "action_statement_timestamp"}, "statement")
+        keys(s["vulnerability"], {"name"}, {"@id", "description", "aliases"}, "vulnerability")
+        assert re.fullmatch(r"CVE-\d{4}-\d{4,}", s["vulnerability"]["name"]), s
+        assert s["status"] in STATUSES and TIME.fullmatch(s["timestamp"]), s
+        equal(("justification" in s) + ("impact_statement" in s), int(s["status"] == "not_affected"), "reasons given")
+        assert s.get("justification", "component_not_present") in JUSTIFICATIONS, s
+        equal("action_statement" in s, s["status"] == "affected", "an action for what is affected")
+        for p in s["products"]:
+            check_component(p, "product", {"subcomponents"})
+            for c in p.get("subcomponents", []):
+                check_component(c, "subcomponent")
+            key = (s["vulnerability"]["name"], p["@id"])
+            assert key not in seen, f"two statements about {key}"
+            seen.add(key)
+
+
+def product(version):
+    return f"pkg:deb/debian/evidence-target@{version}?arch=amd64"
+
+
+def statements(m):
+    j = json.loads(m.staunch(0, "report", "--format", "openvex", "--root", m.root, "--state", m.state))
+    check_openvex(j)
+    return {(s["vulnerability"]["name"], s["products"][0]["@id"]): s for s in j["statements"]}
+
+
+def report_for_scanners(m):
+    m.install(1)
+    m.staunch(5, "report", "--format", "openvex", "--root", m.root)
+    a, b = m.target(), m.target()
+    m.install(2)
+    said = statements(m)
+    s = said["CVE-2099-1001", product("1.0-1")]
+    equal(s["status"], "affected", "the version that runs")
+    assert "staunch converge" in s["action_statement"] and str(a.pid) in s["status_notes"], s
+    equal(said["CVE-2099-1001", product("1.0-2")]["status"], "fixed", "the version on disk")
+    # One of two is patched: the version is affected all the same.
+    m.staunch(4, "converge", "--root", m.root, "--pid", str(a.pid))
+    s = statements(m)["CVE-2099-1001", product("1.0-1")]
+    equal(s["status"], "affected", "a version of which one process is patched")
+    m.staunch(4, "converge", "--root", m.root, "--pid", str(b.pid))
+    s = statements(m)["CVE-2099-1001", product("1.0-1")]
+    equal((s["status"], s["justification"]), ("not_affected", "inline_mitigations_already_exist"), "all patched")
+    parts = s["products"][0]["subcomponents"]
+    equal(len(parts), 2, "the patches named")
+    # The hash is of what lies in the process: the same for both, another one when a byte is another.
+    hashes = {p["hashes"]["sha-256"] for p in parts}
+    equal(len(hashes), 1, "hashes of two processes with the same patch")
+    j = json.loads(m.staunch(0, "report", "--format", "json", "--root", m.root, "--state", m.state))
+    image = one_image({"cves": j["cves"][:1]}, a.pid)
+    equal(image["code_sha256"], hashes.pop(), "the hash in both formats")
+    spoil(a.pid, image)
+    said = statements(m)["CVE-2099-1001", product("1.0-1")]
+    equal(len({p["hashes"]["sha-256"] for p in said["products"][0]["subcomponents"]}), 2, "hashes after a change")
+    assert "CVE-2099-1001" in m.staunch(0, "report", "--root", m.root), "the table"
+    m.staunch(2, "report", "--format", "xml")
+
+
+def spoil(pid, image):
+    """Changes one byte of the code that the patch brought: the last of the function `answer`, padding or not, is never
+    run again by this test."""
+    j = json.loads(subprocess.run([STAUNCH, "status", "--json", "--pid", str(pid)], capture_output=True,
+                                  check=True).stdout)
+    patch = next(p for p in j["processes"][0]["patches"] if p["digest"] == image["patch"])
+    base = int(patch["shadow_base"], 16)
+    for line in open(f"/proc/{pid}/maps"):
+        span, flags = line.split()[:2]
+        low, high = (int(x, 16) for x in span.split("-"))
+        # The code of the shadow: the executable mapping that no file of the package backs, next to its base.
+        if "x" in flags and low >= base and low - base < 1 << 24 and PROGRAM not in line:
+            with open(f"/proc/{pid}/mem", "r+b", buffering=0) as f:
+                f.seek(low)
+                code = f.read(high - low)
+                at = next(i for i, c in enumerate(code) if c not in (0, 0xcc))
+                f.seek(low + at)
+                f.write(bytes([code[at] ^ 1]))
+            return
+    raise AssertionError("the patch's code is nowhere: " + open(f"/proc/{pid}/maps").read())
+
+
 def usage(m):
     m.staunch(2, "cve", "CVE-1")
     m.staunch(2, "cve", "CVE-2024-1234x")
@@ -204,8 +318,6 @@ def wait_for_socket(path, process):
 
 
 def ask(m, op):
-    import json
-    import socket
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(os.path.join(m.dir, "run", "control"))
         s.sendall(json.dumps({"op": op}).encode() + b"\n")
@@ -216,7 +328,8 @@ builds = Builds()
 try:
     failed = run([exposed_then_hotpatched_then_current, process_that_starts_itself_again_is_as_old_as_before,
                   log_tells_where_dates_do_not, nothing_is_guessed, witnesses_that_disagree,
-                  file_that_is_not_its_package_s, agent_records_what_it_sees, tracker_says_what_no_update_fixes, usage],
+                  file_that_is_not_its_package_s, agent_records_what_it_sees, tracker_says_what_no_update_fixes,
+                  report_for_scanners, usage],
                  lambda: Machine(STAUNCH, builds))
 finally:
     builds.close()
