@@ -30,7 +30,7 @@ _staunch_words() { # _staunch_words CURRENT WORD...
 
 _staunch() {
         local current=${COMP_WORDS[COMP_CWORD]} previous= command=${COMP_WORDS[1]-}
-        local commands='converge diff build show apply revert verify status list history events release snapshot rollback config doctor cve report explain'
+        local commands='converge diff build show apply revert verify status list history events release snapshot rollback config window doctor cve report explain'
         local options=
 
         COMPREPLY=()
@@ -55,7 +55,8 @@ _staunch() {
         apply | revert) options='--pid --all --deadline --json' ;;
         verify) options='--pid --all --json' ;;
         status) options='--pid --json' ;;
-        list) options='--state --json' ;;
+        list) options='--config --state --json' ;;
+        window) options='--config --state --json' ;;
         history) options='--since --unit --state --json' ;;
         events) options='--id --since --unit --follow --file --json' ;;
         release) options='--state --root --config' ;;
@@ -73,6 +74,7 @@ _staunch() {
         *)
                 case $command in
                 diff | build | show | apply | revert) _staunch_files "$current" ;;
+                window) _staunch_words "$current" list next plan ;;
                 config)
                         if [ "$COMP_CWORD" = 2 ]; then
                                 _staunch_words "$current" check show

@@ -5,7 +5,7 @@ function __staunch_codes
     staunch explain 2>/dev/null | string replace -rf '^  ([a-z0-9-]+) +(.*)' '$1\t$2'
 end
 
-set -l commands converge diff build show apply revert verify status list history events release snapshot rollback config doctor cve report explain
+set -l commands converge diff build show apply revert verify status list history events release snapshot rollback config window doctor cve report explain
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -f
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a converge -d 'Move every process that runs a replaced image to the new one'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a diff -d 'Compare two builds'
@@ -22,6 +22,7 @@ complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a release -d
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a snapshot -d 'List what can be gone back to; take or drop a snapshot'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a rollback -d 'Go back to the versions from before a baseline'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a config -d 'Check the policy of the agent, or show it'
+complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a window -d 'Show maintenance windows, and what is restarted in them'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Check what this machine needs for patching'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a cve -d 'Say which processes still run code without the fix'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a report -d 'Report for scanners what CVEs mean for what runs'
@@ -30,7 +31,7 @@ complete -c staunch -n "not __fish_seen_subcommand_from $commands" -l version -d
 complete -c staunch -s h -l help -d 'Describe the command'
 complete -c staunch -l explain -x -a '(__staunch_codes)' -d 'Say what a code means'
 complete -c staunch -n '__fish_seen_subcommand_from explain' -f -a '(__staunch_codes)'
-complete -c staunch -n '__fish_seen_subcommand_from converge diff build show apply revert verify status list history events snapshot rollback config doctor' -l json -d 'Print JSON'
+complete -c staunch -n '__fish_seen_subcommand_from converge diff build show apply revert verify status list history events snapshot rollback config window doctor' -l json -d 'Print JSON'
 complete -c staunch -n '__fish_seen_subcommand_from converge apply revert verify status' -l pid -x -a '(__fish_complete_pids)' -d 'This process'
 complete -c staunch -n '__fish_seen_subcommand_from apply revert verify' -l all -d 'Every process that is concerned'
 complete -c staunch -n '__fish_seen_subcommand_from converge apply revert' -l deadline -x -d 'How long to try, in seconds'
@@ -43,19 +44,21 @@ complete -c staunch -n '__fish_seen_subcommand_from converge rollback' -l dry-ru
 complete -c staunch -n '__fish_seen_subcommand_from converge' -l root -r -d 'Only images below this folder'
 complete -c staunch -n '__fish_seen_subcommand_from doctor' -f -l root -r -d 'The machine below this folder'
 complete -c staunch -n '__fish_seen_subcommand_from converge verify status' -f
-complete -c staunch -n '__fish_seen_subcommand_from release snapshot rollback' -l config -r -d 'The policy'
+complete -c staunch -n '__fish_seen_subcommand_from list window release snapshot rollback' -l config -r -d 'The policy'
 complete -c staunch -n '__fish_seen_subcommand_from release snapshot rollback' -l root -r -d 'The root file system'
 complete -c staunch -n '__fish_seen_subcommand_from rollback' -l last -d 'The newest that can be rolled back'
 complete -c staunch -n '__fish_seen_subcommand_from rollback' -l resume -d 'Go on with one that was cut off'
 complete -c staunch -n '__fish_seen_subcommand_from rollback' -l yes -d 'Do not ask'
 complete -c staunch -n '__fish_seen_subcommand_from snapshot' -f -a 'list take drop'
-complete -c staunch -n '__fish_seen_subcommand_from list history release snapshot rollback' -l state -r -d 'Folder of the state of the agent'
+complete -c staunch -n '__fish_seen_subcommand_from list history release snapshot rollback window' -l state -r -d 'Folder of the state of the agent'
+complete -c staunch -n '__fish_seen_subcommand_from list history release window' -l state -r -d 'Folder of the state of the agent'
 complete -c staunch -n '__fish_seen_subcommand_from history events' -l since -x -d 'Not older'
 complete -c staunch -n '__fish_seen_subcommand_from history events' -l unit -x -d 'Only this unit'
 complete -c staunch -n '__fish_seen_subcommand_from events' -l id -x -d 'Only this kind: number or name'
 complete -c staunch -n '__fish_seen_subcommand_from events' -l file -r -d 'Read this file'
 complete -c staunch -n '__fish_seen_subcommand_from events' -l follow -d 'Go on with what happens'
 complete -c staunch -n '__fish_seen_subcommand_from config' -a 'check show'
+complete -c staunch -n '__fish_seen_subcommand_from window' -f -a 'list next plan'
 complete -c staunch -n '__fish_seen_subcommand_from list history events release rollback' -f
 complete -c staunch -n '__fish_seen_subcommand_from cve' -f -l json -d 'Print JSON'
 complete -c staunch -n '__fish_seen_subcommand_from cve report' -l pid -x -a '(__fish_complete_pids)' -d 'This process'

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/agent.h"
+#include "agent/calendar.h"
 #include "agent/child.h"
 #include "agent/control.h"
 #include "agent/crash.h"
@@ -10,6 +11,7 @@
 #include "base/vec.h"
 #include "config.h"
 #include "deliver/outdated.h"
+#include "deliver/package.h"
 #include "patch/digest.h"
 #include "proc/list.h"
 
@@ -45,7 +47,7 @@ typedef struct Harm {
 
 typedef struct Agent {
         const AgentOptions *o;
-        char lock[PATH_MAX], wake[PATH_MAX];
+        char lock[PATH_MAX], wake[PATH_MAX], restart_lock[PATH_MAX];
         Policy policy;
         Peer vault;
         Hooks hooks;
@@ -53,6 +55,8 @@ typedef struct Agent {
         sd_event_source *soon, *scan, *again, *started_timer, *job_source;
         int watch_fd, inotify_fd, kmsg_fd;
         Control *control;
+        RestartOptions restart;
+        Calendar *calendar;
         CrashBook *book;
         VEC(pid_t) started, looking; /* not looked at yet; those of the piece of work that runs */
         VEC(Harm) harms;             /* patches to be taken out */
@@ -95,26 +99,13 @@ static void arm(Agent *a, sd_event_source **timer, uint64_t usec, sd_event_time_
         sd_event_source_set_enabled(*timer, SD_EVENT_ONESHOT);
 }
 
-static bool is_locked(const char *path) {
-        struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-        _cleanup_(closep) int fd = open(path, O_RDWR | O_CLOEXEC);
-
-        return fd >= 0 && fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK;
-}
-
-/* Is a package manager at work? Then images of one update may be new in part. apt holds the first lock for
- * all its runs of dpkg; dpkg by itself holds both. */
-static bool packages_change(void) {
-        return is_locked("/var/lib/dpkg/lock-frontend") || is_locked("/var/lib/dpkg/lock");
-}
-
 /* A full round, as soon as packages are at rest. */
 static int on_soon(sd_event_source *s, uint64_t usec, void *data) {
         Agent *a = data;
 
         (void)s;
         (void)usec;
-        if (packages_change()) {
+        if (package_changes()) {
                 arm(a, &a->soon, BUSY_USEC, on_soon);
                 return 0;
         }
@@ -128,6 +119,13 @@ static int on_scan(sd_event_source *s, uint64_t usec, void *data) {
 
         arm(a, &a->scan, (uint64_t)a->policy.scan_sec * 1000000, on_scan);
         return on_soon(s, usec, data);
+}
+
+/* A window opens: what is pending has to be known. */
+static void on_window(void *data) {
+        Agent *a = data;
+
+        arm(a, &a->soon, 0, on_soon);
 }
 
 static int on_started(sd_event_source *s, uint64_t usec, void *data) {
@@ -176,6 +174,7 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         if (job == JOB_ROUND) {
                 a->rounds++;
                 control_job_ended(a->control, code);
+                calendar_turn(a->calendar);
         }
         start_job(a);
         return 0;
@@ -379,6 +378,7 @@ static void load_policy(Agent *a) {
         }
         policy_free(&a->policy);
         a->policy = fresh;
+        calendar_changed(a->calendar);
         emit(a, EVENT_CONFIG_CHANGED, NULL, 0, "A new policy is in force");
         arm(a, &a->scan, (uint64_t)a->policy.scan_sec * 1000000, on_scan);
 }
@@ -460,6 +460,12 @@ static int prepare(Agent *a, Error *e) {
 
         snprintf(a->lock, sizeof(a->lock), "%s/lock", a->o->runtime);
         snprintf(a->wake, sizeof(a->wake), "%s/wake", a->o->runtime);
+        snprintf(a->restart_lock, sizeof(a->restart_lock), "%s/restart-lock", a->o->runtime);
+        a->restart = (RestartOptions){ .policy = &a->policy,
+                                       .state = a->o->state,
+                                       .events = a->o->events,
+                                       .lock = a->restart_lock,
+                                       .root = a->o->root };
         snprintf(path, sizeof(path), "%s/control", a->o->runtime);
         fd = open(a->wake, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
@@ -492,6 +498,9 @@ static int prepare(Agent *a, Error *e) {
         sd_event_add_signal(a->loop, NULL, SIGINT, on_end, a);
         sd_event_add_signal(a->loop, NULL, SIGHUP, on_reload, a);
         sd_event_set_watchdog(a->loop, true);
+        r = calendar_open(a->loop, &a->restart, on_window, a, &a->calendar, e);
+        if (r < 0)
+                return r;
         return control_open(path, a->loop, on_control, on_control_waits, a, &a->control, e);
 }
 
@@ -511,6 +520,7 @@ int agent_run(const AgentOptions *o, Error *e) {
                 emit(&a, EVENT_AGENT_STARTED, (EventField[]){ { "STAUNCH_VERSION", STAUNCH_VERSION } }, 1,
                      "The agent runs");
                 sd_notify(0, "READY=1");
+                calendar_turn(a.calendar);
                 on_scan(NULL, 0, &a);
                 r = sd_event_loop(a.loop);
                 sd_notify(0, "STOPPING=1");
@@ -522,6 +532,7 @@ int agent_run(const AgentOptions *o, Error *e) {
                 if (r < 0)
                         error_errno(e, r, "event loop");
         }
+        calendar_close(a.calendar);
         hooks_stop(&a.hooks);
         control_close(a.control);
         peer_stop(&a.vault);

@@ -32,7 +32,7 @@ typedef struct Command {
 
 extern const Command command_diff, command_build, command_show, command_apply, command_revert, command_verify,
         command_status, command_converge, command_explain, command_events, command_history, command_list,
-        command_release, command_config, command_doctor;
+        command_release, command_config, command_doctor, command_window;
 extern const Command command_cve, command_report, command_assess;
 extern const Command command_snapshot, command_rollback;
 

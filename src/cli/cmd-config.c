@@ -54,6 +54,10 @@ static int show_json(const Policy *p) {
                                                       (json_int_t)p->hook[i].timeout_usec));
         }
         json_object_set_new(j, "hook", hook);
+        json_object_set_new(j, "windows", json_integer((json_int_t)p->n_window));
+        json_object_set_new(j, "drains", json_integer((json_int_t)p->n_drain));
+        json_object_set_new(j, "reboot", json_string(reboot_setting_text(p->restart.reboot)));
+        json_object_set_new(j, "restart_timeout_sec", json_integer(p->restart.timeout_sec));
         json_object_set_new(j, "automatic_rollback", json_boolean(p->automatic_rollback));
         return json_print(j);
 }
@@ -69,9 +73,11 @@ static int show(const char *path, bool as_json) {
                 code = show_json(&p);
         } else {
                 printf("patch_mode            %s\nsafe_point_deadline   %g s\nscan_interval         %u s\n"
-                       "automatic_rollback    %s\n%zu excluded, %zu accepted, %zu hooks\n",
+                       "reboot                %s\nautomatic_rollback    %s\n%zu excluded, %zu accepted, %zu "
+                       "hooks\n",
                        patch_mode_text(p.mode), (double)p.deadline_usec / 1e6, p.scan_sec,
-                       p.automatic_rollback ? "true" : "false", p.n_exclude, p.n_accept, p.n_hook);
+                       reboot_setting_text(p.restart.reboot), p.automatic_rollback ? "true" : "false",
+                       p.n_exclude, p.n_accept, p.n_hook);
         }
         policy_free(&p);
         return code;

@@ -134,7 +134,7 @@ static void journal_entry(sd_journal *journal, const Options *o) {
         static const char *const more[] = { "STAUNCH_PID",          "STAUNCH_COMM",         "STAUNCH_IMAGE",
                                             "STAUNCH_BUILD_ID_OLD", "STAUNCH_BUILD_ID_NEW", "STAUNCH_PATCH",
                                             "STAUNCH_VERDICT",      "STAUNCH_REASON",       "STAUNCH_DETAIL",
-                                            "STAUNCH_UNIT" };
+                                            "STAUNCH_UNIT",         "STAUNCH_WINDOW" };
         _cleanup_(freep) char *number = journal_text(journal, "STAUNCH_EVENT"),
                               *kind = journal_text(journal, "STAUNCH_KIND"),
                               *message = journal_text(journal, "MESSAGE"),

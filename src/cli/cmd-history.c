@@ -2,6 +2,7 @@
 #include "base/macro.h"
 #include "cli/baseline.h"
 #include "cli/json.h"
+#include "cli/schedule.h"
 #include "cli/text.h"
 #include "store/baseline.h"
 #include "store/change.h"
@@ -19,6 +20,7 @@ typedef struct Output {
         json_t *json; /* the array that grows; NULL: a table */
         Table table;
         Arena *arena;
+        const Schedule *schedule; /* list: when what waits is restarted */
         size_t n;
 } Output;
 
@@ -50,7 +52,8 @@ static void begin_table(Output *out, const char *const *titles, size_t n) {
 
 static void add_action(void *data, const StoreAction *a) {
         Output *out = data;
-        bool good = strcmp(a->outcome, "patched") == 0 || strcmp(a->outcome, "reverted") == 0;
+        bool good = strcmp(a->outcome, "patched") == 0 || strcmp(a->outcome, "reverted") == 0 ||
+                    strcmp(a->outcome, "restarted") == 0;
 
         out->n++;
         if (out->json) {
@@ -67,7 +70,7 @@ static void add_action(void *data, const StoreAction *a) {
                 return;
         }
         table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, a->time_usec));
-        table_cell(&out->table, COLOUR_NONE, "%d", a->pid);
+        table_cell(&out->table, COLOUR_NONE, "%s", a->pid ? arena_printf(out->arena, "%d", a->pid) : "-");
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, *a->unit ? a->unit : a->comm));
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, a->image));
         table_cell(&out->table, good ? COLOUR_GOOD : COLOUR_BAD, "%s", arena_strdup(out->arena, a->outcome));
@@ -170,23 +173,43 @@ static int run_history(const Command *self, int argc, char **argv) {
         return EXIT_DONE;
 }
 
+static json_t *when_json(const Output *out, const char *subject, const char **window) {
+        const RestartStep *step = schedule_step(out->schedule, subject);
+        WindowSpan span;
+        const Window *w = step && step->obstacle
+                                  ? NULL
+                                  : schedule_next(&out->schedule->policy, out->schedule->now, subject, &span);
+
+        *window = w ? w->name : "";
+        return w ? json_time((uint64_t)span.start * 1000000) : json_null();
+}
+
 static void add_restart(void *data, const StoreRestart *r) {
+        const RestartStep *step;
+        const char *window;
+        json_t *when;
         Output *out = data;
 
         out->n++;
+        step = schedule_step(out->schedule, r->subject);
         if (out->json) {
-                json_array_append_new(out->json,
-                                      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "subject",
-                                                json_text(r->subject), "image", json_text(r->image),
-                                                "new_build_id", json_text(r->new_id), "reason",
-                                                json_text(r->reason), "detail", json_text(r->detail), "since",
-                                                utc_time(r->since_usec), "attempts", (int)r->attempts));
+                when = when_json(out, r->subject, &window);
+                json_array_append_new(
+                        out->json,
+                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o}", "subject",
+                                  json_text(r->subject), "image", json_text(r->image), "new_build_id",
+                                  json_text(r->new_id), "reason", json_text(r->reason), "detail",
+                                  json_text(r->detail), "since", utc_time(r->since_usec), "attempts",
+                                  (int)r->attempts, "last_result", json_text(r->last_result), "when", when,
+                                  "window", *window ? json_text(window) : json_null(), "obstacle",
+                                  step && step->obstacle ? json_text(step->obstacle) : json_null()));
                 return;
         }
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, r->subject));
         table_cell(&out->table, COLOUR_WARN, "restart");
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, r->image));
         table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, r->since_usec));
+        table_cell(&out->table, COLOUR_NONE, "%s", schedule_when(out->schedule, r->subject, out->arena));
         table_cell(&out->table, COLOUR_NONE, "%s", arena_printf(out->arena, "%s: %s", r->reason, r->detail));
 }
 
@@ -207,6 +230,7 @@ static void add_quarantine(void *data, const StoreQuarantine *q) {
         table_cell(&out->table, COLOUR_BAD, "quarantined");
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, q->image));
         table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, q->since_usec));
+        table_cell(&out->table, COLOUR_NONE, "-");
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, q->reason));
 }
 
@@ -226,18 +250,22 @@ static void add_held(void *data, const StoreHeld *h) {
         table_cell(&out->table, COLOUR_BAD, "held");
         table_cell(&out->table, COLOUR_NONE, "%s", arena_printf(out->arena, "%s %s", h->name, h->version));
         table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, h->since_usec));
+        table_cell(&out->table, COLOUR_NONE, "-");
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, h->reason));
 }
 
 static int run_list(const Command *self, int argc, char **argv) {
-        static const char *const titles[] = { "UNIT OR PATCH", "STATE", "IMAGE", "SINCE", "REASON" };
+        static const char *const titles[] = {
+                "UNIT OR PATCH", "STATE", "IMAGE", "SINCE", "RESTARTS", "REASON"
+        };
         _cleanup_(options_free) Options o;
         _cleanup_(store_closep) Store *store = NULL;
         _cleanup_(arena_freep) Arena *arena = arena_new();
         Output out = { .arena = arena };
         json_t *restarts, *quarantine;
+        Schedule schedule = { 0 };
         Error e = { 0 };
-        int r, code = options_read(&o, self, TAKES_JSON | TAKES_STATE, argc, argv);
+        int r, code = options_read(&o, self, TAKES_JSON | TAKES_STATE | TAKES_CONFIG, argc, argv);
 
         if (code >= 0)
                 return code;
@@ -246,6 +274,13 @@ static int run_list(const Command *self, int argc, char **argv) {
         code = open_state(&o, &store);
         if (code >= 0)
                 return code;
+        if (schedule_open(o.config, store, &schedule, &e) < 0) {
+                /* What waits is shown all the same, without when. */
+                schedule.alone = "";
+                report_error(&e);
+                e = (Error){ 0 };
+        }
+        out.schedule = &schedule;
         restarts = out.json = o.json ? json_array() : NULL;
         if (!o.json)
                 begin_table(&out, titles, ELEMENTSOF(titles));
@@ -256,6 +291,7 @@ static int run_list(const Command *self, int argc, char **argv) {
         out.json = o.json ? json_array() : NULL;
         if (r == 0)
                 r = store_each_held(store, add_held, &out, &e);
+        schedule_close(&schedule);
         if (r < 0) {
                 json_decref(restarts);
                 json_decref(quarantine);
@@ -345,7 +381,8 @@ const Command command_list = {
         .name = "list",
         .arguments = "[OPTION]...",
         .summary = "Lists what waits for a restart, is in quarantine, or is held",
-        .help = "      --state DIR     the agent's state (default " STATE_DIR ")\n"
+        .help = "      --config FILE   policy, for when it is restarted (default " POLICY_FILE ")\n"
+                "      --state DIR     the agent's state (default " STATE_DIR ")\n"
                 "      --json          print JSON\n"
                 "      --explain CODE  say what a code means\n"
                 "  -h, --help          this text\n\n"

@@ -4,9 +4,11 @@
 #include "base/macro.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_LIST = 64 << 20 };
 
@@ -61,4 +63,15 @@ bool package_of(const char *info, const char *path, char *name, size_t size) {
         if (dir)
                 closedir(dir);
         return found;
+}
+
+static bool is_locked(const char *path) {
+        struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        _cleanup_(closep) int fd = open(path, O_RDWR | O_CLOEXEC);
+
+        return fd >= 0 && fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+}
+
+bool package_changes(void) {
+        return is_locked("/var/lib/dpkg/lock-frontend") || is_locked("/var/lib/dpkg/lock");
 }

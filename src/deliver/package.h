@@ -11,3 +11,7 @@
  */
 #define PACKAGE_INFO "/var/lib/dpkg/info"
 bool package_of(const char *info, const char *path, char *name, size_t size);
+
+/* Is a package manager at work? Then images of one update may be new in part. apt holds the first lock for
+ * all its runs of dpkg; dpkg by itself holds both. */
+bool package_changes(void);

@@ -17,10 +17,10 @@ typedef enum FieldKind {
         FIELD_STRING,
         FIELD_STRINGS, /* const char ** and, right behind it, size_t */
         FIELD_BOOL,
-        FIELD_ENUM, /* int-sized */
-        FIELD_SEC,  /* uint32_t */
-        FIELD_USEC, /* uint64_t */
-        FIELD_NODE, /* const TomlNode *, for the section to read by itself */
+        FIELD_ENUM,  /* int-sized */
+        FIELD_SEC,   /* uint32_t */
+        FIELD_USEC,  /* uint64_t */
+        FIELD_NODE,  /* const TomlNode *, for the section to read by itself */
         FIELD_COUNT, /* uint32_t; an integer */
         FIELD_SIZE,  /* uint64_t, bytes: "2GiB", or an integer */
 } FieldKind;
@@ -77,3 +77,7 @@ const char *policy_word(const Word *words, int value);
 void policy_read_hook(PolicyReader *r, const TomlNode *t); /* policy-hook.c */
 void policy_read_baseline(PolicyReader *r, const TomlNode *t);
 void policy_baseline_defaults(Policy *p);
+void policy_read_window(PolicyReader *r, const TomlNode *t); /* policy-window.c */
+void policy_read_drain(PolicyReader *r, const TomlNode *t);
+void policy_read_restart(PolicyReader *r, const TomlNode *t);
+void policy_restart_defaults(Policy *p);

@@ -92,9 +92,12 @@ static const struct Section {
 } sections[] = {
         { "accept", true, read_accept, NULL },
         { "baseline", false, policy_read_baseline, policy_baseline_defaults },
+        { "drain", true, policy_read_drain, NULL },
         { "exclude", false, read_exclude, NULL },
         { "health", false, read_health, health_defaults },
         { "hook", true, policy_read_hook, NULL },
+        { "restart", false, policy_read_restart, policy_restart_defaults },
+        { "window", true, policy_read_window, NULL },
 };
 
 static void read_section(PolicyReader *r, const TomlNode *v, const struct Section *s) {

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/refusal.h"
+#include "deliver/window.h"
 #include "report/event.h"
 #include "snapshot/snapshot.h"
 
@@ -45,10 +46,36 @@ typedef struct PolicyHook {
 /* [baseline]: docs/baseline.md */
 typedef struct PolicyBaseline {
         SnapshotPolicy snapshot;
-        uint64_t settle_usec; /* so long all must have been well */
+        uint64_t settle_usec;     /* so long all must have been well */
         uint64_t hook_limit_usec; /* for what is done before an upgrade */
         bool automatic_rollback, require_snapshot;
 } PolicyBaseline;
+
+/* [restart] */
+typedef enum RebootSetting { REBOOT_NEVER, REBOOT_IF_REQUIRED, REBOOT_ALWAYS } RebootSetting;
+typedef struct PolicyRestart {
+        RebootSetting reboot;
+        const char *reboot_command;  /* run by systemd instead of a reboot; "": none */
+        const char *reboot_required; /* the file that says so; beside it FILE.pkgs */
+        const char **never;          /* patterns of units, besides those that are known (docs/policy.md) */
+        size_t n_never;
+        const char **allow; /* patterns of units that may be restarted though they are known not to like it */
+        size_t n_allow;
+        uint32_t timeout_sec; /* of one restart, without draining */
+        uint32_t settle_sec;  /* so long it must have stayed up */
+        bool stop_at_failure; /* nothing more is restarted in this window */
+} PolicyRestart;
+
+/* [[drain]]: how to keep requests away from a unit while it is restarted. */
+typedef struct PolicyDrain {
+        const char *unit;           /* glob */
+        const char *before, *after; /* commands, for /bin/sh; "": none */
+        const char *haproxy;        /* its runtime API's socket; "": none */
+        const char **servers;       /* "BACKEND/SERVER" */
+        size_t n_servers;
+        uint32_t timeout_sec; /* for each step: a command, sessions that end, the server that comes up */
+        bool force;           /* restart even though sessions have not ended */
+} PolicyDrain;
 
 typedef struct Policy {
         Arena *arena;
@@ -62,6 +89,11 @@ typedef struct Policy {
         PolicyHook *hook;
         size_t n_hook;
         PolicyBaseline baseline;
+        Window *window; /* [[window]] */
+        size_t n_window;
+        PolicyDrain *drain;
+        size_t n_drain;
+        PolicyRestart restart;
         bool automatic_rollback; /* [health]: take a patch out in which a process crashed */
 } Policy;
 
@@ -77,6 +109,7 @@ int policy_load(const char *path, Policy *out, Error *e);
 int policy_check(const char *path, void (*mistake)(void *data, const char *text), void *data, Error *e);
 void policy_free(Policy *p);
 const char *patch_mode_text(PatchMode m);
+const char *reboot_setting_text(RebootSetting s);
 /* Does some [[exclude]] of this kind match `subject`? */
 bool policy_excludes(const Policy *p, MatchBy by, const char *subject);
 /* Sets accepted[code] for what the policy accepts for `package` ("" when it is not known). */

@@ -58,6 +58,73 @@ static void mistakes(void **state) {
         wrong("[health]\nautomatic_rollback = 1\n", "must be true or false");
 }
 
+/* One key of a window is not as it should be. */
+static void wrong_window(const char *key, const char *value, const char *part) {
+        static const char *const good[][2] = { { "name", "w" },
+                                               { "start", "2026-12-01 22:00" },
+                                               { "duration", "3h" },
+                                               { "time_zone", "UTC" },
+                                               { "recur", "Day" } };
+        char text[512] = "[[window]]\n";
+        size_t n = strlen(text);
+
+        for (size_t i = 0; i < ELEMENTSOF(good); i++)
+                if (strcmp(good[i][0], key) != 0)
+                        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s = \"%s\"\n", good[i][0],
+                                              good[i][1]);
+        if (value)
+                snprintf(text + n, sizeof(text) - n, "%s = \"%s\"\n", key, value);
+        wrong(text, part);
+}
+
+static void windows(void **state) {
+        Policy p;
+        Error e = { 0 };
+
+        (void)state;
+        wrong_window("name", NULL, "'name' is missing");
+        wrong_window("name", "", "1 to 64 characters");
+        wrong_window("start", "2026-12-32 22:00", ":6: start: not a date and time");
+        wrong_window("duration", "9min", "from 10min to 24h");
+        wrong_window("duration", "25h", "from 10min to 24h");
+        wrong_window("duration", "03:60", "from 10min to 24h");
+        wrong_window("time_zone", "Europe/Atlantis", ":6: time_zone: no such time zone");
+        wrong_window("recur", "Month Fifth Sunday", ":6: recur: ");
+        wrong_window("expiration", "2026-11-30 00:00", "is before the start");
+        wrong_window("recurr", "Day", "did you mean 'recur'?");
+        wrong("[[window]]\nname = \"w\"\nstart = 2026-12-01T22:00:00\nduration = \"3h\"\n",
+              ":3: start: write it in quotes");
+        wrong("[restart]\nreboot = \"sometimes\"\n", "must be one of \"IfRequired\"");
+        wrong("[restart]\ntimeout = \"0s\"\n", "out of range");
+        wrong("[restart]\nreboot_required = \"x\"\n", "absolute path");
+        wrong("[[drain]]\nunit = \"x\"\n", "says nothing");
+        wrong("[[drain]]\nunit = \"x\"\nhaproxy = \"/s\"\n", "go together");
+        wrong("[[drain]]\nunit = \"x\"\nhaproxy = \"s\"\nserver = [\"a/b\"]\n", "absolute path");
+        wrong("[[drain]]\nunit = \"x\"\nhaproxy = \"/s\"\nserver = [\"a\"]\n", "write BACKEND/SERVER");
+        wrong("[[drain]]\nunit = \"x\"\nhaproxy = \"/s\"\nserver = [\"a/b; shutdown\"]\n",
+              "write BACKEND/SERVER");
+
+        put(file, "[restart]\nreboot = \"ifrequired\"\nnever = [\"a\"]\n"
+                  "[[window]]\nname = \"a\"\nstart = \"2026-12-01T22:00\"\nduration = \"03:30\"\nunit = "
+                  "[\"web*\"]\n"
+                  "recur = \"1Month Second Tuesday Offset4\"\ntime_zone = \"Europe/Berlin\"\n"
+                  "[[window]]\nname = \"b\"\nstart = \"2026-12-01 00:00\"\nduration = \"1h\"\n"
+                  "[[drain]]\nunit = \"web*\"\nhaproxy = \"/run/h\"\nserver = [\"a/b\", \"c/d\"]\n");
+        if (policy_load(file, &p, &e) < 0)
+                fail_msg("%s", e.text);
+        assert_int_equal(p.n_window, 2);
+        assert_int_equal(p.window[0].duration_sec, 12600);
+        assert_int_equal(p.window[0].recur.offset, 4);
+        assert_string_equal(p.window[1].zone, "");
+        assert_int_equal(p.window[1].recur.unit, RECUR_ONCE);
+        assert_int_equal(p.restart.reboot, REBOOT_IF_REQUIRED);
+        assert_int_equal(p.restart.n_never, 1);
+        assert_true(p.restart.stop_at_failure);
+        assert_int_equal(p.n_drain, 1);
+        assert_int_equal(p.drain[0].n_servers, 2);
+        policy_free(&p);
+}
+
 static void defaults(void **state) {
         Policy p;
 
@@ -144,6 +211,7 @@ static void all_mistakes_are_told(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(mistakes),
+                cmocka_unit_test(windows),
                 cmocka_unit_test(defaults),
                 cmocka_unit_test(everything),
                 cmocka_unit_test(hooks),

@@ -17,7 +17,7 @@ int main(void) {
              "UNIT),\n"
              "STAUNCH_IMAGE, STAUNCH_BUILD_ID_OLD, STAUNCH_BUILD_ID_NEW, STAUNCH_PATCH (the digest), "
              "STAUNCH_VERDICT,\n"
-             "STAUNCH_REASON (a code of [refusals.md](refusals.md)), STAUNCH_DETAIL.\n\n"
+             "STAUNCH_REASON (a code of [refusals.md](refusals.md), or a word), STAUNCH_DETAIL, STAUNCH_WINDOW.\n\n"
              "Without a journal they are in `/var/log/staunch/events.jsonl`, one JSON object a line: `time` "
              "(UTC), `id`,\n"
              "`kind`, `priority` (syslog), `message`, `fields`; past 16 MiB the file is moved to "

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 3 };
+enum { BUSY_MSEC = 10000, VERSION = 4 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -48,6 +48,8 @@ static const char *const migrations[VERSION] = {
         "CREATE TABLE build (id TEXT NOT NULL, path TEXT NOT NULL, package TEXT NOT NULL, arch TEXT NOT NULL,"
         " version TEXT NOT NULL, source TEXT NOT NULL, source_version TEXT NOT NULL,"
         " first_usec INTEGER NOT NULL, last_usec INTEGER NOT NULL, PRIMARY KEY (id, path, version)) STRICT;",
+        "CREATE TABLE mark (kind TEXT NOT NULL, key TEXT NOT NULL, time_usec INTEGER NOT NULL, text TEXT NOT NULL,"
+        " PRIMARY KEY (kind, key)) STRICT;",
 };
 
 int store_fail(Store *s, int code, Error *e) {

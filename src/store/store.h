@@ -94,3 +94,18 @@ int store_prune_builds(Store *s, uint64_t before_usec, Error *e);
 /* Around many changes: they are written together, or (keep false) not at all. */
 int store_begin(Store *s, Error *e);
 int store_end(Store *s, bool keep, Error *e);
+/* Something begun or told, to be known again by a program that was killed in between. */
+typedef struct StoreMark {
+        const char *kind, *key;
+        uint64_t time_usec; /* CLOCK_REALTIME */
+        const char *text;
+} StoreMark;
+
+/* New, or in place of the one with this kind and key. */
+int store_put_mark(Store *s, const StoreMark *m, Error *e);
+int store_drop_mark(Store *s, const char *kind, const char *key, Error *e);
+/* Oldest first. Marks must not be changed meanwhile. */
+int store_each_mark(Store *s, const char *kind, void (*each)(void *data, const StoreMark *m), void *data, Error *e);
+/* 1: it is there; *time_usec (may be NULL) is its time. 0: it is not. */
+int store_mark_time(Store *s, const char *kind, const char *key, uint64_t *time_usec, Error *e);
+int store_prune_marks(Store *s, const char *kind, uint64_t before_usec, Error *e);

@@ -164,11 +164,44 @@ static void none_to_read(void **state) {
         assert_int_equal(store_open_read("/nonexistent", &s, NULL), -ENOENT);
 }
 
+static void count_mark(void *data, const StoreMark *m) {
+        assert_string_equal(m->kind, "a");
+        assert_string_equal(m->text, "two");
+        ++*(size_t *)data;
+}
+
+static void marks(void **state) {
+        uint64_t time = 0;
+        size_t n = 0;
+        Store *s;
+
+        (void)state;
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        assert_int_equal(store_mark_time(s, "a", "k", &time, NULL), 0);
+        assert_int_equal(store_put_mark(s, &(StoreMark){ "a", "k", 1, "one" }, NULL), 0);
+        assert_int_equal(store_put_mark(s, &(StoreMark){ "a", "k", 2, "two" }, NULL), 0);
+        assert_int_equal(store_put_mark(s, &(StoreMark){ "b", "k", 3, "three" }, NULL), 0);
+        store_close(s);
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        assert_int_equal(store_mark_time(s, "a", "k", &time, NULL), 1);
+        assert_int_equal(time, 2);
+        assert_int_equal(store_each_mark(s, "a", count_mark, &n, NULL), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(store_prune_marks(s, "a", 2, NULL), 0);
+        assert_int_equal(store_mark_time(s, "a", "k", NULL, NULL), 1);
+        assert_int_equal(store_prune_marks(s, "a", 3, NULL), 0);
+        assert_int_equal(store_mark_time(s, "a", "k", NULL, NULL), 0);
+        assert_int_equal(store_drop_mark(s, "b", "k", NULL), 0);
+        assert_int_equal(store_mark_time(s, "b", "k", NULL, NULL), 0);
+        store_close(s);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(actions, fresh, clean),
                 cmocka_unit_test_setup_teardown(restarts, fresh, clean),
                 cmocka_unit_test_setup_teardown(quarantine, fresh, clean),
+                cmocka_unit_test_setup_teardown(marks, fresh, clean),
                 cmocka_unit_test_setup_teardown(lost_file, fresh, clean),
                 cmocka_unit_test(none_to_read),
         };

@@ -17,6 +17,7 @@ ADDRESS = Hex(r"0x[0-9a-f]+")
 BUILD_ID = Hex(r"([0-9a-f]{2})*")
 DIGEST = Hex(r"[0-9a-f]{64}")
 FUNCTIONS = {"identical": int, "changed": int, "carried": int, "added": int, "removed": int}
+TIME = Hex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 FINDING = {"code": Hex(r"[a-z0-9-]+"), "kind": {"update", "process", "advice"}, "subject": str, "detail": str}
 VERDICT = {"hotpatch", "restart", "unchanged", "unsupported"}
 GRADE = {"unproved", "consistent", "proved"}
@@ -51,6 +52,17 @@ SHAPES = {
                                            "state": {"staged", "switching", "active", "reverted"}, "sites": int,
                                            "sites_intact": int, "time": int, "image_base": ADDRESS,
                                            "shadow_base": ADDRESS, "intact": bool}]}]},
+    "windows": {"windows": [{"name": str, "open": bool, "start": (None, TIME), "end": (None, TIME), "duration_sec": int,
+                             "time_zone": str, "recur": str, "unit": [str]}]},
+    "plan": {"steps": [{"subject": str, "images": [str], "reason": str, "window": (None, str), "start": (None, TIME),
+                        "with": [str], "need_usec": int, "obstacle": (None, str), "machine": bool, "last_result": str}],
+             "machine": (None, str), "reboot": {"IfRequired", "Never", "Always"}},
+    "list": {"restarts": [{"subject": str, "image": str, "new_build_id": BUILD_ID, "reason": str, "detail": str, "since": str,
+                           "attempts": int, "last_result": str, "when": (None, TIME), "window": (None, str),
+                           "obstacle": (None, str)}],
+             "quarantine": [{"digest": DIGEST, "image": str, "old_build_id": BUILD_ID, "new_build_id": BUILD_ID,
+                             "reason": str, "since": str}],
+             "held": [{"package": str, "arch": str, "version": str, "baseline": int, "reason": str, "since": str}]},
     "converge": {"dry_run": bool,
                  "processes": [{"pid": int, "comm": str, "unit": str, "threads?": int, "attempts?": int,
                                 "stage_usec?": int, "pause_total_usec?": int, "private_bytes?": int,

@@ -34,6 +34,8 @@ mistake "no code 'no-such'" --explain=no-such
 mistake "no code 'no-such'" diff --explain no-such
 mistake 'one code' explain data-const tls-changed
 
+mistake "'list', 'next' or 'plan'" window frobnicate
+mistake "one of 'list'" window list next
 expect 0 --version
 says '^staunch [0-9]'
 expect 0 --help

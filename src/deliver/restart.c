@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/restart.h"
+#include "base/clock.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "deliver/drain.h"
+#include "deliver/outdated.h"
+#include "deliver/package.h"
+#include "deliver/round.h"
+#include "report/event.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Kinds of marks in the state. */
+#define MARK_WINDOW "window"   /* WINDOW@START, and what was told or done in it: "opened", "closed", ... */
+#define MARK_TURN "turn"       /* the last turn's time */
+#define MARK_DRAIN "drain"     /* by unit: what is to be undone */
+#define MARK_RESTART "restart" /* by unit: its invocation before the restart that is under way */
+
+enum {
+        KEEP_DAYS = 400,
+        KEY = 512,
+        MESSAGE = 768,
+        RECOVER_USEC = 300000000, /* for a job that was under way when its executor was killed */
+        PACKAGES_USEC = 200000,   /* between two looks whether packages are being changed */
+        MAX_IMAGES = 5
+};
+
+typedef struct Turn {
+        const RestartOptions *o;
+        Store *store;
+        Manager *manager;
+        Arena *arena;
+        const Window *window; /* that is open, or was */
+        WindowSpan span;
+        size_t done, failed;
+} Turn;
+
+static void say(const Turn *t, EventKind kind, const char *subject, const char *reason, const char *detail,
+                const char *format, ...) __attribute__((format(printf, 6, 7)));
+static void say(const Turn *t, EventKind kind, const char *subject, const char *reason, const char *detail,
+                const char *format, ...) {
+        bool unit = subject && strncmp(subject, "process ", 8) != 0;
+        const EventField fields[] = {
+                { "STAUNCH_UNIT", subject },
+                { "UNIT", unit ? subject : NULL },
+                { "STAUNCH_WINDOW", t->window ? t->window->name : NULL },
+                { "STAUNCH_REASON", reason },
+                { "STAUNCH_DETAIL", detail },
+        };
+        char message[MESSAGE];
+        Event event = { .kind = kind, .message = message, .fields = fields, .n = ELEMENTSOF(fields) };
+        Error e = { 0 };
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(message, sizeof(message), format, ap);
+        va_end(ap);
+        if (event_emit(&event, t->o->events, &e) < 0)
+                fprintf(stderr, "<4>staunchd: %s (event: %s)\n", e.text, message);
+}
+
+/* Something about this occurrence of the window that is done once. True: it was not done before. */
+static bool first_time(const Turn *t, const char *what) {
+        char key[KEY];
+
+        snprintf(key, sizeof(key), "%s@%lld %s", t->window->name, (long long)t->span.start, what);
+        if (store_mark_time(t->store, MARK_WINDOW, key, NULL, NULL) != 0)
+                return false;
+        return store_put_mark(t->store, &(StoreMark){ MARK_WINDOW, key, wall_usec(), what }, NULL) == 0;
+}
+
+/* Pids of the unit's processes. */
+static pid_t *pids_of(const char *unit, size_t *n) {
+        VEC(pid_t) pids = { 0 };
+        ProcessList all;
+
+        *n = 0;
+        if (process_list(&all, NULL) < 0)
+                return NULL;
+        for (size_t i = 0; i < all.n; i++)
+                if (strcmp(all.items[i].unit, unit) == 0)
+                        vec_push(&pids, all.items[i].pid);
+        process_list_free(&all);
+        *n = pids.n;
+        return pids.items;
+}
+
+static uint64_t started_usec(const Process *p) {
+        return wall_usec() - clock_usec(CLOCK_BOOTTIME) +
+               p->start_time * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/* How many processes of the unit run an outdated image of the step still, having started after this time;
+ * when it can't be told, one. */
+static size_t count_outdated(const Turn *t, const RestartStep *s, uint64_t after_usec) {
+        size_t n, count = 0;
+        _cleanup_(freep) pid_t *pids = pids_of(s->subject, &n);
+        OutdatedOptions options = { .pids = pids, .n_pids = n, .pass_over = true, .root = t->o->root };
+        Outdated found;
+
+        if (!n)
+                return 0;
+        if (outdated_find(&options, &found, NULL) < 0)
+                return 1;
+        for (size_t i = 0; i < found.n_processes; i++) {
+                bool has = false;
+
+                for (size_t k = 0; k < found.processes[i].n; k++)
+                        for (size_t m = 0; m < s->n_images; m++)
+                                has |= strcmp(found.processes[i].images[k].path, s->images[m]) == 0;
+                count += has && started_usec(&found.processes[i].process) > after_usec;
+        }
+        outdated_free(&found);
+        return count;
+}
+
+static const char *images_text(const Turn *t, const RestartStep *s) {
+        const char *text = "";
+
+        for (size_t i = 0; i < s->n_images && i < MAX_IMAGES; i++)
+                text = arena_printf(t->arena, "%s%s%s", text, *text ? ", " : "", s->images[i]);
+        return s->n_images > MAX_IMAGES
+                       ? arena_printf(t->arena, "%s and %zu more", text, s->n_images - MAX_IMAGES)
+                       : text;
+}
+
+static void record(const Turn *t, const RestartStep *s, const char *outcome, const char *detail) {
+        StoreAction a = { .time_usec = wall_usec(),
+                          .unit = s->subject,
+                          .image = s->n_images ? s->images[0] : "",
+                          .action = "restart",
+                          .outcome = outcome,
+                          .reason = s->reason,
+                          .detail = detail };
+        Error e = { 0 };
+
+        if (store_add_action(t->store, &a, &e) < 0 ||
+            store_tried_restart(t->store, s->subject, a.time_usec, *detail ? detail : outcome, &e) < 0)
+                fprintf(stderr, "<3>staunchd: %s\n", e.text);
+}
+
+static void restart_failed(Turn *t, const RestartStep *s, const char *reason, const char *detail) {
+        t->failed++;
+        record(t, s, "failed", detail);
+        say(t, EVENT_RESTART_FAILED, s->subject, reason, detail, "%s: the restart failed: %s", s->subject,
+            detail);
+}
+
+static void restart_done(Turn *t, const RestartStep *s, const char *how) {
+        size_t old = count_outdated(t, s, 0);
+        const char *detail = "";
+
+        /* Some leave processes behind that go on (the sessions of sshd): they are not what was restarted. */
+        if (old)
+                detail = arena_printf(t->arena, "%zu of its processes outlived the restart with the old code",
+                                      old);
+        t->done++;
+        record(t, s, "restarted", detail);
+        if (!old)
+                store_drop_restart(t->store, s->subject, NULL, NULL);
+        say(t, EVENT_RESTART_DONE, s->subject, s->reason, *detail ? detail : NULL,
+            "%s was restarted %s for %s%s%s", s->subject, how, images_text(t, s), *detail ? "; " : "",
+            detail);
+}
+
+typedef struct Keep {
+        const Turn *t;
+        const char *unit;
+} Keep;
+
+static int keep_note(void *data, const char *note, Error *e) {
+        const Keep *k = data;
+
+        return store_put_mark(k->t->store, &(StoreMark){ MARK_DRAIN, k->unit, wall_usec(), note }, e);
+}
+
+/* Drains the unit and what is restarted with it, those that depend on it first. notes[0] is the unit's. */
+static int drain_all(const Turn *t, const RestartStep *s, char (*notes)[DRAIN_NOTE], Error *e) {
+        int r = 0;
+
+        for (size_t i = s->n_with + 1; i-- > 0 && r == 0;) {
+                Keep keep = { t, i ? s->with[i - 1] : s->subject };
+
+                r = drain_begin(t->manager, t->o->policy, keep.unit, notes[i], keep_note, &keep, e);
+        }
+        return r;
+}
+
+static int undrain_all(const Turn *t, const RestartStep *s, char (*notes)[DRAIN_NOTE], bool restarted,
+                       Error *e) {
+        int first = 0;
+
+        for (size_t i = 0; i <= s->n_with; i++) {
+                const char *unit = i ? s->with[i - 1] : s->subject;
+                int r = *notes[i] ? drain_end(t->manager, t->o->policy, unit, notes[i], restarted,
+                                              first ? NULL : e)
+                                  : 0;
+
+                first = first ? first : r;
+                if (*notes[i])
+                        store_drop_mark(t->store, MARK_DRAIN, unit, NULL);
+        }
+        return first;
+}
+
+/* Did it come up, with all that was restarted with it? NULL, or what is wrong. */
+static const char *find_wrong(const Turn *t, const RestartStep *s, const char *result) {
+        uint64_t settle_usec = (uint64_t)t->o->policy->restart.settle_sec * 1000000;
+        UnitState before, u;
+        Error e = { 0 };
+
+        if (manager_unit(t->manager, s->subject, &before, &e) < 0)
+                return arena_strdup(t->arena, e.text);
+        if (strcmp(result, "done") != 0)
+                return arena_printf(t->arena, "systemd's job: %s (the unit is %s, its result %s)", result,
+                                    before.active, *before.result ? before.result : "none");
+        if (strcmp(before.invocation, s->invocation) == 0)
+                return "it was not running any more, and was not started";
+        if (manager_watch(t->manager, s->subject, settle_usec, &u, &e) < 0)
+                return arena_strdup(t->arena, e.text);
+        if (u.n_restarts > before.n_restarts || strcmp(u.invocation, before.invocation) != 0)
+                return "it came up and ended again";
+        if (strcmp(u.active, "active") != 0)
+                return arena_printf(t->arena, "it did not stay up: it is %s (%s)", u.active, u.result);
+        for (size_t i = 0; i < s->n_with; i++) {
+                if (manager_settled(t->manager, s->with[i], settle_usec + 1000000, &e) < 0 ||
+                    manager_unit(t->manager, s->with[i], &u, &e) < 0)
+                        return arena_strdup(t->arena, e.text);
+                if (strcmp(u.active, "active") != 0)
+                        return arena_printf(t->arena, "%s, which was restarted with it, is %s", s->with[i],
+                                            u.active);
+        }
+        for (size_t i = 0; i < t->o->n_hooks; i++)
+                if (t->o->hooks[i].came_up &&
+                    t->o->hooks[i].came_up(t->o->hooks[i].data, s->subject, &e) != 0)
+                        return arena_strdup(t->arena, e.text);
+        return NULL;
+}
+
+static void restart_step(Turn *t, const RestartStep *s) {
+        char(*notes)[DRAIN_NOTE] = arena_alloc(t->arena, (s->n_with + 1) * sizeof(*notes)),
+        result[MANAGER_WORD];
+        const char *wrong, *with = "";
+        uint64_t begun = now_usec();
+        Error e = { 0 }, undo = { 0 };
+
+        for (size_t i = 0; i < s->n_with; i++)
+                with = arena_printf(t->arena, "%s%s%s", with, *with ? ", " : "", s->with[i]);
+        say(t, EVENT_RESTART_BEGUN, s->subject, s->reason, NULL, "%s is restarted%s%s for %s", s->subject,
+            *with ? " with " : "", with, images_text(t, s));
+        if (drain_all(t, s, notes, &e) < 0) {
+                undrain_all(t, s, notes, false, NULL);
+                restart_failed(t, s, "drain", e.text);
+                return;
+        }
+        if (store_put_mark(t->store, &(StoreMark){ MARK_RESTART, s->subject, wall_usec(), s->invocation },
+                           &e) < 0 ||
+            manager_restart(t->manager, s->subject, (uint64_t)t->o->policy->restart.timeout_sec * 1000000,
+                            result, &e) < 0)
+                wrong = e.text;
+        else
+                wrong = find_wrong(t, s, result);
+        if (wrong) {
+                /* What does not run gets no requests: it stays drained until it does (see recover). */
+                bool drained = false;
+
+                for (size_t i = 0; i <= s->n_with; i++)
+                        drained |= *notes[i];
+                restart_failed(t, s, "restart",
+                               drained ? arena_printf(t->arena, "%s; it stays drained until it runs", wrong)
+                                       : wrong);
+        } else if (undrain_all(t, s, notes, true, &undo) < 0) {
+                restart_failed(t, s, "drain", undo.text);
+        } else {
+                restart_done(t, s,
+                             arena_printf(t->arena, "%s%s%sin %.1f s", *with ? "with " : "", with,
+                                          *with ? " " : "", (double)(now_usec() - begun) / 1e6));
+        }
+        store_drop_mark(t->store, MARK_RESTART, s->subject, NULL);
+        if (wall_usec() / 1000000 > (uint64_t)t->span.end)
+                say(t, EVENT_WINDOW_EXCEEDED, s->subject, NULL, NULL,
+                    "The restart of %s lasted beyond the end of the window '%s'", s->subject,
+                    t->window->name);
+}
+
+/* Was it restarted already, with another one or by somebody else, since the plan was made? */
+static bool is_another(const Turn *t, const RestartStep *s) {
+        UnitState u;
+
+        return manager_unit(t->manager, s->subject, &u, NULL) == 0 &&
+               strcmp(u.invocation, s->invocation) != 0;
+}
+
+typedef struct Tried {
+        const char *subject;
+        uint64_t usec;
+} Tried;
+
+static void find_tried(void *data, const StoreRestart *r) {
+        Tried *t = data;
+
+        if (strcmp(r->subject, t->subject) == 0)
+                t->usec = MAX(t->usec, r->tried_usec);
+}
+
+/* Is there a reason to restart it now? */
+static bool is_due(const Turn *t, const RestartStep *s) {
+        Tried tried = { s->subject, 0 };
+        bool failed = strstr(s->last_result, "outlived") == NULL;
+
+        store_each_restart(t->store, find_tried, &tried, NULL);
+        if (tried.usec / 1000000 >= (uint64_t)t->span.start)
+                return false; /* once in a window */
+        /* Those that outlived a restart outlive the next one, too. */
+        return count_outdated(t, s, failed ? 0 : tried.usec) > 0;
+}
+
+/* Waits while packages are changed, up to the end of the window. True: nothing more is to be begun. */
+static bool stops(const Turn *t) {
+        const volatile sig_atomic_t *stop = t->o->stop;
+
+        while (!(stop && *stop) && package_changes() && (int64_t)(wall_usec() / 1000000) < t->span.end)
+                nanosleep(&(struct timespec){ .tv_nsec = PACKAGES_USEC * 1000L }, NULL);
+        return stop && *stop;
+}
+
+static void restart_all(Turn *t, const RestartPlan *plan) {
+        for (size_t i = 0; i < plan->n; i++) {
+                const RestartStep *s = &plan->steps[i];
+                char what[MANAGER_NAME + 16];
+                int64_t left = t->span.end - (int64_t)(wall_usec() / 1000000);
+
+                if (stops(t))
+                        return;
+                if (s->obstacle || (t->failed && t->o->policy->restart.stop_at_failure))
+                        continue;
+                if (is_another(t, s)) {
+                        restart_done(t, s, "already, with another unit or by hand");
+                        continue;
+                }
+                if (!is_due(t, s))
+                        continue;
+                if (left <= 0 || (uint64_t)left * 1000000 < s->need_usec) {
+                        snprintf(what, sizeof(what), "exceeded %s", s->subject);
+                        if (first_time(t, what))
+                                say(t, EVENT_WINDOW_EXCEEDED, s->subject, s->reason, NULL,
+                                    "%s is not restarted in the window '%s': it may need %llu s, and %lld s "
+                                    "are left",
+                                    s->subject, t->window->name, (unsigned long long)(s->need_usec / 1000000),
+                                    (long long)MAX(left, 0));
+                        continue;
+                }
+                restart_step(t, s);
+        }
+}
+
+/* The machine, when the policy says so, once in an occurrence of the window. */
+static void restart_machine(Turn *t, const RestartPlan *plan) {
+        const PolicyRestart *p = &t->o->policy->restart;
+        const char *because = plan->machine ? plan->machine : "the policy says always";
+        char result[MANAGER_WORD] = "done";
+        Error e = { 0 };
+        int r;
+
+        if (p->reboot == REBOOT_NEVER || (p->reboot == REBOOT_IF_REQUIRED && !plan->machine) ||
+            !window_covers(t->window, "machine") || (int64_t)(wall_usec() / 1000000) >= t->span.end ||
+            (t->failed && p->stop_at_failure) || stops(t))
+                return;
+        if (!t->manager) {
+                if (first_time(t, "no-reboot"))
+                        say(t, EVENT_RESTART_FAILED, "machine", "reboot", NULL,
+                            "The machine is not restarted: systemd can't be asked (%s)", because);
+                return;
+        }
+        if (!first_time(t, "reboot"))
+                return;
+        say(t, EVENT_REBOOT_BEGUN, "machine", NULL, because, "The machine is restarted: %s", because);
+        if (*p->reboot_command) {
+                r = manager_run(t->manager, "staunch-reboot.service", p->reboot_command,
+                                "STAUNCH_UNIT=machine", (uint64_t)p->timeout_sec * 1000000, result, &e);
+                if (r == 0 && strcmp(result, "done") != 0)
+                        r = error_set(&e, -EREMOTEIO, "reboot_command: %s", result);
+        } else {
+                r = manager_reboot(t->manager, &e);
+        }
+        if (r < 0) {
+                t->failed++;
+                say(t, EVENT_RESTART_FAILED, "machine", "reboot", e.text, "The machine was not restarted: %s",
+                    e.text);
+        }
+}
+
+/* Is there anything that this turn would do? */
+static bool has_work(const Turn *t, const RestartPlan *plan) {
+        for (size_t i = 0; i < plan->n; i++)
+                if (!plan->steps[i].obstacle && is_due(t, &plan->steps[i]))
+                        return true;
+        return false;
+}
+
+static int in_window(Turn *t, Error *e) {
+        RestartPlan plan;
+        size_t before = 0, i;
+        Error why = { 0 };
+        int r = restart_plan(t->o->policy, t->store, t->manager, t->window, &plan, e);
+
+        if (r < 0)
+                return r;
+        for (i = 0; i < plan.n; i++)
+                before += !plan.steps[i].obstacle;
+        if (first_time(t, "opened"))
+                say(t, EVENT_WINDOW_OPENED, NULL, NULL, NULL,
+                    "The window '%s' is open: %zu to be restarted, %zu that can't be", t->window->name,
+                    before, plan.n - before);
+        r = 0;
+        if (has_work(t, &plan)) {
+                for (i = 0; i < t->o->n_hooks && r == 0; i++)
+                        if (t->o->hooks[i].before)
+                                r = t->o->hooks[i].before(t->o->hooks[i].data, &plan, &why);
+                if (r == 0)
+                        restart_all(t, &plan);
+                for (i = 0; i < t->o->n_hooks && r == 0; i++)
+                        if (t->o->hooks[i].after)
+                                r = t->o->hooks[i].after(t->o->hooks[i].data, &plan, t->done, t->failed,
+                                                         &why);
+                if (r != 0 && first_time(t, "hook"))
+                        say(t, EVENT_RESTART_FAILED, NULL, "hook", why.text,
+                            "Nothing more is restarted in the window '%s': %s", t->window->name, why.text);
+        }
+        if (r == 0)
+                restart_machine(t, &plan);
+        restart_plan_free(&plan);
+        return 0;
+}
+
+/* Tells what a window that has passed has left. */
+static int after_window(Turn *t, Error *e) {
+        char key[KEY];
+        RestartPlan plan;
+        size_t left = 0;
+        bool opened;
+        int r;
+
+        if (!first_time(t, "closed"))
+                return 0;
+        snprintf(key, sizeof(key), "%s@%lld opened", t->window->name, (long long)t->span.start);
+        opened = store_mark_time(t->store, MARK_WINDOW, key, NULL, NULL) == 1;
+        r = restart_plan(t->o->policy, t->store, t->manager, t->window, &plan, e);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < plan.n; i++) {
+                const RestartStep *s = &plan.steps[i];
+                const char *reboot = s->machine && t->o->policy->restart.reboot == REBOOT_NEVER
+                                             ? "; the machine is not restarted by itself ([restart] reboot)"
+                                             : "";
+                const char *why = !opened       ? "the agent did not run, or did not restart anything then"
+                                  : s->obstacle ? s->obstacle
+                                  : *s->last_result ? s->last_result
+                                                    : "there was no time left, or an earlier restart failed";
+
+                if (s->since_usec / 1000000 >= (uint64_t)t->span.end)
+                        continue;
+                left++;
+                say(t, EVENT_RESTART_MISSED, s->subject, s->reason, why,
+                    "%s still waits for its restart after the window '%s': %s%s", s->subject, t->window->name,
+                    why, reboot);
+        }
+        if (opened || left)
+                say(t, EVENT_WINDOW_CLOSED, NULL, NULL, NULL,
+                    "The window '%s' is over: %zu still to be restarted", t->window->name, left);
+        restart_plan_free(&plan);
+        return 0;
+}
+
+typedef VEC(StoreMark) Marks;
+typedef struct Collect {
+        Marks marks;
+        Arena *arena;
+} Collect;
+
+static void collect(void *data, const StoreMark *m) {
+        Collect *c = data;
+        StoreMark copy = { NULL, arena_strdup(c->arena, m->key), m->time_usec,
+                           arena_strdup(c->arena, m->text) };
+
+        vec_push(&c->marks, copy);
+}
+
+/* What an executor that was killed has left: systemd has finished the restart without it. */
+static void recover(Turn *t) {
+        Collect restarts = { .arena = t->arena }, drains = { .arena = t->arena };
+        UnitState u;
+        Error e;
+
+        store_each_mark(t->store, MARK_RESTART, collect, &restarts, NULL);
+        for (size_t i = 0; t->manager && i < restarts.marks.n; i++) {
+                const StoreMark *m = &restarts.marks.items[i];
+                RestartStep s = { .subject = m->key, .reason = "" };
+
+                e = (Error){ 0 };
+                if (manager_settled(t->manager, m->key, RECOVER_USEC, &e) < 0 ||
+                    manager_unit(t->manager, m->key, &u, &e) < 0)
+                        restart_failed(t, &s, "interrupted", e.text);
+                else if (strcmp(u.active, "active") != 0)
+                        restart_failed(t, &s, "interrupted",
+                                       arena_printf(t->arena,
+                                                    "the agent was ended in the middle; the unit is %s",
+                                                    u.active));
+                else if (strcmp(u.invocation, m->text) == 0)
+                        restart_failed(t, &s, "interrupted",
+                                       "the agent was ended in the middle; it was not restarted");
+                else {
+                        record(t, &s, "restarted", "the agent was ended in the middle");
+                        say(t, EVENT_RESTART_DONE, m->key, NULL, "the agent was ended in the middle",
+                            "%s was restarted while the agent was ended and started again", m->key);
+                        store_drop_restart(t->store, m->key, NULL, NULL); /* a round finds what remains */
+                }
+                store_drop_mark(t->store, MARK_RESTART, m->key, NULL);
+        }
+        store_each_mark(t->store, MARK_DRAIN, collect, &drains, NULL);
+        for (size_t i = 0; t->manager && i < drains.marks.n; i++) {
+                const StoreMark *m = &drains.marks.items[i];
+
+                e = (Error){ 0 };
+                /* What does not run stays drained. */
+                if (manager_unit(t->manager, m->key, &u, &e) < 0 || strcmp(u.active, "active") != 0)
+                        continue;
+                if (drain_end(t->manager, t->o->policy, m->key, m->text, true, &e) < 0)
+                        say(t, EVENT_RESTART_FAILED, m->key, "drain", e.text,
+                            "%s: could not be taken into use again: %s", m->key, e.text);
+                store_drop_mark(t->store, MARK_DRAIN, m->key, NULL);
+        }
+        vec_free(&restarts.marks);
+        vec_free(&drains.marks);
+}
+
+/* Adds a line to FILE.pkgs unless it is there. */
+static void add_package(const char *file, const char *package) {
+        char path[PATH_MAX], line[256];
+        bool there = false;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s.pkgs", file);
+        f = fopen(path, "a+e");
+        if (!f)
+                return;
+        rewind(f);
+        while (fgets(line, sizeof(line), f)) {
+                line[strcspn(line, "\n")] = 0;
+                there |= strcmp(line, package) == 0;
+        }
+        if (!there)
+                fprintf(f, "%s\n", package);
+        fclose(f);
+}
+
+/* Says that the machine has to be restarted where Debian's tools look for it. */
+static void require_reboot(const Turn *t, const RestartPlan *plan) {
+        const char *file = t->o->policy->restart.reboot_required;
+
+        for (size_t i = 0; i < plan->n; i++) {
+                const RestartStep *s = &plan->steps[i];
+                bool fresh = access(file, F_OK) < 0;
+                char package[128];
+                int fd;
+
+                if (!s->machine)
+                        continue;
+                fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+                if (fd < 0 || (fresh && dprintf(fd, "*** System restart required ***\n") < 0))
+                        fprintf(stderr, "<4>staunchd: %s: %s\n", file, strerror(errno));
+                closep(&fd);
+                for (size_t k = 0; k < s->n_images; k++)
+                        if (package_of(PACKAGE_INFO, s->images[k], package, sizeof(package)))
+                                add_package(file, package);
+                if (fresh)
+                        say(t, EVENT_REBOOT_REQUIRED, s->subject, s->reason, s->obstacle,
+                            "A restart of the machine is needed for %s (%s)", s->subject, s->obstacle);
+        }
+}
+
+static void count_row(void *data, const StoreRestart *r) {
+        (void)r;
+        ++*(size_t *)data;
+}
+static void count_mark(void *data, const StoreMark *m) {
+        (void)m;
+        ++*(size_t *)data;
+}
+
+static int look_at_machine(Turn *t, Error *e) {
+        RestartPlan plan;
+        int r = restart_plan(t->o->policy, t->store, t->manager, NULL, &plan, e);
+
+        if (r < 0)
+                return r;
+        require_reboot(t, &plan);
+        restart_plan_free(&plan);
+        return 0;
+}
+
+/* The newest occurrence that began after the last turn, or was open then, and has ended; and what is open
+ * now. */
+static int look_at_window(Turn *t, int64_t last, int64_t now, Error *e) {
+        WindowSpan span, passed = { 0, 0 };
+        int64_t from = last;
+        bool some;
+        int r = 0;
+
+        while ((some = window_next(t->window, from, &span)) && span.end <= now) {
+                passed = span;
+                from = span.end;
+        }
+        if (passed.end) {
+                t->span = passed;
+                r = after_window(t, e);
+        }
+        if (r == 0 && some && window_open(&span, now) && t->o->policy->mode == PATCH_AUTOMATIC) {
+                t->span = span;
+                r = in_window(t, e);
+        }
+        return r;
+}
+
+int restart_turn(const RestartOptions *o, Error *e) {
+        _cleanup_(closep) int lock = round_lock(o->lock, e);
+        _cleanup_(store_closep) Store *store = NULL;
+        _cleanup_(manager_closep) Manager *manager = NULL;
+        _cleanup_(arena_freep) Arena *arena = arena_new();
+        Turn t = { .o = o, .arena = arena };
+        size_t rows = 0, marks = 0;
+        uint64_t last = 0, now = wall_usec();
+        Error none = { 0 };
+        int r = lock < 0 ? lock : store_open(o->state, &store, e);
+
+        if (r < 0)
+                return r;
+        t.store = store;
+        store_each_restart(store, count_row, &rows, NULL);
+        store_each_mark(store, MARK_RESTART, count_mark, &marks, NULL);
+        store_each_mark(store, MARK_DRAIN, count_mark, &marks, NULL);
+        if (rows || marks || o->policy->restart.reboot != REBOOT_NEVER)
+                manager_open(&manager, &none); /* without it the plan says so of every step */
+        t.manager = manager;
+        if (marks)
+                recover(&t);
+        r = rows ? look_at_machine(&t, e) : 0;
+        if (store_mark_time(store, MARK_TURN, "last", &last, NULL) != 1 || last > now)
+                last = now;
+        for (size_t i = 0; i < o->policy->n_window && r == 0; i++) {
+                t.window = &o->policy->window[i];
+                r = look_at_window(&t, (int64_t)(last / 1000000), (int64_t)(now / 1000000), e);
+        }
+        if (r == 0)
+                r = store_put_mark(store, &(StoreMark){ MARK_TURN, "last", now, "" }, e);
+        store_prune_marks(store, MARK_WINDOW, now - KEEP_DAYS * UINT64_C(86400000000), NULL);
+        return r < 0 ? r : (int)t.failed;
+}

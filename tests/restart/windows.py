@@ -1,0 +1,654 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""windows.py STAUNCHD STAUNCH SOURCE: restarts in maintenance windows, by a service manager of the test's own: a systemd
+in user mode, in a mount namespace and a cgroup of its own, on a bus of its own; the agent takes it for the system's."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+STAUNCHD, STAUNCH, SOURCE = sys.argv[1:4]
+CC = os.environ.get("CC", "cc").split()
+SHAPE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli", "shape.py")
+SYSTEMD = "/lib/systemd/systemd"
+NAMESPACE = """mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && for f in {groups}; do echo $$ >$f || exit 1; done
+exec {systemd} --user --log-target=console --log-level=notice"""
+
+# Waits until something in the folder is written, or some time has passed (which is how often a life is checked).
+WAIT = """
+import ctypes, select, sys
+fd = ctypes.CDLL(None).inotify_init()
+ctypes.CDLL(None).inotify_add_watch(fd, sys.argv[1].encode(), 0x2 | 0x100)
+select.select([fd], [], [], 0.2)
+"""
+
+
+def wait_in(folder):
+    subprocess.run([sys.executable, "-c", WAIT, folder], check=False)
+
+
+def equal(have, want, what):
+    if have != want:
+        raise AssertionError(f"{what}: {have!r}, expected {want!r}")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def utc(seconds):
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
+
+
+def window(start=None, duration="2h", name="night", more=""):
+    """One that is open now, unless `start` says otherwise."""
+    return (f'[[window]]\nname = "{name}"\nstart = "{start or utc(time.time() - 60)}"\nduration = "{duration}"\n'
+            f'time_zone = "UTC"\nrecur = "Day"\n{more}')
+
+
+class Manager:
+    """A service manager with its bus."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="staunch-restart-")
+        self.units = os.path.join(self.dir, "units", "systemd", "user")
+        os.makedirs(self.units)
+        os.mkdir(os.path.join(self.dir, "run"), 0o700)
+        self.bus = "unix:path=" + os.path.join(self.dir, "run", "bus")
+        self.groups = []
+        for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"):
+            if os.path.exists(os.path.join(root, "cgroup.procs")):
+                group = os.path.join(root, f"staunch-test-{os.getpid()}")
+                os.mkdir(group)
+                self.groups.append(group)
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=os.path.join(self.dir, "run"), HOME=self.dir,
+                        XDG_CONFIG_HOME=os.path.join(self.dir, "units"), DBUS_SESSION_BUS_ADDRESS=self.bus)
+        self.put("default.target", "[Unit]\nDescription=nothing\n")
+        # It takes only a bus that it started itself.
+        self.put("dbus.socket", "[Socket]\nListenStream=%t/bus\n")
+        self.put("dbus.service", "[Unit]\nRequires=dbus.socket\n[Service]\nType=notify\nExecStart=/usr/bin/dbus-daemon "
+                 "--session --address=systemd: --nofork --nopidfile --systemd-activation --nosyslog\n")
+        self.log = open(os.path.join(self.dir, "systemd.log"), "w")
+        script = NAMESPACE.format(systemd=SYSTEMD, groups=" ".join(g + "/cgroup.procs" for g in self.groups))
+        self.systemd = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
+                                        env=self.env, stdout=self.log, stderr=self.log)
+
+    def ready(self):
+        """False when systemd does not run here."""
+        while not os.path.exists(os.path.join(self.dir, "run", "systemd", "private")):
+            if self.systemd.poll() is not None:
+                return False
+            wait_in(self.dir)
+        self.ctl("start", "dbus.service")
+        return True
+
+    def put(self, name, text):
+        with open(os.path.join(self.units, name), "w") as f:
+            f.write(text)
+
+    def ctl(self, *args, check=True):
+        r = subprocess.run(["systemctl", "--user", *args], env=self.env, capture_output=True, text=True, check=False)
+        if check and r.returncode:
+            raise AssertionError(f"systemctl {' '.join(args)}: {r.stderr}")
+        return r.stdout.strip()
+
+    def show(self, unit, what):
+        return self.ctl("show", "-p", what, "--value", unit)
+
+    def close(self):
+        if self.systemd.poll() is None:
+            self.systemd.terminate()
+        self.systemd.wait()
+        self.log.close()
+        for group in self.groups:
+            for folder, _, _ in os.walk(group, topdown=False):
+                os.rmdir(folder)
+        shutil.rmtree(self.dir)
+
+
+class Machine:
+    """Programs below a root, units that run them, and an agent that looks after them."""
+
+    def __init__(self, manager):
+        self.m = manager
+        self.dir = tempfile.mkdtemp(prefix="staunch-windows-")
+        self.root = os.path.join(self.dir, "root")
+        os.mkdir(self.root)
+        self.config = os.path.join(self.dir, "staunch.toml")
+        self.events_file = os.path.join(self.dir, "events.jsonl")
+        self.prefix = os.path.basename(self.dir).replace("_", "-")
+        self.agent = None
+        self.units = {}
+        self.children = []
+        self.seen = 0
+        self.configure("")
+
+    def unit(self, name, more_unit="", more_service=""):
+        """A server of its own, started. Returns the unit's full name."""
+        full = f"{name}-{self.prefix}.service"
+        port, program = free_port(), os.path.join(self.root, name)
+        shutil.copy(builds["1"], program)
+        self.m.put(full, f"[Unit]\n{more_unit}\n[Service]\nExecStartPre=/bin/sh -c 'echo start >>{self.dir}/{name}.starts; "
+                         f"rm -f {self.dir}/{name}.ready'\nExecStart={program} {port} {self.dir}/{name}.ready\n"
+                         f"TimeoutStartSec=20\nTimeoutStopSec=20\n{more_service}\n")
+        self.units[full] = (name, port, program)
+        self.m.ctl("daemon-reload")
+        self.m.ctl("start", full)
+        self.await_ready(name)
+        return full
+
+    def await_ready(self, name):
+        while not os.path.exists(os.path.join(self.dir, name + ".ready")):
+            wait_in(self.dir)
+
+    def starts(self, unit):
+        with open(os.path.join(self.dir, self.units[unit][0] + ".starts")) as f:
+            return len(f.read().splitlines())
+
+    def upgrade(self, unit, build):
+        program = self.units[unit][2]
+        shutil.copy(builds[build], program + ".new")
+        os.rename(program + ".new", program)
+
+    def ask(self, unit, port=None):
+        c = http.client.HTTPConnection("127.0.0.1", port or self.units[unit][1], timeout=60)
+        c.request("GET", "/")
+        text = c.getresponse().read().decode()
+        c.close()
+        return int(text.split()[1])
+
+    def configure(self, text, restart=""):
+        settle = "" if "settle" in restart else 'settle = "1s"\n'
+        with open(self.config, "w") as f:
+            f.write(f'[restart]\n{settle}reboot_required = "{self.dir}/reboot-required"\n{restart}\n{text}')
+        if self.agent:
+            self.agent.send_signal(signal.SIGHUP)
+            self.await_event("config-changed")
+
+    def start(self):
+        self.log = open(os.path.join(self.dir, "log"), "a")
+        self.agent = subprocess.Popen([STAUNCHD, "--config", self.config, "--state", os.path.join(self.dir, "state"),
+                                       "--runtime", os.path.join(self.dir, "run"), "--events", self.events_file, "--root",
+                                       self.root], stderr=self.log, env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.m.bus))
+        self.await_event("agent-started")
+
+    def stop(self, sig=signal.SIGTERM):
+        self.agent.send_signal(sig)
+        code = self.agent.wait()
+        self.agent = None
+        self.log.close()
+        return code
+
+    def converge(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(os.path.join(self.dir, "run", "control"))
+            s.sendall(b'{"op": "converge"}\n')
+            equal(json.loads(s.makefile().readline())["ok"], True, "a round")
+
+    def events(self):
+        try:
+            with open(self.events_file) as f:
+                return [json.loads(line) for line in f if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+
+    def await_event(self, kind, unit=None):
+        """The next event of this kind after those that were awaited before."""
+        while True:
+            for i, e in enumerate(self.events()[self.seen:], self.seen):
+                if e["kind"] == kind and unit in (None, e["fields"].get("STAUNCH_UNIT")):
+                    self.seen = i + 1
+                    return e
+                if e["kind"] == "restart-failed" and kind == "restart-done":
+                    raise AssertionError(f"awaited {kind}: {e}")
+            if self.agent and self.agent.poll() is not None:
+                raise AssertionError(f"the agent ended ({self.agent.returncode}) before '{kind}'")
+            wait_in(self.dir)
+
+    def count(self, kind, unit=None):
+        return sum(e["kind"] == kind and unit in (None, e["fields"].get("STAUNCH_UNIT")) for e in self.events())
+
+    def staunch(self, code, *args):
+        r = subprocess.run([STAUNCH, *args], capture_output=True, text=True, check=False,
+                           env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.m.bus))
+        if r.returncode != code:
+            raise AssertionError(f"staunch {' '.join(args)}: exit code {r.returncode}, expected {code}: {r.stderr}{r.stdout}")
+        return r.stdout
+
+    def staunch_json(self, code, shape, *args):
+        text = self.staunch(code, *args, "--json")
+        subprocess.run([sys.executable, SHAPE, shape], input=text, text=True, check=True)
+        return json.loads(text)
+
+    def close(self):
+        if self.agent:
+            self.stop()
+        for c in self.children:
+            c.terminate()
+            c.wait()
+        for unit in self.units:
+            self.m.ctl("kill", "--signal=SIGKILL", unit, check=False)
+            self.m.ctl("stop", unit, check=False)
+            os.unlink(os.path.join(self.m.units, unit))
+        shutil.rmtree(self.dir)
+
+
+def restarted_in_the_window(m):
+    unit = m.unit("web")
+    m.start()
+    m.upgrade(unit, "wide")
+    m.converge()
+    m.await_event("restart-pending", unit)
+    equal(m.ask(unit), 1, "the version before the window")
+    m.configure(window())
+    m.await_event("window-opened")
+    m.await_event("restart-done", unit)
+    m.await_ready("web")
+    equal(m.ask(unit), 2, "the version after the window")
+    equal(m.starts(unit), 2, "its starts")
+    m.converge()
+    equal(m.count("restart-begun"), 1, "restarts")
+    equal(m.count("window-opened"), 1, "windows told")
+
+
+def nothing_outside_of_windows(m):
+    unit = m.unit("web")
+    m.configure(window(start=utc(time.time() + 7200)))
+    m.start()
+    m.upgrade(unit, "wide")
+    m.converge()
+    m.converge()
+    equal(m.starts(unit), 1, "its starts")
+    equal(m.count("window-opened"), 0, "windows")
+    # What is said about it.
+    listed = m.staunch_json(0, "windows", "window", "--config", m.config)["windows"][0]
+    equal([listed["name"], listed["open"], listed["duration_sec"]], ["night", False, 7200], "the window")
+    assert "closed" in m.staunch(0, "window", "next", "--config", m.config)
+    state = ["--config", m.config, "--state", os.path.join(m.dir, "state")]
+    plan = m.staunch_json(3, "plan", "window", "plan", *state)
+    equal([(s["subject"], s["window"], s["obstacle"]) for s in plan["steps"]], [(unit, "night", None)], "the plan")
+    equal(plan["steps"][0]["need_usec"], 41000000, "the longest that it may take")
+    assert "night" in m.staunch(3, "window", "plan", *state)
+    assert "(night)" in m.staunch(3, "list", *state)
+    equal(m.staunch_json(3, "list", "list", *state)["restarts"][0]["window"], "night", "its window in the list")
+    m.configure("")
+    assert "by hand" in m.staunch(3, "list", *state)
+    m.staunch(3, "window", "next", "--config", m.config)
+    assert "no [[window]]" in m.staunch(0, "window", "--config", m.config)
+
+
+def in_the_order_of_dependencies(m):
+    """By way of a unit between them that waits for nothing; their names are the other way round."""
+    between = f"between-{m.prefix}.target"
+    m.m.put(between, f"[Unit]\nAfter=z-db-{m.prefix}.service\n")
+    db = m.unit("z-db")
+    web = m.unit("a-web", more_unit=f"After={between}\n")
+    for u in (web, db):
+        m.upgrade(u, "wide")
+    m.configure(window())
+    m.start()
+    m.await_event("restart-done", db)
+    m.await_event("restart-done", web)
+    os.unlink(os.path.join(m.m.units, between))
+
+
+def restarted_once_with_what_it_requires(m):
+    db = m.unit("db")
+    web = m.unit("web", more_unit=f"After=db-{m.prefix}.service\nRequires=db-{m.prefix}.service\n")
+    for u in (web, db):
+        m.upgrade(u, "wide")
+    m.configure(window())
+    m.start()
+    e = m.await_event("restart-done", db)
+    assert f"with {web}" in e["message"], e
+    m.await_event("restart-done", web)
+    equal([m.starts(db), m.starts(web)], [2, 2], "their starts")
+
+
+def window_too_short(m):
+    """What may take longer than the time that is left is not begun; what fits is."""
+    slow = m.unit("a-slow", more_service="TimeoutStopSec=30min\n")
+    fast = m.unit("b-fast")
+    for u in (slow, fast):
+        m.upgrade(u, "wide")
+    m.configure(window(duration="20min"), restart='timeout = "1h"')
+    m.start()
+    e = m.await_event("window-exceeded", slow)
+    assert "it may need 18" in e["message"], e
+    m.await_event("restart-done", fast)
+    m.converge()
+    equal(m.count("window-exceeded"), 1, "times it was told")
+    equal(m.starts(slow), 1, "the starts of what did not fit")
+
+
+def restart_that_fails(m):
+    """The build that is installed does not run. Nothing more is restarted."""
+    bad = m.unit("a-bad")
+    next_one = m.unit("b-next")
+    m.upgrade(bad, "bad")
+    m.upgrade(next_one, "wide")
+    m.configure(window())
+    m.start()
+    e = m.await_event("restart-failed", bad)
+    assert "exit-code" in e["message"], e
+    m.converge()
+    equal(m.starts(next_one), 1, "the starts of the next one")
+    equal(m.count("restart-failed"), 1, "failures told")
+    done = json.loads(m.staunch(0, "history", "--json", "--state", os.path.join(m.dir, "state")))["actions"]
+    equal([a["outcome"] for a in done if a["action"] == "restart"], ["failed"], "the history")
+
+
+def came_up_and_ended(m):
+    unit = m.unit("web", more_service="Restart=always\nRestartSec=100ms\n")
+    m.upgrade(unit, "short")
+    m.configure(window(), restart='settle = "1min"')
+    m.start()
+    e = m.await_event("restart-failed", unit)
+    assert "ended again" in e["message"] or "did not stay up" in e["message"], e
+
+
+def stopped_unit_is_not_started(m):
+    unit = m.unit("web")
+    m.start()
+    m.upgrade(unit, "wide")
+    m.converge()
+    m.await_event("restart-pending", unit)
+    m.m.ctl("stop", unit)
+    m.configure(window())
+    m.await_event("window-opened")
+    m.converge()
+    equal(m.starts(unit), 1, "its starts")
+    equal(m.m.show(unit, "ActiveState"), "inactive", "its state")
+
+
+def window_passed_without_the_agent(m):
+    unit = m.unit("web")
+    m.start()
+    m.upgrade(unit, "wide")
+    m.converge()
+    m.await_event("restart-pending", unit)
+    m.stop()
+    # Two days ago it ran for the last time; a window ended an hour ago.
+    day = 86400 * 1000000
+    with sqlite3.connect(os.path.join(m.dir, "state", "state.db")) as db:
+        db.execute("UPDATE mark SET time_usec = time_usec - ? WHERE kind = 'turn'", (2 * day,))
+        db.execute("UPDATE restart SET since_usec = since_usec - ?", (2 * day,))
+    db.close()
+    m.configure(window(start=utc(time.time() - 7200 - 3 * 86400), duration="1h"))
+    m.start()
+    e = m.await_event("restart-missed", unit)
+    assert "the agent did not run" in e["message"], e
+    m.await_event("window-closed")
+    m.converge()
+    equal(m.count("restart-missed"), 1, "times it was told")
+    equal(m.starts(unit), 1, "its starts")
+
+
+def machine_is_restarted_once(m):
+    flag = os.path.join(m.dir, "rebooted")
+    m.configure(window(), restart=f'reboot = "Always"\nreboot_command = "echo reboot >>{flag}"')
+    m.start()
+    m.await_event("reboot-begun")
+    m.converge()
+    # "After the reboot" the window is open still.
+    m.stop()
+    m.start()
+    m.converge()
+    m.converge()
+    with open(flag) as f:
+        equal(f.read(), "reboot\n", "what the command did")
+    equal(m.count("reboot-begun"), 1, "restarts of the machine")
+
+
+def reboot_required(m):
+    """A unit that does not take a restart well: the machine has to be restarted, and only the policy may do that."""
+    unit = m.unit("docker")
+    m.upgrade(unit, "wide")
+    m.configure(window())
+    m.start()
+    m.await_event("reboot-required", unit)
+    with open(os.path.join(m.dir, "reboot-required")) as f:
+        equal(f.read(), "*** System restart required ***\n", "the file")
+    m.converge()
+    equal([m.starts(unit), m.count("reboot-begun"), m.count("reboot-required")], [1, 0, 1], "its starts, and reboots")
+    flag = os.path.join(m.dir, "rebooted")
+    m.configure(window(), restart=f'reboot = "IfRequired"\nreboot_command = "touch {flag}"')
+    e = m.await_event("reboot-begun")
+    assert unit in e["message"], e
+    while not os.path.exists(flag):
+        wait_in(m.dir)
+    # What knows better: it may be restarted.
+    m.configure(window(), restart='allow = ["docker*"]')
+    m.await_event("restart-done", unit)
+    equal(m.starts(unit), 2, "its starts")
+
+
+def drain_command(machine, code):
+    """A window in which `web` is drained by a command that ends with this code; where it says what it did."""
+    m = machine
+    unit = m.unit("web")
+    m.upgrade(unit, "wide")
+    trace = os.path.join(m.dir, "trace")
+    m.configure(window() + f'[[drain]]\nunit = "web*"\nbefore = "echo before $STAUNCH_UNIT >>{trace}; exit {code}"\n'
+                f'after = "cat {m.dir}/web.starts >>{trace}"\n')
+    m.start()
+    return unit, trace
+
+
+def drained_by_commands(m):
+    """They run as units of their own, one before and one after the restart."""
+    unit, trace = drain_command(m, 0)
+    m.await_event("restart-done", unit)
+    with open(trace) as f:
+        equal(f.read(), f"before {unit}\nstart\nstart\n", "what was run")
+
+
+def drain_command_that_fails(m):
+    """The restart is not begun, and what was done is undone."""
+    unit, trace = drain_command(m, 1)
+    e = m.await_event("restart-failed", unit)
+    assert "'before'" in e["message"], e
+    with open(trace) as f:
+        equal(f.read(), f"before {unit}\nstart\n", "what was run")
+    equal(m.starts(unit), 1, "its starts")
+
+
+class Haproxy:
+    def __init__(self, m, units):
+        self.port, self.socket = free_port(), os.path.join(m.dir, "haproxy.sock")
+        servers = "".join(f" server {m.units[u][0]} 127.0.0.1:{m.units[u][1]} check inter 50ms rise 2 fall 2\n" for u in units)
+        path = os.path.join(m.dir, "haproxy.cfg")
+        # No second try: each request that meets a server which is away fails.
+        with open(path, "w") as f:
+            f.write(f"global\n stats socket {self.socket} level admin\n maxconn 200\n"
+                    "defaults\n mode http\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n retries 0\n"
+                    f"frontend f\n bind 127.0.0.1:{self.port}\n default_backend b\n"
+                    f"backend b\n balance roundrobin\n option httpchk GET /\n{servers}")
+        self.process = subprocess.Popen(["haproxy", "-db", "-q", "-f", path])
+        m.children.append(self.process)
+        while True:
+            try:
+                if all(s["status"].startswith("UP") for s in self.servers()):
+                    return
+            except (FileNotFoundError, ConnectionRefusedError):
+                pass
+            assert self.process.poll() is None, "haproxy ended"
+            wait_in(m.dir)
+
+    def ask(self, command):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.socket)
+            s.sendall(command.encode() + b"\n")
+            return s.makefile().read()
+
+    def servers(self):
+        lines = self.ask("show stat").strip().splitlines()
+        names = lines[0].lstrip("# ").split(",")
+        rows = [dict(zip(names, line.split(","))) for line in lines[1:]]
+        return [r for r in rows if r["pxname"] == "b" and r["svname"] != "BACKEND"]
+
+
+class Load(threading.Thread):
+    """Requests, one after another, until it is told to end; what went wrong."""
+
+    def __init__(self, port):
+        super().__init__()
+        self.port, self.ends, self.versions, self.failed = port, False, [], []
+        self.start()
+
+    def run(self):
+        while not self.ends:
+            try:
+                c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+                c.request("GET", "/")
+                r = c.getresponse()
+                text = r.read().decode()
+                if r.status != 200:
+                    raise OSError(f"status {r.status}")
+                self.versions.append(int(text.split()[1]))
+            except (OSError, http.client.HTTPException) as e:
+                self.failed.append(str(e))
+            finally:
+                c.close()
+
+
+def drained_without_a_failed_request(m):
+    units = [m.unit("one"), m.unit("two")]
+    h = Haproxy(m, units)
+    load = [Load(h.port) for _ in range(4)]
+    try:
+        for u in units:
+            m.upgrade(u, "wide")
+        m.configure(window() + "".join(
+            f'[[drain]]\nunit = "{u}"\nhaproxy = "{h.socket}"\nserver = ["b/{m.units[u][0]}"]\n' for u in units))
+        m.start()
+        for u in units:
+            m.await_event("restart-done", u)
+        while not all(x.versions and x.versions[-1] == 2 for x in load):
+            assert not any(x.failed for x in load), [x.failed for x in load]
+            wait_in(m.dir)
+    finally:
+        for x in load:
+            x.ends = True
+            x.join()
+    print(f"# {sum(len(x.versions) for x in load)} requests, {sum(len(x.failed) for x in load)} failed", flush=True)
+    equal([x.failed for x in load], [[]] * 4, "failed requests")
+    equal([s["status"] for s in h.servers()], ["UP", "UP"], "the servers afterwards")
+    equal([m.starts(u) for u in units], [2, 2], "their starts")
+
+
+def agent_killed_in_the_middle(m):
+    """While the unit stops, both the agent and its executor are killed. The next agent finds out what became of it, and
+    takes the server into use again."""
+    gate = os.path.join(m.dir, "gate")
+    os.mkfifo(gate)
+    unit = m.unit("web", more_service=f"ExecStop=/bin/sh -c 'touch {m.dir}/stopping; read x <{gate}'\n")
+    other = m.unit("other")
+    h = Haproxy(m, [unit, other])
+    m.upgrade(unit, "wide")
+    m.configure(window() + f'[[drain]]\nunit = "{unit}"\nhaproxy = "{h.socket}"\nserver = ["b/web"]\n')
+    m.start()
+    m.await_event("restart-begun", unit)
+    while not os.path.exists(os.path.join(m.dir, "stopping")):
+        wait_in(m.dir)
+    with open(f"/proc/{m.agent.pid}/task/{m.agent.pid}/children") as f:
+        children = [int(p) for p in f.read().split()]
+    m.stop(signal.SIGKILL)
+    for pid in children:
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                if f.read().strip() == "staunchd":
+                    os.kill(pid, signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    equal([s["status"] for s in h.servers() if s["svname"] == "web"][0].split()[0] in ("DRAIN", "DOWN"), True, "it is drained")
+    m.start()
+    with open(gate, "w") as f:
+        f.write("go\n")
+    m.await_event("restart-done", unit)
+    while [s["status"] for s in h.servers()] != ["UP", "UP"]:
+        wait_in(m.dir)
+    m.converge()
+    equal([m.starts(unit), m.ask(unit), m.count("restart-begun")], [2, 2, 1], "starts, version, and restarts begun")
+    # It need not wait when it is stopped at the end.
+    m.m.put(unit, "[Service]\nExecStart=/bin/true\n")
+    m.m.ctl("daemon-reload")
+
+
+def processes_outside_of_units(m):
+    program = os.path.join(m.root, "loose")
+    shutil.copy(builds["1"], program)
+    m.children.append(subprocess.Popen([program, str(free_port()), os.path.join(m.dir, "loose.ready")]))
+    m.await_ready("loose")
+    m.units["loose"] = ("loose", 0, program)
+    m.upgrade("loose", "wide")
+    del m.units["loose"]
+    m.configure(window())
+    m.start()
+    e = m.await_event("window-opened")
+    assert "that can't be" in e["message"], e
+    m.converge()
+    equal(m.children[0].poll(), None, "the process")
+
+
+CASES = [v for v in list(globals().values()) if callable(v) and getattr(v, "__code__", None) and v.__code__.co_varnames[:1] == ("m",)]
+
+if os.geteuid() != 0:
+    print("only root may follow process starts")
+    sys.exit(77)
+for tool in (SYSTEMD, "dbus-daemon", "systemctl", "unshare", "haproxy"):
+    if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
+        print(f"{tool} is not installed")
+        sys.exit(77)
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+build_dir = tempfile.mkdtemp(prefix="staunch-restart-builds-")
+builds = {}
+failed = 0
+manager = None
+try:
+    for name, flags in {"1": ["-DVERSION=1"], "wide": ["-DVERSION=2", "-DWIDE"], "bad": ["-DVERSION=3", "-DWIDE", "-DBAD"],
+                        "short": ["-DVERSION=4", "-DWIDE", "-DSHORT"]}.items():
+        builds[name] = os.path.join(build_dir, name)
+        subprocess.run([*CC, "-O2", "-Wl,--build-id", *flags, "-o", builds[name], SOURCE], check=True)
+    try:
+        manager = Manager()
+    except OSError as e:
+        print(f"no cgroup can be made here: {e}")
+        sys.exit(77)
+    if not manager.ready():
+        print("systemd does not run in user mode here")
+        sys.exit(77)
+    only = sys.argv[4:]
+    for case in CASES:
+        if only and case.__name__ not in only:
+            continue
+        m = Machine(manager)
+        try:
+            case(m)
+            print(f"ok {case.__name__}", flush=True)
+        except AssertionError as e:
+            failed += 1
+            print(f"FAILED: {case.__name__}: {e}", flush=True)
+            for name in ("log", "events.jsonl"):
+                path = os.path.join(m.dir, name)
+                if os.path.exists(path):
+                    with open(path) as f:
+                        print("".join("  | " + line for line in f.read().splitlines(True)[-14:]), flush=True)
+        finally:
+            m.close()
+finally:
+    if manager:
+        manager.close()
+    shutil.rmtree(build_dir)
+sys.exit(1 if failed else 0)
