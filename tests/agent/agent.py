@@ -37,6 +37,59 @@ int main(void) {
 """
 
 
+# Five builds; the second brings a variable that counts, which the later ones still have.
+CHAIN = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#if NEW >= 2
+static long added = 40;
+#endif
+__attribute__((noinline)) static long count(void) {
+#if NEW >= 2
+        added++;
+        return added;
+#else
+        return 0;
+#endif
+}
+__attribute__((noinline)) static long answer(long x) {
+        return x | NEW << 8;
+}
+int main(void) {
+        char line[64];
+        while (fgets(line, sizeof(line), stdin)) {
+                printf("%ld\n", count() * 10000 + answer(atoi(line)));
+                fflush(stdout);
+        }
+        return 0;
+}
+"""
+
+# A program and its library, each of which knows its version: 1 and 2 can be patched, "wide" can't.
+LIBRARY = r"""
+#ifdef WIDE
+__thread int extra[100] = {1};
+int library(int x) { return x + 10 * NEW + extra[x & 63]; }
+#else
+int library(int x) { return x + 10 * NEW; }
+#endif
+"""
+USER = r"""
+#include <stdio.h>
+#include <stdlib.h>
+int library(int x);
+__attribute__((noinline)) static int answer(int x) { return library(x) + 1000 * NEW; }
+int main(void) {
+        char line[64];
+        while (fgets(line, sizeof(line), stdin)) {
+                printf("%d\n", answer(atoi(line)));
+                fflush(stdout);
+        }
+        return 0;
+}
+"""
+
+
 class Target:
     """A process that answers a number a line. `fd`: the image to run; else the file at `path`."""
 
@@ -81,10 +134,11 @@ class Machine:
         with open(self.config, "w") as f:
             f.write(text)
 
-    def install(self, version):
-        """Replaces the program as a package manager does."""
-        shutil.copy(builds[version], self.program + ".new")
-        os.rename(self.program + ".new", self.program)
+    def install(self, version, name="target"):
+        """Replaces the program, or another file, as a package manager does."""
+        path = os.path.join(self.root, name)
+        shutil.copy(builds[version], path + ".new")
+        os.rename(path + ".new", path)
 
     def wake(self):
         os.utime(os.path.join(self.dir, "run", "wake"))
@@ -366,6 +420,44 @@ def doctor_looks_at_the_agent(m):
         m.agent.send_signal(signal.SIGCONT)
 
 
+def five_updates_in_a_row(m):
+    m.install("chain1")
+    t = m.target()
+    equal(t.ask(0), 0x100, "the first build")
+    m.start()
+    counted = 40
+    for version in (2, 3, 4, 5):
+        m.install(f"chain{version}")
+        equal(m.ask("converge")["ok"], True, f"the round for {version}")
+        for _ in range(3):
+            counted += 1
+            equal(t.ask(0), counted * 10000 + version * 0x100, f"build {version}")
+    equal(m.kinds().count("patch-installed"), 4, "patches installed")
+    status = json.loads(staunch(0, "status", "--json", "--pid", str(t.pid)))
+    equal(len([p for p in status["processes"][0]["patches"] if p["state"] == "active"]), 1, "patches in force")
+    # Back to the level before: the package is downgraded. The variable counts on.
+    m.install("chain4")
+    equal(m.ask("converge")["ok"], True, "the round for the older build")
+    equal(t.ask(0), (counted + 1) * 10000 + 0x400, "the build before")
+
+
+def images_of_one_update(m):
+    """A program and its library: both are switched, in one stop."""
+    m.install("user1")
+    m.install("library1", "liblib.so")
+    t = m.target()
+    equal(t.ask(0), 1010, "the first builds")
+    m.start()
+    m.install("user2")
+    m.install("library2", "liblib.so")
+    equal(m.ask("converge")["ok"], True, "the round")
+    first, second = (m.await_event("patch-installed", pid=t.pid) for _ in range(2))
+    equal({os.path.basename(e["fields"]["STAUNCH_IMAGE"]) for e in (first, second)}, {"target", "liblib.so"}, "images patched")
+    equal(t.ask(0), 2020, "both new builds")
+    done = json.loads(staunch(0, "history", "--json", "--state", os.path.join(m.dir, "state")))["actions"]
+    equal(len({a["pause_usec"] for a in done}), 1, "stops of the process")
+
+
 def hooks(m, *tables):
     """A policy with these hooks; each writes to m.told. The folder is open to the user that a hook becomes."""
     os.chmod(m.dir, 0o755)
@@ -467,12 +559,19 @@ def staunch(code, *args):
 CASES = [patched_with_nobody_typing, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, image_that_needs_a_restart,
-         stopped_agent_leaves_patches, hook_is_told_as_nobody,
+         stopped_agent_leaves_patches, five_updates_in_a_row, images_of_one_update, hook_is_told_as_nobody,
          hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
 
 if os.geteuid() != 0:
     print("only root may follow process starts")
     sys.exit(77)
+
+
+def compile_one(name, source, *flags):
+    builds[name] = os.path.join(build_dir, name)
+    subprocess.run([*CC, "-O2", "-Wl,--build-id", "-o", builds[name], os.path.join(build_dir, source), *flags], check=True)
+
+
 build_dir = tempfile.mkdtemp(prefix="staunch-agent-builds-")
 builds = {}
 failed = 0
@@ -490,6 +589,16 @@ try:
                 + SOURCE.replace("return x + NEW", "return x + more(x & 63)"))
     subprocess.run([*CC, "-O2", "-DNEW=2", "-Wl,--build-id", "-o", builds["wide"], os.path.join(build_dir, "w.c")],
                    check=True)
+    for name, text in (("chain", CHAIN), ("user", USER), ("library", LIBRARY)):
+        with open(os.path.join(build_dir, name + ".c"), "w") as f:
+            f.write(text)
+    for version in (1, 2, 3, 4, 5):
+        compile_one(f"chain{version}", "chain.c", f"-DNEW={version}")
+    for version in (1, 2):
+        compile_one(f"library{version}", "library.c", f"-DNEW={version}", "-shared", "-fPIC", "-Wl,-soname,liblib.so")
+    compile_one("library-wide", "library.c", "-DNEW=2", "-DWIDE", "-shared", "-fPIC", "-Wl,-soname,liblib.so")
+    for version in (1, 2):
+        compile_one(f"user{version}", "user.c", f"-DNEW={version}", builds["library1"], "-Wl,-rpath,$ORIGIN")
     for case in (c for c in CASES if not sys.argv[3:] or c.__name__ in sys.argv[3:]):
         m = Machine()
         m.old = os.open(m.program, os.O_RDONLY)
