@@ -215,6 +215,21 @@ static bool version_text(const Diff *d, const MapEntry *e) {
                versions_alike(d, e->old, e->new);
 }
 
+/* The description of an Apache module that differs in one number only: the minor one of the interface that
+ * it was compiled for, which the server reads when it loads the module and never again. */
+static bool apache_module_rebuilt(Diff *d, const MapEntry *e, uint64_t size) {
+        enum { MINOR = 4, BEHIND = 8, MAGIC = 40, MODULE = 48, AP24 = 0x41503234 };
+        const uint8_t *a = image_bytes(d->old_image, e->old, MODULE), *b = image_bytes(d->new_image, e->new, MODULE);
+        const char *what = "";
+        uint64_t x, y;
+
+        if (size < MODULE || !a || !b || memcmp(a, b, MINOR) != 0)
+                return false;
+        memcpy(&x, a + MAGIC, sizeof(x));
+        memcpy(&y, b + MAGIC, sizeof(y));
+        return x == AP24 && y == AP24 && object_same(d, e->old + BEHIND, e->new + BEHIND, size - BEHIND, &what);
+}
+
 static void judge_data(Diff *d) {
         const MapEntry *last = NULL;
         const ImageSection *last_section = NULL;
@@ -251,8 +266,13 @@ static void judge_data(Diff *d) {
                                     "a version or date in a variable");
                         if (size > n && !object_same(d, e->old + n, e->new + n, size - n, &what))
                                 verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new + n), "%s", what);
-                } else if (q.section->type != SHT_NOBITS && size && !object_same(d, e->old, e->new, size, &what))
-                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new), "%s", what);
+                } else if (q.section->type != SHT_NOBITS && size && !object_same(d, e->old, e->new, size, &what)) {
+                        if (apache_module_rebuilt(d, e, size))
+                                verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, data_name(d, e->new),
+                                            "the minor number of the server's interface, which is read when a module is loaded");
+                        else
+                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new), "%s", what);
+                }
                 if (last && last_section == q.section && e->old > last->old) {
                         uint64_t gap_old = e->old - last->old, gap_new = e->new - last->new, shift = last->new - last->old;
                         bool explained = gap_new <= gap_old;

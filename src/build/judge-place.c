@@ -75,6 +75,10 @@ static bool covers(const Access *p, const Need *need) {
         if (need->width == 1 && p->width == 1 && need->at.stride == 1 && p->at.stride == 1 && need->at.off < 0 &&
             need->at.off >= -4 && p->at.off >= -4 && p->at.off <= 4)
                 return true;
+        /* the same bytes from the second one on: an array that is walked over has two at least */
+        if (need->width == 1 && p->width == 1 && need->class == CLASS_INT && p->class == CLASS_INT && need->at.stride == 1 &&
+            p->at.stride == 1 && need->at.off == p->at.off + 1 && (!need->written || (p->flags & ACCESS_WRITE)))
+                return true;
 
         /* one element that the old code touched among others */
         if (!same_stride && !(need->at.stride == 0 && p->at.stride && p->at.off == need->at.off))

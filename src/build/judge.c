@@ -183,6 +183,39 @@ static bool rolled(const FnValues *f, const Access *a, Need *whole) {
         return false;
 }
 
+/* The one of the two that an address is the sum of is a pointer (the function follows it as it is), and what
+ * that leads to needs no testimony: the other one is an index into it. */
+static bool indexed_free(Judge *j, const FnValues *f, const Need *need, uint32_t root) {
+        Need whole = *need;
+        size_t n;
+
+        whole.at = (Value){ root, 1, need->at.off, 0 };
+        places_of_root(f, root, &n);
+        return n > 0 && place_free(j, &whole);
+}
+
+/* What a new function returned that goes along a text and returns where it came to: it lies in that text, the
+ * bytes of which the old code must know. */
+static bool along_text(Judge *j, const PairView *p, const Need *need) {
+        const Node *n = values_node(j->w, need->at.root), *callee;
+        const FnValues *f;
+        Need text = *need;
+        uint32_t from;
+
+        if (need->at.root < ROOT_FIRST || n->kind != NODE_RETURN || n->a < ROOT_FIRST || n->b < ROOT_FIRST || need->width != 1 ||
+            need->class != CLASS_INT)
+                return false;
+        callee = values_node(j->w, n->a);
+        from = n->b;
+        if (callee->kind != NODE_FUNCTION || !(callee->off & ADDED_FUNCTION) || (callee->off & SYMBOL_FUNCTION))
+                return false;
+        f = values_of(j->w, SIDE_NEW, (uint32_t)(callee->off & ~ADDED_FUNCTION));
+        if (f->incomplete || f->result.root != values_param(j->w, 0) || f->result.stride != 1)
+                return false;
+        text.at = (Value){ from, 1, 0, 0 };
+        return place_testified(p->old, &text) || testify(j, p->old_function, p->new, &text);
+}
+
 static void judge_access(Judge *j, const PairView *p, const Access *a) {
         Need need = need_of(p->new, a), whole;
         const Access *gone;
@@ -200,6 +233,8 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                 /* one of the two is an index */
                 uint32_t x = values_node(j->w, a->at.root)->a, y = values_node(j->w, a->at.root)->b;
 
+                if (indexed_free(j, p->new, &need, x) || indexed_free(j, p->new, &need, y))
+                        return;
                 need.at = (Value){ x, 1, a->at.off, 0 };
                 if (!value_is_count(j, x) && (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need)))
                         return;
@@ -208,6 +243,8 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                         return;
                 need.at = a->at;
         }
+        if (along_text(j, p, &need))
+                return;
         if (rolled(p->new, a, &whole) && (place_testified(p->old, &whole) || testify(j, p->old_function, p->new, &whole)))
                 return;
         gone = vanished(j, p, a);

@@ -99,6 +99,11 @@ class Archive:
                 out[pair[1].source].append(pair)
         return dict(sorted(out.items()))
 
+    def common(self, source):
+        """The newest packages NAME-common of a source that hold no programs: units and init scripts are often there."""
+        newest = (self.versions(name)[-1] for name in self.packages if name.endswith("-common"))
+        return [p for p in newest if p.source == source and p.architecture == "all"]
+
     @staticmethod
     def _cached(package):
         path = os.path.join(CACHE, package.file_name())
