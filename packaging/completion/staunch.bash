@@ -30,7 +30,7 @@ _staunch_words() { # _staunch_words CURRENT WORD...
 
 _staunch() {
         local current=${COMP_WORDS[COMP_CWORD]} previous= command=${COMP_WORDS[1]-}
-        local commands='converge diff build show apply revert verify status list history events release snapshot rollback config window doctor cve report explain'
+        local commands='converge diff build show apply revert verify status list history events release snapshot rollback config window doctor cve report assess explain'
         local options=
 
         COMPREPLY=()
@@ -66,6 +66,7 @@ _staunch() {
         doctor) options='--root --json' ;;
         cve) options='--fixed --pid --tracker --root --state --json' ;;
         report) options='--format --fixed --pid --tracker --root --state' ;;
+        assess) options='--download --accept --tracker --root --state --json' ;;
         explain) _staunch_words "$current" "$(_staunch_codes all)" --help; return ;;
         *) return ;;
         esac
@@ -73,7 +74,7 @@ _staunch() {
         -*) _staunch_words "$current" "$options" --help --explain ;;
         *)
                 case $command in
-                diff | build | show | apply | revert) _staunch_files "$current" ;;
+                diff | build | show | apply | revert | assess) _staunch_files "$current" ;;
                 window) _staunch_words "$current" list next plan ;;
                 config)
                         if [ "$COMP_CWORD" = 2 ]; then

@@ -5,7 +5,7 @@ function __staunch_codes
     staunch explain 2>/dev/null | string replace -rf '^  ([a-z0-9-]+) +(.*)' '$1\t$2'
 end
 
-set -l commands converge diff build show apply revert verify status list history events release snapshot rollback config window doctor cve report explain
+set -l commands converge diff build show apply revert verify status list history events release snapshot rollback config window doctor cve report assess explain
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -f
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a converge -d 'Move every process that runs a replaced image to the new one'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a diff -d 'Compare two builds'
@@ -26,6 +26,7 @@ complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a window -d 
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Check what this machine needs for patching'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a cve -d 'Say which processes still run code without the fix'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a report -d 'Report for scanners what CVEs mean for what runs'
+complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a assess -d 'Say what an upgrade would do to what runs'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a explain -d 'Say what a refusal code means'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
 complete -c staunch -s h -l help -d 'Describe the command'
@@ -60,10 +61,13 @@ complete -c staunch -n '__fish_seen_subcommand_from events' -l follow -d 'Go on 
 complete -c staunch -n '__fish_seen_subcommand_from config' -a 'check show'
 complete -c staunch -n '__fish_seen_subcommand_from window' -f -a 'list next plan'
 complete -c staunch -n '__fish_seen_subcommand_from list history events release rollback' -f
-complete -c staunch -n '__fish_seen_subcommand_from cve' -f -l json -d 'Print JSON'
+complete -c staunch -n '__fish_seen_subcommand_from cve assess' -l json -d 'Print JSON'
 complete -c staunch -n '__fish_seen_subcommand_from cve report' -l pid -x -a '(__fish_complete_pids)' -d 'This process'
 complete -c staunch -n '__fish_seen_subcommand_from cve report' -l fixed -d 'Also those that are fixed everywhere'
-complete -c staunch -n '__fish_seen_subcommand_from cve report' -l tracker -r -d 'Data of the security tracker'
-complete -c staunch -n '__fish_seen_subcommand_from cve report' -l root -r -d 'The machine below this folder'
-complete -c staunch -n '__fish_seen_subcommand_from cve report' -l state -r -d 'Folder of the state of the agent'
+complete -c staunch -n '__fish_seen_subcommand_from cve report assess' -l tracker -r -d 'Data of the security tracker'
+complete -c staunch -n '__fish_seen_subcommand_from cve report assess' -l root -r -d 'The machine below this folder'
+complete -c staunch -n '__fish_seen_subcommand_from cve report assess' -l state -r -d 'Folder of the state of the agent'
 complete -c staunch -n '__fish_seen_subcommand_from report' -f -l format -x -a 'table json openvex' -d 'Form of the report'
+complete -c staunch -n '__fish_seen_subcommand_from cve report' -f
+complete -c staunch -n '__fish_seen_subcommand_from assess' -l download -d 'Let apt download what is not in its cache'
+complete -c staunch -n '__fish_seen_subcommand_from assess' -l accept -x -a '(__staunch_codes)' -d 'Do not let this reason count'

@@ -71,7 +71,8 @@ enum {
         TAKES_QUERY = 512,   /* --since, --unit */
         TAKES_EVENTS = 1024, /* --id, --file, --follow */
         TAKES_ROOT = 65536,
-        TAKES_EVIDENCE = 131072, /* --tracker, --fixed */
+        TAKES_TRACKER = 131072,
+        TAKES_FIXED = 1 << 24,
         TAKES_FORMAT = 262144,
         TAKES_DOWNLOAD = 524288,
         TAKES_CONFIG = 1 << 20,

@@ -89,7 +89,7 @@ static int run_cve(const Command *self, int argc, char **argv) {
         char name[CVE_MAX], *cve = NULL;
         size_t used;
         Exposure x;
-        int answer, code = options_read(&o, self, TAKES_JSON | TAKES_PIDS | TAKES_ROOT | TAKES_STATE | TAKES_EVIDENCE,
+        int answer, code = options_read(&o, self, TAKES_JSON | TAKES_PIDS | TAKES_ROOT | TAKES_STATE | TAKES_TRACKER | TAKES_FIXED,
                                         argc, argv);
 
         if (code >= 0)

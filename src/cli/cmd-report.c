@@ -34,7 +34,7 @@ static int run_report(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         Exposure x;
         size_t format = 0;
-        int code = options_read(&o, self, TAKES_PIDS | TAKES_ROOT | TAKES_STATE | TAKES_EVIDENCE | TAKES_FORMAT, argc,
+        int code = options_read(&o, self, TAKES_PIDS | TAKES_ROOT | TAKES_STATE | TAKES_TRACKER | TAKES_FIXED | TAKES_FORMAT, argc,
                                 argv);
 
         if (code >= 0)

@@ -65,8 +65,8 @@ static const struct {
         { TAKES_EVENTS, { "id", required_argument, NULL, OPTION_ID } },
         { TAKES_EVENTS, { "file", required_argument, NULL, OPTION_FILE } },
         { TAKES_EVENTS, { "follow", no_argument, NULL, OPTION_FOLLOW } },
-        { TAKES_EVIDENCE, { "tracker", required_argument, NULL, OPTION_TRACKER } },
-        { TAKES_EVIDENCE, { "fixed", no_argument, NULL, OPTION_FIXED } },
+        { TAKES_TRACKER, { "tracker", required_argument, NULL, OPTION_TRACKER } },
+        { TAKES_FIXED, { "fixed", no_argument, NULL, OPTION_FIXED } },
         { TAKES_FORMAT, { "format", required_argument, NULL, OPTION_FORMAT } },
         { TAKES_DOWNLOAD, { "download", no_argument, NULL, OPTION_DOWNLOAD } },
 };

@@ -135,6 +135,33 @@ static char *absolute_path(const char *name) {
         return path;
 }
 
+/* Is this the package's changelog? Of several files Debian's own name counts first. */
+static bool is_changelog(const Deb *d, struct archive_entry *entry) {
+        static const char *const names[] = { "changelog.Debian.gz", "changelog.Debian", "changelog.gz", "changelog" };
+        _cleanup_(freep) char *path = absolute_path(archive_entry_pathname(entry));
+        size_t n = d->package ? strlen(d->package) : 0;
+
+        if (!path || !n || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
+            !archive_entry_size(entry) || archive_entry_size(entry) > DEB_MAX_CHANGELOG ||
+            strncmp(path, "/usr/share/doc/", 15) != 0 || strncmp(path + 15, d->package, n) != 0 || path[15 + n] != '/')
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (strcmp(path + 16 + n, names[i]) == 0)
+                        return i < 2 || !d->changelog.bytes;
+        return false;
+}
+
+static int read_changelog(struct archive *a, struct archive_entry *entry, const char *path, Deb *d, Error *e) {
+        size_t size = (size_t)archive_entry_size(entry);
+        _cleanup_(freep) uint8_t *bytes = malloc(size);
+        int r = bytes ? read_exactly(a, bytes, size, path, "changelog", e) : error_errno(e, -ENOMEM, "%s", path);
+
+        if (r < 0)
+                return r;
+        file_release(&d->changelog);
+        return file_dup(bytes, size, &d->changelog, e);
+}
+
 static int read_elf(struct archive *a, struct archive_entry *entry, const char *path, size_t *total, Members *members,
                     Error *e) {
         static const uint8_t magic[4] = { 0x7f, 'E', 'L', 'F' };
@@ -171,7 +198,7 @@ static int read_elf(struct archive *a, struct archive_entry *entry, const char *
         return 0;
 }
 
-static int read_data(struct archive *outer, const char *path, Members *members, Error *e) {
+static int read_data(struct archive *outer, const char *path, Deb *d, Members *members, Error *e) {
         _cleanup_(archive_freep) struct archive *a = NULL;
         struct archive_entry *entry;
         uint64_t stream = 0;
@@ -184,7 +211,8 @@ static int read_data(struct archive *outer, const char *path, Members *members, 
         while ((r = next_entry(a, &stream, path, "data", &entry, e)) > 0) {
                 if (++n > DEB_MAX_MEMBERS)
                         return error_set(e, -EFBIG, "%s: data: more files than the limit", path);
-                r = read_elf(a, entry, path, &total, members, e);
+                r = is_changelog(d, entry) ? read_changelog(a, entry, path, d, e)
+                                           : read_elf(a, entry, path, &total, members, e);
                 if (r < 0)
                         return r;
         }
@@ -239,6 +267,7 @@ static int read_control(struct archive *outer, const char *path, Deb *d, Error *
                 d->package = control_field(text, "Package");
                 d->version = control_field(text, "Version");
                 d->architecture = control_field(text, "Architecture");
+                d->source = control_field(text, "Source");
                 return 0;
         }
         return r;
@@ -266,7 +295,7 @@ static int read_package(struct archive *outer, const char *path, Deb *d, Members
                         if (has_data)
                                 return error_set(e, -EBADMSG, "%s: holds its data twice", path);
                         has_data = true;
-                        r = read_data(outer, path, members, e);
+                        r = read_data(outer, path, d, members, e);
                 }
                 if (r < 0)
                         return r;
@@ -312,6 +341,8 @@ Deb *deb_free(Deb *d) {
         free(d->package);
         free(d->version);
         free(d->architecture);
+        free(d->source);
+        file_release(&d->changelog);
         free(d);
         return NULL;
 }

@@ -298,6 +298,69 @@ def spoil(pid, image):
     raise AssertionError("the patch's code is nowhere: " + open(f"/proc/{pid}/maps").read())
 
 
+def upgrade_is_assessed_before_it_is_made(m):
+    m.install(1)
+    t = m.target()
+    deb = m.make_deb(3)
+    before = sorted(os.listdir(m.dir))
+    j = json.loads(m.staunch(0, "assess", "--json", "--root", m.root, "--state", m.state, deb))
+    equal([(u["package"], u["installed"], u["candidate"], u["outcome"]) for u in j["upgrades"]],
+          [("evidence-target", "1.0-1", "1.0-3", "hotpatch")], "the upgrade")
+    u = j["upgrades"][0]
+    equal((u["cves"], u["cves_known"]), (["CVE-2099-1003", "CVE-2099-1001", "CVE-2099-1002"], True), "CVEs")
+    equal([p["pid"] for p in u["images"][0]["processes"]], [t.pid], "processes")
+    equal(sorted(os.listdir(m.dir)), before, "files after it")
+    equal(t.ask(100), 101, "the code of the process")
+    # One that was started before the last upgrade is judged by what it runs.
+    m.install(2)
+    b = m.target()
+    u = json.loads(m.staunch(0, "assess", "--json", "--root", m.root, "--state", m.state, deb))["upgrades"][0]
+    equal(sorted((i["version"], [p["pid"] for p in i["processes"]]) for i in u["images"]),
+          [("1.0-1", [t.pid]), ("1.0-2", [b.pid])], "builds that run")
+    equal(u["cves"], ["CVE-2099-1003"], "what it fixes on disk")
+    # Something that no patch can do.
+    shutil.copy(m.builds.path("wide"), m.builds.path(3) + ".kept")
+    os.rename(m.builds.path(3), m.builds.path(3) + ".good")
+    os.rename(m.builds.path(3) + ".kept", m.builds.path(3))
+    try:
+        wide = m.make_deb(3)
+    finally:
+        os.rename(m.builds.path(3) + ".good", m.builds.path(3))
+    out = m.staunch(3, "assess", "--root", m.root, "--state", m.state, wide)
+    assert "restart" in out and "tls" in out and "1 to be restarted" in out, out
+    m.staunch(1, "assess", "--root", m.root, os.path.join(m.dir, "none.deb"))
+
+
+def apt_names_upgrades(m):
+    if not shutil.which("apt-get") or not shutil.which("dpkg-scanpackages"):
+        print("  (no apt-get or dpkg-scanpackages here)")
+        return
+    m.install(1)
+    t = m.target()
+    archive = os.path.join(m.dir, "archive")
+    for d in (archive, m.path("/etc/apt"), m.path("/var/lib/apt/lists/partial"), m.path("/var/cache/apt/archives/partial")):
+        os.makedirs(d)
+    shutil.move(m.make_deb(2), archive)
+    with open(os.path.join(archive, "Packages"), "w") as f:
+        subprocess.run(["dpkg-scanpackages", "."], cwd=archive, stdout=f, stderr=subprocess.DEVNULL, check=True)
+    os.chmod(m.dir, 0o755)
+    with open(m.path("/etc/apt/sources.list"), "w") as f:
+        f.write(f"deb [trusted=yes] file:{archive} ./\n")
+    subprocess.run(["apt-get", "-qq", "-o", f"Dir={m.root}", "-o", f"Dir::State::status={m.root}/var/lib/dpkg/status",
+                    "-o", "APT::Sandbox::User=root", "update"], check=True, env=ENV)
+    j = json.loads(m.staunch(5, "assess", "--json", "--root", m.root, "--state", m.state))
+    equal([(u["package"], u["candidate"], u["outcome"], u["file"]) for u in j["upgrades"]],
+          [("evidence-target", "1.0-2", "unknown", None)], "what apt has")
+    equal(m.cve(0)["cves"], [], "what is known of the installed version")
+    j = json.loads(m.staunch(0, "assess", "--json", "--download", "--root", m.root, "--state", m.state, "evidence-target"))
+    equal([(u["outcome"], u["cves"]) for u in j["upgrades"]], [("hotpatch", ["CVE-2099-1001", "CVE-2099-1002"])],
+          "what was downloaded")
+    assert not os.path.exists(j["upgrades"][0]["file"]), "the download was left"
+    equal(json.loads(m.staunch(0, "assess", "--json", "--root", m.root, "--state", m.state, "other"))["upgrades"], [],
+          "another package")
+    equal(t.ask(100), 101, "the code of the process")
+
+
 def usage(m):
     m.staunch(2, "cve", "CVE-1")
     m.staunch(2, "cve", "CVE-2024-1234x")
@@ -329,7 +392,8 @@ try:
     failed = run([exposed_then_hotpatched_then_current, process_that_starts_itself_again_is_as_old_as_before,
                   log_tells_where_dates_do_not, nothing_is_guessed, witnesses_that_disagree,
                   file_that_is_not_its_package_s, agent_records_what_it_sees, tracker_says_what_no_update_fixes,
-                  report_for_scanners, usage],
+                  report_for_scanners,
+                  upgrade_is_assessed_before_it_is_made, apt_names_upgrades, usage],
                  lambda: Machine(STAUNCH, builds))
 finally:
     builds.close()

@@ -49,6 +49,13 @@ class Builds:
         for i in range(1, 4):
             subprocess.run([*CC, "-O2", f"-DNEW={i}", "-Wl,--build-id", "-o", self.path(i), source], check=True)
 
+        # Something that no patch can do: a thread's variable more.
+        wide = os.path.join(self.dir, "w.c")
+        with open(wide, "w") as f:
+            f.write("__thread int extra[100] = {1};\n__attribute__((weak)) int more(int i) { return extra[i]++; }\n"
+                    + SOURCE.replace("return x + NEW", "return x + more(x & 63)"))
+        subprocess.run([*CC, "-O2", "-Wl,--build-id", "-o", self.path("wide"), wide], check=True)
+
     def path(self, i):
         return os.path.join(self.dir, f"v{i}")
 
