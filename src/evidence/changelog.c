@@ -95,13 +95,18 @@ static bool has_name(const Names *names, size_t from, const char *cve) {
         return false;
 }
 
+static bool is_word(char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 /* Adds the CVEs that a line names to those of its entry, which begin at `from`. */
 static void read_cves(const char *line, size_t n, Arena *a, Names *names, size_t from) {
         char cve[CVE_MAX];
         size_t used;
 
         for (size_t at = 0; at + 4 < n; at++) {
-                if ((line[at] != 'C' && line[at] != 'c') || !cve_read(line + at, n - at, cve, &used))
+                if ((line[at] != 'C' && line[at] != 'c') || (at && is_word(line[at - 1])) ||
+                    !cve_read(line + at, n - at, cve, &used))
                         continue;
                 at += used - 1;
                 if (!has_name(names, from, cve))
