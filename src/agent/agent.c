@@ -10,6 +10,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "config.h"
+#include "deliver/baseline-window.h"
 #include "deliver/outdated.h"
 #include "deliver/package.h"
 #include "patch/digest.h"
@@ -56,6 +57,8 @@ typedef struct Agent {
         int watch_fd, inotify_fd, kmsg_fd;
         Control *control;
         RestartOptions restart;
+        BaselineWindow baseline;
+        RestartHooks baseline_hooks;
         Calendar *calendar;
         CrashBook *book;
         VEC(pid_t) started, looking; /* not looked at yet; those of the piece of work that runs */
@@ -461,7 +464,15 @@ static int prepare(Agent *a, Error *e) {
         snprintf(a->lock, sizeof(a->lock), "%s/lock", a->o->runtime);
         snprintf(a->wake, sizeof(a->wake), "%s/wake", a->o->runtime);
         snprintf(a->restart_lock, sizeof(a->restart_lock), "%s/restart-lock", a->o->runtime);
+        a->baseline = (BaselineWindow){ .policy = &a->policy,
+                                        .state = a->o->state,
+                                        .config = a->o->config,
+                                        .events = a->o->events,
+                                        .command = STAUNCH_COMMAND };
+        a->baseline_hooks = baseline_window_hooks(&a->baseline);
         a->restart = (RestartOptions){ .policy = &a->policy,
+                                       .hooks = &a->baseline_hooks,
+                                       .n_hooks = 1,
                                        .state = a->o->state,
                                        .events = a->o->events,
                                        .lock = a->restart_lock,

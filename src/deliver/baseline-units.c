@@ -109,12 +109,11 @@ static int healthy(void *data, const char *unit, Error *why) {
         return strcmp(u.active, "failed") == 0 ? 2 : 1;
 }
 
-static void pause_usec(void *data, uint64_t usec) {
+static int pause_usec(void *data, uint64_t usec) {
         struct timespec t = { .tv_sec = (time_t)(usec / 1000000), .tv_nsec = (long)(usec % 1000000) * 1000 };
 
         (void)data;
-        while (nanosleep(&t, &t) < 0 && errno == EINTR)
-                ;
+        return nanosleep(&t, NULL) < 0 ? -errno : 0;
 }
 
 const BaselineOps baseline_units = {

@@ -284,7 +284,10 @@ static int watch(Work *w, bool only_restarted, Error *why, Error *e) {
                 }
                 if (worst > 1 || !left)
                         return worst != 0;
-                ops->wait(ops->data, pause);
+                if (ops->wait(ops->data, pause) != 0)
+                        return error_set(e, -EINTR,
+                                         "baseline %" PRId64 ": interrupted; it is gone on with later",
+                                         w->id);
                 left -= pause;
         }
 }
@@ -344,7 +347,7 @@ static int settle(Work *w, Error *e) {
         fault("settling");
         r = watch(w, true, &why, e);
         fault("settled");
-        if (r < 0)
+        if (r < 0) /* it stays as it is */
                 return r;
         if (r > 0)
                 return fail(w, why.text, e);

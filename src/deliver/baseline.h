@@ -50,7 +50,8 @@ typedef struct BaselineOps {
         int (*restart)(void *data, const char *unit, Error *e);
         /* 0: well; 1: not yet; 2: not, and waiting will not help. `why` says what is wrong. */
         int (*healthy)(void *data, const char *unit, Error *why);
-        void (*wait)(void *data, uint64_t usec);
+        /* Not 0: this process is to end, and another one goes on later. */
+        int (*wait)(void *data, uint64_t usec);
         int (*boot)(void *data, char out[BASELINE_WORD], Error *e); /* another one after each boot */
         int (*reboot)(void *data, Error *e);                        /* NULL: the administrator does */
         /* Rolls back by a process that may do more than this one, and waits for it; the state says how it

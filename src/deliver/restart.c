@@ -651,6 +651,10 @@ int restart_turn(const RestartOptions *o, Error *e) {
         if (marks)
                 recover(&t);
         r = rows ? look_at_machine(&t, e) : 0;
+        for (size_t i = 0; i < o->n_hooks && r >= 0; i++)
+                if (o->hooks[i].resume)
+                        r = o->hooks[i].resume(o->hooks[i].data, e);
+        r = MIN(r, 0);
         if (store_mark_time(store, MARK_TURN, "last", &last, NULL) != 1 || last > now)
                 last = now;
         for (size_t i = 0; i < o->policy->n_window && r == 0; i++) {

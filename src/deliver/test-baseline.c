@@ -30,6 +30,7 @@ typedef struct World { /* shared with the children that are killed */
         bool bad_old; /* nor the old one */
         bool healed;  /* it becomes well while it settles */
         bool apart;
+        bool ends; /* the process is told to end while it waits */
 } World;
 
 static World *world;
@@ -89,10 +90,11 @@ static int healthy(void *data, const char *unit, Error *why) {
         return 1;
 }
 
-static void pass(void *data, uint64_t usec) {
+static int pass(void *data, uint64_t usec) {
         (void)data;
         (void)usec;
         world->waits++;
+        return world->ends;
 }
 
 static int boot(void *data, char out[BASELINE_WORD], Error *e) {
@@ -242,6 +244,19 @@ static void slow_to_become_well(void **state) {
         world->bad = world->healed = true;
         assert_int_equal(run_all(&e), 0);
         assert_string_equal(state_now(), "done");
+}
+
+static void ends_while_it_settles(void **state) {
+        Error e = { 0 };
+
+        (void)state;
+        world->ends = true;
+        assert_int_equal(run_all(&e), -EINTR);
+        assert_string_equal(state_now(), "settling");
+        world->ends = false;
+        assert_int_equal(baseline_resume(&baseline, &e), 0);
+        assert_string_equal(state_now(), "done");
+        assert_int_equal(told("baseline-done"), 1);
 }
 
 static void goes_back(void **state) {
@@ -463,6 +478,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(all_is_well, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(slow_to_become_well, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(ends_while_it_settles, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(goes_back, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(held_until_newer, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(stays_when_told_to, set_up, tear_down),

@@ -171,7 +171,7 @@ class Machine:
     def configure(self, text, restart=""):
         settle = "" if "settle" in restart else 'settle = "1s"\n'
         with open(self.config, "w") as f:
-            f.write(f'[restart]\n{settle}reboot_required = "{self.dir}/reboot-required"\n{restart}\n{text}')
+            f.write(f'[baseline]\nsettle = 0\n[restart]\n{settle}reboot_required = "{self.dir}/reboot-required"\n{restart}\n{text}')
         if self.agent:
             self.agent.send_signal(signal.SIGHUP)
             self.await_event("config-changed")
@@ -260,6 +260,28 @@ def restarted_in_the_window(m):
     m.converge()
     equal(m.count("restart-begun"), 1, "restarts")
     equal(m.count("window-opened"), 1, "windows told")
+
+
+def restarts_are_a_baseline(m):
+    """It is told, looked after, and in the history; one that is not well has nothing to go back to here."""
+    unit = m.unit("web")
+    m.upgrade(unit, "wide")
+    m.configure(window())
+    m.start()
+    m.await_event("baseline-started")
+    m.await_event("restart-done", unit)
+    m.await_event("baseline-done")
+    history = ["history", "--state", os.path.join(m.dir, "state"), "--json"]
+    equal([b["state"] for b in json.loads(m.staunch(0, *history))["baselines"]], ["done"], "baselines")
+    m.upgrade(unit, "bad")
+    m.converge()
+    m.await_event("baseline-started")
+    m.await_event("restart-failed", unit)
+    m.await_event("baseline-failed")
+    m.converge()
+    baselines = json.loads(m.staunch(0, *history))["baselines"]
+    equal([b["state"] for b in baselines], ["done", "failed"], "baselines")
+    assert "there is no way back" in baselines[1]["reason"], baselines
 
 
 def nothing_outside_of_windows(m):
