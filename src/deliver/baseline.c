@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "deliver/baseline.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/macro.h"
 #include "base/vec.h"
 #include "deliver/baseline-changes.h"
+#include "deliver/baseline.h"
 #include "report/event.h"
 #include "snapshot/restore.h"
 
@@ -67,7 +67,7 @@ typedef struct Work {
         VEC(Unit) units;
         unsigned boots; /* since a file system was to come back by a reboot: boots in which that was prepared
                          */
-        char boot[BASELINE_WORD]; /* the last of them */
+        char boot[BASELINE_WORD], first_boot[BASELINE_WORD]; /* the last of them, and the first */
 } Work;
 
 static void note_baseline(void *data, const StoreBaseline *a) {
@@ -84,7 +84,8 @@ static void note_step(void *data, const StoreStep *p) {
         StoreStep mine = *p;
 
         if (strcmp(p->phase, "boot") == 0) {
-                w->boots++;
+                if (!w->boots++)
+                        snprintf(w->first_boot, sizeof(w->first_boot), "%s", p->before);
                 snprintf(w->boot, sizeof(w->boot), "%s", p->before);
                 return;
         }
@@ -480,8 +481,8 @@ static int put_root_back(Work *w, const char *reason, Error *e) {
         fault("root-put-back");
         if (r == SNAPSHOT_REBOOT)
                 return BASELINE_REBOOTS;
-        /* All of it was started with the old root. */
-        for (size_t i = 0; r == 0 && w->boots && i < w->units.n; i++)
+        /* With a reboot between, all of it was started with the old root. */
+        for (size_t i = 0; r == 0 && w->boots && strcmp(w->first_boot, now) != 0 && i < w->units.n; i++)
                 w->units.items[i].back = (StoreStep){ .unit = w->units.items[i].name, .done = true };
         return r;
 }
