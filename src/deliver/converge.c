@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/converge.h"
 #include "base/macro.h"
+#include "deliver/package.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *base_name(const char *path) {
@@ -164,6 +167,50 @@ static bool apply_chosen(Converged *c, ConvergedProcess *p, const bool *chosen, 
         return r == ENGINE_REFUSED && n > 1;
 }
 
+/* Images of one package are one update. */
+static const char *package_name(Converged *c, const ConvergedImage *image, const ConvergeOptions *o) {
+        ConvergedPair *pair = image->image->pair == SIZE_MAX ? NULL : &c->pairs[image->image->pair];
+        const char *root = o->find.root ? o->find.root : "", *path = image->image->path;
+        char info[PATH_MAX], name[256];
+
+        if (!pair)
+                return "";
+        if (!pair->package) {
+                snprintf(info, sizeof(info), "%s" PACKAGE_INFO, root);
+                path += strncmp(path, root, strlen(root)) == 0 ? strlen(root) : 0;
+                pair->package = package_of(info, path, name, sizeof(name))
+                                        ? arena_strdup(c->outdated.arena, name)
+                                        : "";
+        }
+        return pair->package;
+}
+
+static bool one_update(Converged *c, const ConvergedProcess *p, size_t i, size_t k,
+                       const ConvergeOptions *o) {
+        const char *a = package_name(c, &p->images[i], o);
+
+        return *a && strcmp(a, package_name(c, &p->images[k], o)) == 0;
+}
+
+/* What can be patched waits with what can't: new code of a package beside old code of the same version was
+ * tried by nobody. */
+static void hold_back(Converged *c, ConvergedProcess *p, const ConvergeOptions *o) {
+        for (size_t i = 0; i < p->of->n; i++)
+                for (size_t k = 0; k < p->of->n && p->images[i].outcome == IMAGE_WOULD_PATCH; k++) {
+                        if (p->images[k].outcome != IMAGE_RESTART ||
+                            p->images[k].refusal == REFUSAL_CODE_UPDATE_PARTS || !one_update(c, p, i, k, o))
+                                continue;
+                        p->images[i].outcome = IMAGE_RESTART;
+                        p->images[i].functions = 0;
+                        p->images[i].verdict = NULL;
+                        p->images[i].refusal = REFUSAL_CODE_UPDATE_PARTS;
+                        p->images[i].subject = base_name(p->of->images[k].path);
+                        p->images[i].detail =
+                                arena_printf(c->outdated.arena, "of the same package, %s, it needs a restart",
+                                             package_name(c, &p->images[i], o));
+                }
+}
+
 static bool needs(const Comparison *a, const Comparison *b) {
         for (size_t i = 0; b->soname && i < a->n_needed; i++)
                 if (strcmp(a->needed[i], b->soname) == 0)
@@ -171,8 +218,10 @@ static bool needs(const Comparison *a, const Comparison *b) {
         return false;
 }
 
-/* Extends `group` (which holds one chosen image) by all that depend on one in it, or the reverse. */
-static void close_group(const Converged *c, const ConvergedProcess *p, const bool *chosen, bool *group) {
+/* Extends `group` (which holds one chosen image) by all that depend on one in it, or the reverse, or are of
+ * its package. */
+static void close_group(Converged *c, const ConvergedProcess *p, const bool *chosen, bool *group,
+                        const ConvergeOptions *o) {
         bool grew;
 
         do {
@@ -185,7 +234,7 @@ static void close_group(const Converged *c, const ConvergedProcess *p, const boo
                                 if (!chosen[k] || group[k])
                                         continue;
                                 b = &c->pairs[p->of->images[k].pair].comparison;
-                                if (needs(a, b) || needs(b, a))
+                                if (needs(a, b) || needs(b, a) || one_update(c, p, i, k, o))
                                         group[k] = grew = true;
                         }
         } while (grew);
@@ -204,7 +253,7 @@ static void apply_groups(Converged *c, ConvergedProcess *p, const bool *chosen, 
                         continue;
                 memset(group, 0, p->of->n * sizeof(*group));
                 group[i] = true;
-                close_group(c, p, chosen, group);
+                close_group(c, p, chosen, group, o);
                 for (size_t k = 0; k < p->of->n; k++) {
                         in_group += group[k];
                         all += chosen[k];
@@ -301,6 +350,7 @@ int converge_run(const ConvergeOptions *o, Converged *out, Error *e) {
                                          c.outdated.n_processes);
                 for (size_t k = 0; k < p->of->n; k++)
                         judge_image(&c, &p->images[k]);
+                hold_back(&c, p, o);
                 apply_process(&c, p, o);
                 count(&c, p);
         }

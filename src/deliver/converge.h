@@ -48,6 +48,8 @@ typedef struct ConvergedPair {
         bool wanted; /* some process does not carry its patch yet; otherwise it is not compared */
         Comparison comparison;
         Error error; /* code != 0: the pair could not be compared */
+        const char
+                *package; /* of dpkg, below the root that is looked at; "": none, NULL: not asked for yet */
 } ConvergedPair;
 
 typedef struct Converged {

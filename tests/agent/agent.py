@@ -458,6 +458,30 @@ def images_of_one_update(m):
     equal(len({a["pause_usec"] for a in done}), 1, "stops of the process")
 
 
+def update_that_is_patched_in_part_is_not(m):
+    """The library can't be patched; the program could, and waits with it when they are of one package."""
+    m.install("user1")
+    m.install("library1", "liblib.so")
+    t = m.target()
+    m.start()
+    info = os.path.join(m.root, "var/lib/dpkg/info")
+    os.makedirs(info)
+    with open(os.path.join(info, "both.list"), "w") as f:
+        f.write("/.\n/target\n/liblib.so\n")
+    m.install("user2")
+    m.install("library-wide", "liblib.so")
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(t.ask(0), 1010, "the program beside its library")
+    reasons = {os.path.basename(e["fields"]["STAUNCH_IMAGE"]): e["fields"]["STAUNCH_REASON"]
+               for e in (m.await_event("restart-pending") for _ in range(2))}
+    equal(reasons["target"], "update-parts", "why the program waits")
+    # Of two packages, each stands for itself.
+    with open(os.path.join(info, "both.list"), "w") as f:
+        f.write("/.\n/target\n")
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(t.ask(0), 2010, "the program beside another package's library")
+
+
 def hooks(m, *tables):
     """A policy with these hooks; each writes to m.told. The folder is open to the user that a hook becomes."""
     os.chmod(m.dir, 0o755)
@@ -559,7 +583,8 @@ def staunch(code, *args):
 CASES = [patched_with_nobody_typing, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, image_that_needs_a_restart,
-         stopped_agent_leaves_patches, five_updates_in_a_row, images_of_one_update, hook_is_told_as_nobody,
+         stopped_agent_leaves_patches, five_updates_in_a_row, images_of_one_update,
+         update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
          hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
 
 if os.geteuid() != 0:
