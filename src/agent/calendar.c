@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/calendar.h"
 #include "agent/child.h"
+#include "agent/sandbox.h"
 #include "base/clock.h"
 #include "base/macro.h"
 
@@ -82,6 +83,7 @@ static int on_end(sd_event_source *s, const siginfo_t *si, void *data) {
 
 void calendar_turn(Calendar *c) {
         RestartOptions o = *c->options;
+        SandboxReport report;
         sigset_t none;
         Error e = { 0 };
 
@@ -101,7 +103,7 @@ void calendar_turn(Calendar *c) {
                 sigemptyset(&none);
                 sigprocmask(SIG_SETMASK, &none, NULL);
                 o.stop = &stopped;
-                if (restart_turn(&o, &e) < 0) {
+                if (sandbox_enter(SANDBOX_EXECUTOR, &report, &e) < 0 || restart_turn(&o, &e) < 0) {
                         child_log(LOG_ERR, "restarts: %s", e.text);
                         _exit(EXIT_FAILURE);
                 }

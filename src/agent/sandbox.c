@@ -26,6 +26,9 @@ static const int applier_keeps[] = { CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_DAC_OVER
                                      CAP_KILL,       CAP_NET_ADMIN, CAP_SYS_NICE,     CAP_SYSLOG,
                                      CAP_SETUID,     CAP_SETGID,    CAP_SETPCAP,      CAP_SYS_RESOURCE };
 
+/* The first of them are the executor's, which restarts units and looks at processes but changes none. */
+enum { EXECUTOR_KEEPS = 4 };
+
 /* All that the vault may call: memory, threads and forks, the files and the channel that it was given. Names
  * that this libseccomp does not know are passed over; everything else is refused with EPERM. */
 // clang-format off
@@ -57,6 +60,15 @@ static const char *const applier_refused[] = {
 };
 // clang-format on
 
+/* What the executor gives up besides. */
+static const char *const executor_refused[] = { "ptrace", "process_vm_readv", "process_vm_writev", NULL };
+
+static size_t keeps(SandboxRole role) {
+        return role == SANDBOX_APPLIER    ? ELEMENTSOF(applier_keeps)
+               : role == SANDBOX_EXECUTOR ? EXECUTOR_KEEPS
+                                          : 0;
+}
+
 static int drop_user(SandboxReport *out, Error *e) {
         const struct passwd *pw = geteuid() == 0 ? getpwnam(SANDBOX_USER) : NULL;
 
@@ -79,7 +91,7 @@ static int drop_capabilities(SandboxRole role, SandboxReport *out, Error *e) {
         for (size_t i = 0; i < ELEMENTSOF(applier_keeps); i++)
                 has[i] = capng_have_capability(CAPNG_PERMITTED, (unsigned)applier_keeps[i]);
         capng_clear(CAPNG_SELECT_ALL);
-        for (size_t i = 0; role == SANDBOX_APPLIER && i < ELEMENTSOF(applier_keeps); i++)
+        for (size_t i = 0; i < keeps(role); i++)
                 if (has[i])
                         capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
                                      (unsigned)applier_keeps[i]);
@@ -90,7 +102,7 @@ static int drop_capabilities(SandboxRole role, SandboxReport *out, Error *e) {
 }
 
 static int apply_capabilities(SandboxRole role, Error *e) {
-        if (role == SANDBOX_APPLIER && geteuid() != 0)
+        if (role != SANDBOX_VAULT && geteuid() != 0)
                 return 0; /* it has what its user has, which is for tests */
         return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : error_set(e, -EPERM, "drop capabilities");
 }
@@ -162,16 +174,19 @@ static int add_families(scmp_filter_ctx ctx, const int *families, size_t n) {
 
 static int enter_seccomp(SandboxRole role, SandboxReport *out, Error *e) {
         static const int applier_families[] = { AF_UNIX, AF_NETLINK };
-        uint32_t rest = role == SANDBOX_APPLIER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
+        uint32_t rest = role != SANDBOX_VAULT ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
         scmp_filter_ctx ctx = seccomp_init(rest);
         int r = 0;
 
         if (!ctx)
                 return error_errno(e, -ENOMEM, "seccomp");
-        if (role == SANDBOX_APPLIER) {
+        if (role != SANDBOX_VAULT) {
                 r = add_calls(ctx, SCMP_ACT_ERRNO(EPERM), applier_refused);
+                if (r == 0 && role == SANDBOX_EXECUTOR)
+                        r = add_calls(ctx, SCMP_ACT_ERRNO(EPERM), executor_refused);
                 if (r == 0)
-                        r = add_families(ctx, applier_families, ELEMENTSOF(applier_families));
+                        r = add_families(ctx, applier_families,
+                                         role == SANDBOX_APPLIER ? ELEMENTSOF(applier_families) : 1);
         } else {
                 r = add_calls(ctx, SCMP_ACT_ALLOW, vault_calls);
         }
@@ -190,15 +205,15 @@ int sandbox_enter(SandboxRole role, SandboxReport *out, Error *e) {
         SandboxReport report = { 0 };
         int r = drop_capabilities(role, &report, e);
 
-        if (r == 0 && role != SANDBOX_APPLIER)
+        if (r == 0 && role == SANDBOX_VAULT)
                 r = drop_user(&report, e);
         if (r == 0)
                 r = apply_capabilities(role, e);
         if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 r = error_errno(e, -errno, "no_new_privs");
-        if (r == 0 && prctl(PR_SET_DUMPABLE, role == SANDBOX_APPLIER, 0, 0, 0) < 0)
+        if (r == 0 && prctl(PR_SET_DUMPABLE, role != SANDBOX_VAULT, 0, 0, 0) < 0)
                 r = error_errno(e, -errno, "PR_SET_DUMPABLE");
-        if (r == 0 && role != SANDBOX_APPLIER)
+        if (r == 0 && role == SANDBOX_VAULT)
                 r = enter_landlock(&report, e);
         if (r == 0)
                 r = enter_seccomp(role, &report, e);

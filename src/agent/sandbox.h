@@ -11,7 +11,7 @@
  * one-way and inherited. docs/agent.md says what each role keeps, test-sandbox.c tries what it must not be
  * able to do.
  */
-typedef enum SandboxRole { SANDBOX_APPLIER, SANDBOX_VAULT } SandboxRole;
+typedef enum SandboxRole { SANDBOX_APPLIER, SANDBOX_EXECUTOR, SANDBOX_VAULT } SandboxRole;
 
 typedef struct SandboxReport {
         bool user;         /* runs as the agent's own unprivileged user (not the applier) */

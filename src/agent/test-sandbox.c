@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -36,6 +38,12 @@ static int try_vsock(void) {
 }
 static int try_unix(void) {
         return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+static int try_netlink(void) {
+        return socket(AF_NETLINK, SOCK_RAW, 0) < 0 ? errno : 0;
+}
+static int try_net_admin(void) {
+        return prctl(PR_CAPBSET_READ, CAP_NET_ADMIN, 0, 0, 0) == 1 ? 0 : EPERM;
 }
 static int try_ptrace(void) {
         if (ptrace(PTRACE_SEIZE, outside, 0, 0) < 0)
@@ -98,27 +106,29 @@ enum { ALLOWED, REFUSED };
 static const struct {
         const char *name;
         int (*try)(void);
-        int applier, vault;
+        int applier, executor, vault;
 } trials[] = {
-        { "IPv4 socket", try_inet, REFUSED, REFUSED },
-        { "IPv6 socket", try_inet6, REFUSED, REFUSED },
-        { "packet socket", try_packet, REFUSED, REFUSED },
-        { "vsock", try_vsock, REFUSED, REFUSED },
-        { "UNIX socket", try_unix, ALLOWED, REFUSED },
-        { "ptrace", try_ptrace, ALLOWED, REFUSED },
-        { "another's memory", try_memory, ALLOWED, REFUSED },
-        { "/proc/PID/mem", try_proc_mem, ALLOWED, REFUSED },
-        { "/etc/shadow", try_shadow, ALLOWED, REFUSED },
-        { "/etc/passwd", try_passwd, ALLOWED, REFUSED },
-        { "/etc/hosts", try_hosts, ALLOWED, REFUSED },
-        { "make a file", try_create, ALLOWED, REFUSED },
-        { "execute", try_exec, ALLOWED, REFUSED },
-        { "load a module", try_module, REFUSED, REFUSED },
-        { "bpf", try_bpf, REFUSED, REFUSED },
-        { "become root", try_root, ALLOWED, REFUSED },
-        { "signal another", try_kill, ALLOWED, REFUSED },
-        { "new user namespace", try_unshare, REFUSED, REFUSED },
-        { "memfd", try_memfd, ALLOWED, ALLOWED },
+        { "IPv4 socket", try_inet, REFUSED, REFUSED, REFUSED },
+        { "IPv6 socket", try_inet6, REFUSED, REFUSED, REFUSED },
+        { "packet socket", try_packet, REFUSED, REFUSED, REFUSED },
+        { "vsock", try_vsock, REFUSED, REFUSED, REFUSED },
+        { "UNIX socket", try_unix, ALLOWED, ALLOWED, REFUSED },
+        { "netlink socket", try_netlink, ALLOWED, REFUSED, REFUSED },
+        { "administer networks", try_net_admin, ALLOWED, REFUSED, REFUSED },
+        { "ptrace", try_ptrace, ALLOWED, REFUSED, REFUSED },
+        { "another's memory", try_memory, ALLOWED, REFUSED, REFUSED },
+        { "/proc/PID/mem", try_proc_mem, ALLOWED, ALLOWED, REFUSED },
+        { "/etc/shadow", try_shadow, ALLOWED, ALLOWED, REFUSED },
+        { "/etc/passwd", try_passwd, ALLOWED, ALLOWED, REFUSED },
+        { "/etc/hosts", try_hosts, ALLOWED, ALLOWED, REFUSED },
+        { "make a file", try_create, ALLOWED, ALLOWED, REFUSED },
+        { "execute", try_exec, ALLOWED, ALLOWED, REFUSED },
+        { "load a module", try_module, REFUSED, REFUSED, REFUSED },
+        { "bpf", try_bpf, REFUSED, REFUSED, REFUSED },
+        { "become root", try_root, ALLOWED, ALLOWED, REFUSED },
+        { "signal another", try_kill, ALLOWED, ALLOWED, REFUSED },
+        { "new user namespace", try_unshare, REFUSED, REFUSED, REFUSED },
+        { "memfd", try_memfd, ALLOWED, ALLOWED, ALLOWED },
 };
 
 /* In a child: enters the role, tries one thing. Its errno; -1: could not enter. */
@@ -152,6 +162,7 @@ static void boundaries(void **state) {
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(trials); i++) {
                 check(SANDBOX_APPLIER, i, trials[i].applier, "applier");
+                check(SANDBOX_EXECUTOR, i, trials[i].executor, "executor");
                 if (abi < 1 && (trials[i].try == try_passwd || trials[i].try == try_create ||
                                 trials[i].try == try_hosts))
                         continue; /* this kernel has no Landlock: only ownership guards them */
