@@ -74,10 +74,10 @@ int manager_open(Manager **out, Error *e) {
         if (r < 0)
                 return error_errno(e, r, "systemd can't be reached over the system bus");
         sd_bus_set_method_call_timeout(m->bus, CALL_USEC);
-        /* The sender is left open: it is named by its unique name. */
-        r = sd_bus_match_signal(m->bus, NULL, NULL, OBJECT, INTERFACE, "JobRemoved", on_removed, m);
+        /* Only what systemd says: anybody may send signals. */
+        r = sd_bus_match_signal(m->bus, NULL, SERVICE, OBJECT, INTERFACE, "JobRemoved", on_removed, m);
         if (r >= 0)
-                r = sd_bus_match_signal(m->bus, NULL, NULL, NULL, "org.freedesktop.DBus.Properties",
+                r = sd_bus_match_signal(m->bus, NULL, SERVICE, NULL, "org.freedesktop.DBus.Properties",
                                         "PropertiesChanged", on_changed, m);
         if (r >= 0)
                 r = sd_bus_call_method(m->bus, SERVICE, OBJECT, INTERFACE, "Subscribe", &bad, NULL, NULL);

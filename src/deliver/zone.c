@@ -98,7 +98,7 @@ static int offset_at(int64_t moment) {
 }
 
 int64_t zone_moment(const char *zone, const WallTime *wall) {
-        _cleanup_(put_back) Saved s = enter(zone);
+        _cleanup_(put_back) _unused_ Saved s = enter(zone);
         int64_t number = wall_number(wall);
         /* No zone is more than a day from UTC, and none changes twice in two days. */
         int before = offset_at(number - DAY_SEC), after = offset_at(number + DAY_SEC);
@@ -110,7 +110,7 @@ int64_t zone_moment(const char *zone, const WallTime *wall) {
 }
 
 void zone_wall(const char *zone, int64_t moment, WallTime *out, int *offset_sec) {
-        _cleanup_(put_back) Saved s = enter(zone);
+        _cleanup_(put_back) _unused_ Saved s = enter(zone);
         int offset = offset_at(moment);
         int64_t number = moment + offset, day = number / DAY_SEC - (number % DAY_SEC < 0);
         int rest = (int)(number - day * DAY_SEC);
