@@ -40,6 +40,7 @@ typedef struct Work {
         Edge *edges;
         size_t n_edges;
         uint32_t *by_old; /* edges sorted by old */
+        bool guess;       /* the callers are aligned, and not the same */
         bool late;        /* after the first round: unlike functions are joined, too */
         bool changed;     /* something became CHANGED or CARRIED in this round */
 } Work;
@@ -79,7 +80,7 @@ typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
 static void join_places(Work *w, const Place *p, const Place *q) {
         if (p->kind == PLACE_FUNCTION && q->kind == PLACE_FUNCTION && p->part == 0 && p->offset == 0 && q->part == 0 &&
             q->offset == 0 && (w->late || match_likeness(w->d, p->index, q->index) >= 50) &&
-            match_join(w->d, p->index, q->index, BASIS_CALLER))
+            !(w->guess && match_twin_of_more(w->d, p->index)) && match_join(w->d, p->index, q->index, BASIS_CALLER))
                 w->changed = true;
 }
 
@@ -227,6 +228,7 @@ static void vote_aligned(Work *w, uint32_t match) {
         uint32_t hint_old = 0, hint_new = 0;
         const char *why;
 
+        w->guess = f->norm != g->norm;
         for (size_t i = 0; i <= al->n; i++) {
                 bool both = i < al->n && al->pairs[i].old != UINT32_MAX && al->pairs[i].new != UINT32_MAX;
 
@@ -250,6 +252,7 @@ static void vote_aligned(Work *w, uint32_t match) {
                         }
                 run = 0;
         }
+        w->guess = false;
         w->blames.n = n_blames; /* here another constant may simply have been chosen */
 }
 

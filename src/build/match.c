@@ -225,6 +225,32 @@ unsigned match_likeness(const Diff *d, uint32_t o, uint32_t n) {
 
 enum { GAP_MAX = 600 };
 
+/* The function says where variables are. */
+static bool names_variables(const Code *code, uint32_t function) {
+        const Function *f = &code->functions[function];
+
+        for (uint32_t i = 0; i < f->n_refs; i++) {
+                PlaceKind kind = place_of(code, code->refs[f->ref + i].target).kind;
+
+                if (kind == PLACE_DATA || kind == PLACE_RELRO)
+                        return true;
+        }
+        return false;
+}
+
+/* One of several with the same content, of which the other build has more or fewer: order does not tell which
+ * is new. Were such a pair wrong, nothing would show it, and its variables would change places. */
+static bool twin_of_more(const Matcher *m, const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b, uint32_t old) {
+        uint64_t norm = m->old->functions[old].norm;
+        size_t twins_old = 0, twins_new = 0;
+
+        for (size_t i = 0; i < n_a; i++)
+                twins_old += m->old->functions[a[i]].norm == norm;
+        for (size_t k = 0; k < n_b; k++)
+                twins_new += m->new->functions[b[k]].norm == norm;
+        return twins_old != twins_new && names_variables(m->old, old);
+}
+
 /* Pairs what is left between two anchors: first equal content in order (longest common
  * subsequence), then the rest by order and likeness. */
 static void match_gap(Matcher *m, const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b, bool like) {
@@ -243,12 +269,14 @@ static void match_gap(Matcher *m, const uint32_t *a, size_t n_a, const uint32_t 
                 free(table);
                 return;
         }
-        for (size_t i = 0; i < n_a; i++)
+        for (size_t i = 0; i < n_a; i++) {
+                bool twin = twin_of_more(m, a, n_a, b, n_b, a[i]);
+
                 for (size_t k = 0; k < n_b; k++) {
                         unsigned w = 0;
 
                         if (m->old->functions[a[i]].norm == m->new->functions[b[k]].norm)
-                                w = 100;
+                                w = twin ? 0 : 100;
                         else if (like) {
                                 w = match_likeness(m->d, a[i], b[k]);
                                 if (w < 50)
@@ -256,6 +284,7 @@ static void match_gap(Matcher *m, const uint32_t *a, size_t n_a, const uint32_t 
                         }
                         weight[i * n_b + k] = (uint8_t)w;
                 }
+        }
         for (size_t i = n_a; i-- > 0;)
                 for (size_t k = n_b; k-- > 0;) {
                         unsigned w = weight[i * n_b + k];
@@ -399,6 +428,21 @@ void match_alike(Diff *d) {
         for (uint32_t i = 0; i < m.old->n_functions; i++)
                 if (m.to_new[i] != NO_FUNCTION)
                         match_join(d, i, m.to_new[i], m.basis[i]);
+}
+
+bool match_twin_of_more(const Diff *d, uint32_t old) {
+        uint64_t norm = d->old->functions[old].norm;
+        size_t twins_old = 0, twins_new = 0;
+
+        if (!names_variables(d->old, old))
+                return false;
+        for (size_t i = 0; i < d->n_matches; i++) {
+                const Match *x = &d->matches[i];
+
+                twins_old += x->kind == MATCH_REMOVED && d->old->functions[x->old].norm == norm;
+                twins_new += x->kind == MATCH_ADDED && d->new->functions[x->new].norm == norm;
+        }
+        return twins_new > 0 && twins_old != twins_new;
 }
 
 bool match_join(Diff *d, uint32_t old, uint32_t new, MatchBasis basis) {

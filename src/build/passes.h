@@ -12,6 +12,9 @@ void match_functions(Diff *d);
 void match_alike(Diff *d);
 /* Share of instructions that two functions have in common, in percent of the longer one. */
 unsigned match_likeness(const Diff *d, uint32_t old, uint32_t new);
+/* One of several functions without a partner that have the same content and name variables, of which the new
+ * build has more or fewer: a likeness of their callers does not tell which is which. */
+bool match_twin_of_more(const Diff *d, uint32_t old);
 /* A removed and an added function turn out to be one. False when they are no such two. */
 bool match_join(Diff *d, uint32_t old, uint32_t new, MatchBasis basis);
 
