@@ -70,7 +70,7 @@ static bool is_whole(const char *s, size_t n) {
 typedef VEC(Package) Packages;
 
 static void keep(Packages *to, Package *p) {
-        if (p->name && p->arch && p->version && p->whole) {
+        if (p->name && *p->name && p->arch && *p->arch && p->version && *p->version && p->whole) {
                 p->source = p->source ? p->source : p->name;
                 p->source_version = p->source_version ? p->source_version : p->version;
                 vec_push(to, *p);

@@ -18,7 +18,7 @@ static bool word(const char **at, const char *end, const char *ends, Arena *a, c
         while (*at < end && !memchr(ends, **at, strlen(ends)))
                 ++*at;
         *out = arena_printf(a, "%.*s", (int)(*at - from), from);
-        return *at > from && *at - from < 512;
+        return **out && *at - from < 512; /* nothing, too, is what a NUL makes of a word */
 }
 
 static bool skip(const char **at, const char *end, char c) {
@@ -48,7 +48,7 @@ static bool read_line(const char *line, size_t n, Arena *a, Upgrade *out) {
         colon = strchr(out->name, ':');
         if (colon)
                 out->name = arena_printf(a, "%.*s", (int)(colon - out->name), out->name);
-        return true;
+        return *out->name;
 }
 
 int upgrades_parse(const char *text, size_t size, Arena *a, Upgrades *out, Error *e) {

@@ -21,6 +21,8 @@ TIME = Hex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 FINDING = {"code": Hex(r"[a-z0-9-]+"), "kind": {"update", "process", "advice"}, "subject": str, "detail": str}
 VERDICT = {"hotpatch", "restart", "unchanged", "unsupported"}
 GRADE = {"unproved", "consistent", "proved"}
+CVE_STATE = {"not-affected", "current", "hotpatched", "unknown", "exposed-in-memory", "exposed"}
+ASSESSED = {"unchanged", "hotpatch", "unknown", "restart"}
 SIDE = {"path": str, "build_id": BUILD_ID}
 
 BUILD = {"file": str, "patch": (None, str), "digest": (None, DIGEST), "verdict": VERDICT, "grade": GRADE,
@@ -78,6 +80,25 @@ SHAPES = {
     "doctor": {"checks": [{"group": {"Kernel", "Machine", "Agent"}, "name": Hex(r"[a-z-]+"),
                            "grade": {"ok", "warning", "problem", "not-applicable"}, "seen": str, "why": str, "todo": str}],
                "problems": int, "warnings": int},
+    "cve": {"cves": [{"cve": Hex(r"CVE-[0-9]+-[0-9]+"), "state": CVE_STATE,
+                      "packages": [{"package": str, "arch": str, "source": str, "installed": (None, str),
+                                    "fixed": (None, str),
+                                    "evidence": {"none", "changelog", "tracker", "changelog and tracker"},
+                                    "fix_on_disk": bool, "fix_available": bool, "state": CVE_STATE,
+                                    "images": [{"pid": int, "comm": str, "unit": str, "path": str, "state": CVE_STATE,
+                                                "why": str, "build_id": BUILD_ID, "version": (None, str),
+                                                "version_from": {"none", "installed", "recorded", "dpkg-log",
+                                                                 "changelog-date"},
+                                                "runs_version": (None, str), "patch": (None, DIGEST), "damaged": bool,
+                                                "code_sha256": (None, DIGEST)}]}]}],
+            "counts": {state: int for state in CVE_STATE}, "tracker": (None, str), "unknown_images": int,
+            "images_elsewhere": int, "packages_without_changelog": int, "processes": int},
+    "assess": {"upgrades": [{"package": str, "arch": str, "installed": (None, str), "candidate": str,
+                             "file": (None, str), "cves": [str], "cves_known": bool, "outcome": ASSESSED,
+                             "images": [{"path": str, "build_id": BUILD_ID, "new_build_id": BUILD_ID,
+                                         "version": (None, str), "outcome": ASSESSED, "why": str,
+                                         "functions": (None, FUNCTIONS), "findings": [FINDING],
+                                         "processes": [{"pid": int, "comm": str, "unit": str}]}]}]},
 }
 
 

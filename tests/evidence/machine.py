@@ -8,11 +8,13 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from email.utils import formatdate
 
 CC = os.environ.get("CC", "cc").split()
+SHAPE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli/shape.py")
 ENV = {**os.environ, "TZ": "Europe/Berlin", "LC_ALL": "C"}
 SOURCE = r"""
 #include <stdio.h>
@@ -146,6 +148,8 @@ class Machine:
         if r.returncode != code:
             raise AssertionError(f"staunch {' '.join(args)}: exit code {r.returncode}, expected {code}: "
                                  f"{r.stderr}{r.stdout}")
+        if "--json" in args and code not in (1, 2):
+            subprocess.run([sys.executable, SHAPE, args[0]], input=r.stdout, text=True, check=True)
         return r.stdout
 
     def cve(self, code, *args):
