@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-enum { REMOTE_USEC = 2000000, REMOTE_TRIES = 64 };
+enum { REMOTE_USEC = 2000000, REMOTE_TRIES = 64, REMOTE_LOOK = 16 };
 
 int session_read(Session *s, Error *e) {
         int r;
@@ -101,6 +101,18 @@ void session_close(Session *s) {
         *s = (Session){ .lock = -1 };
 }
 
+/* One that sleeps is missed least; else in their order. */
+static void idle_first(pid_t pid, pid_t *tids, size_t n) {
+        for (size_t i = 0; n > 1 && i < n; i++)
+                if (task_asleep(pid, tids[i])) {
+                        pid_t idle = tids[i];
+
+                        memmove(tids + 1, tids, i * sizeof(*tids));
+                        tids[0] = idle;
+                        return;
+                }
+}
+
 int session_remote(Session *s, Remote *out, Error *e) {
         _cleanup_(freep) pid_t *tids = NULL;
         size_t n;
@@ -115,12 +127,13 @@ int session_remote(Session *s, Remote *out, Error *e) {
                 r = task_threads(s->pid, &tids, &n);
                 if (r < 0)
                         return refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d", s->pid);
+                idle_first(s->pid, tids, MIN(n, REMOTE_LOOK));
                 for (size_t i = 0; i < n && i < 8; i++) { /* the leader is the first */
                         r = remote_open(s->pid, tids[(i + tries / 4) % n], s->gate, REMOTE_USEC, out, e);
                         if (r <= 0)
                                 return r;
-                        worst = r;
-                        if (r != REMOTE_BUSY)
+                        worst = MAX(worst, r);
+                        if (r != REMOTE_BUSY && r != REMOTE_SECCOMP) /* another may be without a filter */
                                 break;
                 }
                 if (worst != REMOTE_BUSY)

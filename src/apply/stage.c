@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { SCRATCH = 4096, MSG_AT = 0, IOV_AT = 64, BYTE_AT = 96, CONTROL_AT = 128, PAIR_AT = 256 };
 
@@ -54,9 +55,19 @@ void stage_unmap(Remote *remote, uint64_t start, uint64_t end) {
         call(remote, SYS_munmap, start, end - start, 0, 0, 0, 0, &result);
 }
 
-/* Sends our memfd through a socket pair of the process; its number there in *remote_fd. Positive when
- * that is not possible, and the memory has to be private. */
-static int pass_fd(Remote *r, int mem_fd, uint64_t scratch, int fd, int *remote_fd) {
+/* Our descriptor in the process, and the two that it came by; -1: none. */
+typedef struct Passed {
+        int32_t fd, pair[2];
+} Passed;
+
+/* The number leads to our file: other threads may close and open what they like. */
+static bool is_ours(const Remote *r, int32_t there, int here) {
+        return there >= 0 && syscall(SYS_kcmp, r->tid, getpid(), KCMP_FILE, there, here) == 0;
+}
+
+/* Sends our memfd through a socket pair of the process. Positive when that is not possible, and the memory has to be
+ * private. What is in *out is to be closed in any case. */
+static int pass_fd(Remote *r, int mem_fd, uint64_t scratch, int fd, Passed *out) {
         union {
                 struct cmsghdr h;
                 char bytes[CMSG_SPACE(sizeof(int))];
@@ -70,9 +81,8 @@ static int pass_fd(Remote *r, int mem_fd, uint64_t scratch, int fd, int *remote_
         struct msghdr there = { .msg_iov = (void *)(uintptr_t)(scratch + IOV_AT), .msg_iovlen = 1,
                                 .msg_control = (void *)(uintptr_t)(scratch + CONTROL_AT),
                                 .msg_controllen = sizeof(control.bytes) };
-        int32_t pair[2];
         int64_t result;
-        int q, got = 1;
+        int q;
 
         if (r->tid != r->pid && syscall(SYS_kcmp, r->pid, r->tid, KCMP_FILES, 0, 0) != 0)
                 return 1; /* this thread has descriptors of its own */
@@ -82,26 +92,35 @@ static int pass_fd(Remote *r, int mem_fd, uint64_t scratch, int fd, int *remote_
         q = call(r, SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, scratch + PAIR_AT, 0, 0, &result);
         if (q < 0 || result < 0)
                 return q < 0 ? q : 1;
-        q = mem_read_fd(mem_fd, scratch + PAIR_AT, pair, sizeof(pair));
+        q = mem_read_fd(mem_fd, scratch + PAIR_AT, out->pair, sizeof(out->pair));
         if (q < 0)
                 return q;
-        ours = (int)syscall(SYS_pidfd_getfd, pidfd, pair[0], 0);
+        ours = (int)syscall(SYS_pidfd_getfd, pidfd, out->pair[0], 0);
         memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
-        if (ours >= 0 && sendmsg(ours, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 &&
-            mem_write(mem_fd, scratch + IOV_AT, &there_iov, sizeof(there_iov)) == 0 &&
-            mem_write(mem_fd, scratch + MSG_AT, &there, sizeof(there)) == 0) {
-                q = call(r, SYS_recvmsg, (uint64_t)pair[1], scratch + MSG_AT, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0,
-                         &result);
-                if (q == 0 && result == 1 &&
-                    mem_read_fd(mem_fd, scratch + CONTROL_AT, &control, sizeof(control.bytes)) == 0 &&
-                    control.h.cmsg_len == CMSG_LEN(sizeof(int)) && control.h.cmsg_type == SCM_RIGHTS) {
-                        memcpy(remote_fd, CMSG_DATA(&control.h), sizeof(int));
-                        got = 0;
-                }
-        }
-        for (unsigned i = 0; i < 2 && q == 0; i++)
-                q = call(r, SYS_close, (uint64_t)pair[i], 0, 0, 0, 0, 0, &result);
-        return q < 0 ? q : got;
+        if (ours < 0 || sendmsg(ours, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) != 1 ||
+            mem_write(mem_fd, scratch + IOV_AT, &there_iov, sizeof(there_iov)) != 0 ||
+            mem_write(mem_fd, scratch + MSG_AT, &there, sizeof(there)) != 0)
+                return 1;
+        q = call(r, SYS_recvmsg, (uint64_t)out->pair[1], scratch + MSG_AT, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0,
+                 &result);
+        if (q < 0 || result != 1 || mem_read_fd(mem_fd, scratch + CONTROL_AT, &control, sizeof(control.bytes)) != 0 ||
+            control.h.cmsg_len != CMSG_LEN(sizeof(int)) || control.h.cmsg_type != SCM_RIGHTS)
+                return q < 0 ? q : 1;
+        memcpy(&out->fd, CMSG_DATA(&control.h), sizeof(int));
+        return is_ours(r, out->fd, fd) ? 0 : 1;
+}
+
+/* With one call where their numbers follow one another, which is the usual case. */
+static void close_passed(Remote *r, const Passed *p) {
+        int32_t fds[3] = { p->pair[0], p->pair[1], p->fd };
+        int64_t result;
+
+        if (fds[0] >= 0 && fds[1] == fds[0] + 1 && fds[2] == fds[1] + 1 &&
+            call(r, SYS_close_range, (uint64_t)fds[0], (uint64_t)fds[2], 0, 0, 0, 0, &result) == 0 && result == 0)
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                if (fds[i] >= 0)
+                        call(r, SYS_close, (uint64_t)fds[i], 0, 0, 0, 0, 0, &result);
 }
 
 /* The variable that a relocation leads to, if it has its storage elsewhere; SIZE_MAX: it has not. */
@@ -258,7 +277,9 @@ int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem
         Staged s = { .shadow = shadow, .pid = remote->pid, .image_base = image_base };
         uint8_t fixed[HEADER_FIXED];
         int64_t result, scratch;
-        int q, remote_fd = -1;
+        Passed passed = { .fd = -1, .pair = { -1, -1 } };
+        bool shared = false;
+        int q;
 
         s.start = shadow_base(&s) + shadow_lo(shadow->patch);
         s.end = shadow_base(&s) + shadow->patch->hi;
@@ -276,27 +297,32 @@ int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem
                 q = call(remote, SYS_mmap, 0, SCRATCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                          (uint64_t)-1, 0, &scratch);
                 if (q == 0 && scratch > 0) {
-                        q = pass_fd(remote, mem_fd, (uint64_t)scratch, shadow->memfd, &remote_fd);
+                        q = pass_fd(remote, mem_fd, (uint64_t)scratch, shadow->memfd, &passed);
+                        shared = q == 0;
                         stage_unmap(remote, (uint64_t)scratch, (uint64_t)scratch + SCRATCH);
                         if (q > 0)
                                 q = 0;
                 }
         }
         if (q == 0) {
-                q = map_all(remote, &s, mem_fd, remote_fd, e);
-                if (remote_fd >= 0) {
+                q = map_all(remote, &s, mem_fd, shared ? passed.fd : -1, e);
+                /* Refused by a security module, perhaps, or the number led to another file for a moment. */
+                if (shared && ((q < 0 && q != -ESRCH) || !is_ours(remote, passed.fd, shadow->memfd))) {
                         Error ignored;
 
-                        call(remote, SYS_close, (uint64_t)remote_fd, 0, 0, 0, 0, 0, &result);
-                        if (q < 0 && q != -ESRCH) /* refused by a security module, perhaps: private memory then */
-                                q = map_all(remote, &s, mem_fd, -1, &ignored) < 0 ? q : (remote_fd = -1, 0);
+                        shared = false;
+                        if (map_all(remote, &s, mem_fd, -1, &ignored) == 0)
+                                q = 0;
+                        else if (q == 0)
+                                q = error_set(e, -EBADF, "process %d: its descriptors change", s.pid);
                 }
         }
+        close_passed(remote, &passed);
         for (size_t i = 0; i < shadow->n_pieces; i++)
-                *(remote_fd < 0 || (shadow->pieces[i].prot & PROT_WRITE) ? &s.private_bytes : &s.shared_bytes) +=
+                *(!shared || (shadow->pieces[i].prot & PROT_WRITE) ? &s.private_bytes : &s.shared_bytes) +=
                         shadow->pieces[i].size;
-        s.private_bytes += remote_fd < 0 ? shadow->header_size : PAGE_SIZE_X86;
-        s.shared_bytes += remote_fd < 0 ? 0 : shadow->header_size - PAGE_SIZE_X86;
+        s.private_bytes += !shared ? shadow->header_size : PAGE_SIZE_X86;
+        s.shared_bytes += !shared ? 0 : shadow->header_size - PAGE_SIZE_X86;
         if (q == 0)
                 q = write_late(&s, mem_fd, values, e);
         if (q == 0 && values->any_bound)

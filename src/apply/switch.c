@@ -168,6 +168,9 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         r = world_init(&w, s->pid, e);
         if (r == 0 && !(reader = stack_reader_new(s->pid, world_threads(&w), e)))
                 r = -ESRCH;
+        /* Not to wait for a file with everybody stopped; what is found counts in the stop only. */
+        if (r == 0)
+                edits_check(&s->edits, s->pid, &(uint32_t){ 0 }, &(uint64_t){ 0 }, NULL);
         while (r == 0) {
                 res->attempts++;
                 stop = world_stop(&w, STOP_USEC, e);

@@ -90,6 +90,27 @@ static void vfork_is_waited_for(void **state) {
         refused_then_applied("vfork", "visit", REFUSAL_CODE_PROCESS_STOP);
 }
 
+/* A page of a stack that only the stopped process could bring: the guardian waits for it, and is ended. */
+static void blocked_guardian_lets_go(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = patch_simple(code_two, 2);
+        EngineResult res;
+
+        (void)state;
+        if (victim_ask(&v, "hole", NULL) < 0) {
+                victim_stop(&v);
+                print_message("no userfaultfd here\n");
+                skip();
+        }
+        wait_blocked(v.pid, 0);
+        assert_int_equal(victim_apply(&v, p, &res), -ECHILD);
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        assert_int_equal(victim_ask(&v, "release", NULL), 0);
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        victim_stop(&v);
+}
+
 static void stale_words_are_told_apart(void **state) {
         Victim v = victim_start_with(NULL, NULL);
         EngineResult res;
@@ -331,6 +352,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(frame_under_alternate_stack_is_seen),
                 cmocka_unit_test(frame_in_sharer_is_seen),
                 cmocka_unit_test(vfork_is_waited_for),
+                cmocka_unit_test(blocked_guardian_lets_go),
                 cmocka_unit_test(stale_words_are_told_apart),
                 cmocka_unit_test(seccomp_is_suspended),
                 cmocka_unit_test(ended_leader_is_no_hindrance),

@@ -2,6 +2,7 @@
 /* What the live tests of the engine patch: it answers on a pipe, and checks itself. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -169,6 +172,33 @@ static void *in_vfork(void *arg) {
         return arg;
 }
 
+/* The pages of the stack of a thread: one that it is on, one that userfaultfd keeps back, one more. */
+static uint8_t *with_hole(void) {
+        enum { PAGE = 4096 };
+        int fd = (int)syscall(SYS_userfaultfd, 0);
+        struct uffdio_api api = { .api = UFFD_API };
+        struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+        uint8_t *p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (fd < 0 || p == MAP_FAILED || ioctl(fd, UFFDIO_API, &api) < 0)
+                return NULL;
+        p[0] = p[2 * PAGE] = 1;
+        range.range.start = (uintptr_t)p;
+        range.range.len = 3 * PAGE;
+        return ioctl(fd, UFFDIO_REGISTER, &range) < 0 ? NULL : p + PAGE - 256;
+}
+
+static void *read_on(void *stack) {
+        char c;
+        long r = SYS_read;
+
+        __asm__ volatile("xchg %%rsp, %%rbx\n\tsyscall\n\txchg %%rsp, %%rbx"
+                         : "+a"(r), "+b"(stack)
+                         : "D"((long)fds[0]), "S"(&c), "d"(1L)
+                         : "rcx", "r11", "memory");
+        return r == 1 ? NULL : stack;
+}
+
 static int sharer(void *arg) {
         (void)arg;
         hold(fds[0]);
@@ -213,6 +243,10 @@ static void *commands(void *arg) {
                         pthread_create(&holder, NULL, stale, NULL);
                 } else if (strcmp(line, "alternate") == 0) {
                         printf("%d 0\n", pthread_create(&holder, NULL, on_alternate_stack, NULL));
+                } else if (strcmp(line, "hole") == 0) {
+                        void *stack = with_hole();
+
+                        printf("%d 0\n", stack ? pthread_create(&holder, NULL, read_on, stack) : -1);
                 } else if (strcmp(line, "vfork") == 0) {
                         printf("%d 0\n", pthread_create(&holder, NULL, in_vfork, NULL));
                 } else if (strcmp(line, "share") == 0) {

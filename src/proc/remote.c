@@ -68,7 +68,7 @@ static int wait_event_stop(pid_t tid, uint64_t wait_usec) {
 }
 
 static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e) {
-        Remote r = { .pid = pid, .tid = tid, .gate = gate };
+        Remote r = { .pid = pid, .tid = tid, .gate = gate, .spin = true };
         uintptr_t options = PTRACE_O_TRACESYSGOOD;
         TaskStatus status;
         int q;
@@ -132,12 +132,14 @@ int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote 
 }
 
 /* Runs to the next system-call stop (entry or exit). */
-static int next_syscall_stop(pid_t tid) {
+static int next_syscall_stop(Remote *r) {
+        pid_t tid = r->tid;
+
         if (ptrace(PTRACE_SYSCALL, tid, 0, 0) < 0)
                 return -errno;
         for (;;) {
                 int status;
-                pid_t p = waitpid(tid, &status, __WALL);
+                pid_t p = wait_spinning(tid, &status, &r->spin) ? tid : waitpid(tid, &status, __WALL);
 
                 if (p < 0 && errno == EINTR)
                         continue;
@@ -192,9 +194,9 @@ int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result) {
         r->called = true;
         if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 || ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
                 return -errno;
-        q = next_syscall_stop(r->tid);
+        q = next_syscall_stop(r);
         if (q == 0)
-                q = next_syscall_stop(r->tid);
+                q = next_syscall_stop(r);
         if (q < 0)
                 return q;
         if (ptrace(PTRACE_GETREGS, r->tid, 0, &regs) < 0)

@@ -19,6 +19,7 @@ typedef struct Remote {
         uint64_t mask;
         uint64_t gate; /* address of a `syscall` instruction */
         bool called;   /* no longer in the stop of the beginning */
+        bool spin;     /* wait_spinning is worth it */
 } Remote;
 
 /* Positive outcomes of remote_open: */

@@ -15,12 +15,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <stdio.h>
 #include <unistd.h>
 
 enum {
         MAX_NEW_TASKS = 256,
         TASK_LINKS = 2,
+        FEW_THREADS = 16,
+        STOP_MAX_SEC = 3,
         PATIENCE = 5, /* how much longer a thread is waited for that only lacks a processor */
 };
 
@@ -152,7 +155,8 @@ static int seize_all(World *w, size_t *fresh) {
 
                 if (r < 0)
                         continue;
-                if (!before && n > 1) { /* before the first is seized: it could stop by itself from then on */
+                /* Before the first is seized: it could stop by itself from then on. Few are not worth the look. */
+                if (!before && n > FEW_THREADS) {
                         asleep = vec_grow(NULL, n, sizeof(*asleep));
                         for (size_t k = 0; k < n; k++)
                                 asleep[k] = task_asleep(w->pids[i], tids[k]);
@@ -170,8 +174,13 @@ static int seize_all(World *w, size_t *fresh) {
 }
 
 /* 0 when the thread is stopped or gone; WORLD_AGAIN when the time is over. */
-static int await(World *w, StoppedThread *t, uint64_t bound_usec) {
-        int status, r = wait_stop(t->tid, w->begin_usec + bound_usec, w->begin_usec + PATIENCE * bound_usec, &status);
+static int await(World *w, StoppedThread *t, uint64_t bound_usec, bool *spin) {
+        int status, r = 0;
+
+        if (!wait_spinning(t->tid, &status, spin))
+                r = wait_stop(t->tid, w->begin_usec + bound_usec, w->begin_usec + PATIENCE * bound_usec, &status);
+        else if (!WIFSTOPPED(status))
+                r = -ESRCH;
 
         if (r == -ETIMEDOUT) {
                 w->stuck = t->tid;
@@ -232,33 +241,49 @@ bool world_outdated(const World *w) {
         return newest < w->newest || newest - w->newest > MAX_NEW_TASKS / 2;
 }
 
-/* Stops those from `first` on, of one kind. 0, or positive as world_stop. */
-static int stop_some(World *w, size_t first, bool asleep, uint64_t bound_usec) {
-        int r = 0;
+/*
+ * The end of a stop in which we are blocked ourselves: by a page that a dead file server, or a stopped thread of the
+ * very process (userfaultfd, FUSE), has to bring. Such waits end for a SIGKILL only, and then the kernel lets all go.
+ */
+static void watchdog(bool on) {
+        static pid_t owner;
+        static timer_t timer;
+        struct itimerspec it = { .it_value.tv_sec = on ? STOP_MAX_SEC : 0 };
 
+        if (owner != getpid()) { /* a timer is not inherited */
+                struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
+
+                if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+                        return;
+                owner = getpid();
+        }
+        timer_settime(timer, 0, &it, NULL);
+}
+
+static void interrupt_some(World *w, size_t first, bool asleep) {
         for (size_t i = first; i < w->n; i++)
                 if (w->threads[i].asleep == asleep && ptrace(PTRACE_INTERRUPT, w->threads[i].tid, 0, 0) < 0)
                         w->threads[i].gone = true;
-        for (size_t i = first; i < w->n && r == 0; i++)
-                if (w->threads[i].asleep == asleep && !w->threads[i].gone)
-                        r = await(w, &w->threads[i], bound_usec);
-        return r;
 }
 
 int world_stop(World *w, uint64_t bound_usec, Error *e) {
         size_t fresh, done = 0, live = 0;
+        bool spin;
         int r;
 
         w->n = 0;
         w->stuck = 0;
         hold_begin();
+        watchdog(true);
         late_release();
         r = seize_all(w, &fresh);
+        spin = w->n == 1; /* of several, some may need this very processor to get to their stop */
         w->begin_usec = now_usec();
         while (r == 0) {
-                r = stop_some(w, done, true, bound_usec);
-                if (r == 0)
-                        r = stop_some(w, done, false, bound_usec);
+                interrupt_some(w, done, true);
+                interrupt_some(w, done, false);
+                for (size_t i = done; i < w->n && r == 0; i++)
+                        r = w->threads[i].gone ? 0 : await(w, &w->threads[i], bound_usec, &spin);
                 if (r)
                         break;
                 done = w->n;
@@ -311,5 +336,6 @@ void world_resume(World *w) {
         /* The others were interrupted, too, and stop in a moment, but for the one that we gave up on. */
         for (unsigned tries = 0; late && late_release() > 1 && tries < 100; tries++)
                 usleep(100);
+        watchdog(false);
         hold_end();
 }

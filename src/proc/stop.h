@@ -16,7 +16,7 @@ typedef struct StoppedThread {
         int signal;   /* to be delivered when it goes on; 0: none */
         bool stopped; /* false: seized, not stopped yet */
         bool gone;
-        bool asleep; /* it slept when it was listed: stopped before those that ran, and let go after them */
+        bool asleep; /* it slept when it was listed: interrupted before those that ran, and let go after them */
         struct user_regs_struct regs;
 } StoppedThread;
 
@@ -45,7 +45,8 @@ int world_init(World *w, pid_t pid, Error *e);
 size_t world_threads(const World *w);
 /* So many tasks were made since world_init that world_stop could hardly tell whether a sharer is among them. */
 bool world_outdated(const World *w);
-/* Stops all threads and reads their registers. A hold (proc/hold.h) from then until world_resume. */
+/* Stops all threads and reads their registers. A hold (proc/hold.h) from then until world_resume. When
+ * that is not called within 3 s this process is killed, and the kernel lets all go. */
 int world_stop(World *w, uint64_t bound_usec, Error *e);
 /* Lets all go. */
 void world_resume(World *w);

@@ -8,8 +8,27 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
-enum { ERESTARTNOHAND_ = 514 };
+enum { ERESTARTNOHAND_ = 514, SPIN_NSEC = 20000 };
+
+static uint64_t now_nsec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+bool wait_spinning(pid_t tid, int *status, bool *worth) {
+        uint64_t until = *worth ? now_nsec() + SPIN_NSEC : 0;
+
+        while (*worth) {
+                if (waitpid(tid, status, __WALL | WNOHANG) == tid)
+                        return true;
+                *worth = now_nsec() < until;
+        }
+        return false;
+}
 
 int wait_stop(pid_t tid, uint64_t until_asleep, uint64_t until, int *status) {
         pid_t p;
