@@ -4,6 +4,7 @@
 #include "agent/child.h"
 #include "agent/control.h"
 #include "agent/crash.h"
+#include "agent/held.h"
 #include "agent/hooks.h"
 #include "agent/watch.h"
 #include "agent/work.h"
@@ -86,7 +87,8 @@ static void look_after_vault(Agent *a) {
                 emit(a, EVENT_HELPER_FAILED, NULL, 0, "The vault ended; it is started again");
         peer_start(&a->vault, NULL);
         if (hooks_ended(&a->hooks))
-                emit(a, EVENT_HELPER_FAILED, NULL, 0, "What runs the hooks ended; none is run until the agent is started again");
+                emit(a, EVENT_HELPER_FAILED, NULL, 0,
+                     "What runs the hooks ended; none is run until the agent is started again");
 }
 
 /* (Re)arms a one-shot timer. */
@@ -370,6 +372,14 @@ static int on_inotify(sd_event_source *s, int fd, uint32_t events, void *data) {
         return 0;
 }
 
+/* Tells packages' scripts whether their restarts are held. */
+static void offer_hold(Agent *a) {
+        Error e = { 0 };
+
+        if (held_offer(a->o->runtime, &a->policy, &e) < 0)
+                child_log(LOG_WARNING, "%s: packages' restarts are not held", e.text);
+}
+
 static void load_policy(Agent *a) {
         Policy fresh;
         Error e = { 0 };
@@ -382,6 +392,7 @@ static void load_policy(Agent *a) {
         policy_free(&a->policy);
         a->policy = fresh;
         calendar_changed(a->calendar);
+        offer_hold(a);
         emit(a, EVENT_CONFIG_CHANGED, NULL, 0, "A new policy is in force");
         arm(a, &a->scan, (uint64_t)a->policy.scan_sec * 1000000, on_scan);
 }
@@ -528,6 +539,7 @@ int agent_run(const AgentOptions *o, Error *e) {
         if (r >= 0) {
                 open_watches(&a);
                 note(&a, NULL, 0);
+                offer_hold(&a);
                 emit(&a, EVENT_AGENT_STARTED, (EventField[]){ { "STAUNCH_VERSION", STAUNCH_VERSION } }, 1,
                      "The agent runs");
                 sd_notify(0, "READY=1");

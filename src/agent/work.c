@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/work.h"
 #include "agent/channel.h"
+#include "agent/held.h"
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/vec.h"
@@ -268,12 +269,37 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
 typedef struct Stale {
         const Converged *c;
         Run *run;
-        VEC(StoreRestart) drop;
+        VEC(StoreRestart) drop, held;
 } Stale;
 
-/* A restart that no process needs any more. */
+/* A package's script asked for the restart, was told no, and nothing takes its place. It is of no image. */
+static void keep_held(void *data, const char *unit, uint64_t since_usec) {
+        Stale *s = data;
+        StoreRestart r = { .subject = arena_strdup(s->run->arena, unit) };
+        StoreAction a = { .time_usec = since_usec,
+                          .comm = "",
+                          .unit = unit,
+                          .image = "",
+                          .old_id = "",
+                          .new_id = "",
+                          .digest = "",
+                          .action = "restart",
+                          .outcome = "refused",
+                          .reason = refusal_get(REFUSAL_CODE_PACKAGE_RESTART)->code,
+                          .detail = "its package was upgraded, and no code of it that runs was replaced" };
+
+        vec_push(&s->held, r);
+        keep_restart(s->run, r.subject, &a);
+}
+
+/* A restart that no process needs any more. One that a package asked for is dropped with the note of it
+ * (held.h). */
 static void find_stale(void *data, const StoreRestart *r) {
         Stale *s = data;
+
+        for (size_t i = 0; i < s->held.n; i++)
+                if (!*r->image && strcmp(r->subject, s->held.items[i].subject) == 0)
+                        return;
 
         for (size_t i = 0; i < s->c->outdated.n_processes; i++) {
                 const ConvergedProcess *p = &s->c->processes[i];
@@ -291,11 +317,15 @@ static void find_stale(void *data, const StoreRestart *r) {
 
 static void drop_stale(Run *run, const Converged *c) {
         Stale s = { .c = c, .run = run };
+        Error e = { 0 };
 
+        if (held_settle(run->w->state, c, keep_held, &s, &e) < 0)
+                fprintf(stderr, "<3>staunchd: %s\n", e.text);
         store_each_restart(run->store, find_stale, &s, NULL);
         for (size_t i = 0; i < s.drop.n; i++)
                 store_drop_restart(run->store, s.drop.items[i].subject, s.drop.items[i].image, NULL);
         vec_free(&s.drop);
+        vec_free(&s.held);
 }
 
 int work_open_state(const Work *w, Store **out, Error *e) {

@@ -42,6 +42,7 @@ static int show_json(const Policy *p) {
         json_object_set_new(j, "patch_mode", json_string(patch_mode_text(p->mode)));
         json_object_set_new(j, "safe_point_deadline_usec", json_integer((json_int_t)p->deadline_usec));
         json_object_set_new(j, "scan_interval_sec", json_integer(p->scan_sec));
+        json_object_set_new(j, "package_restarts", json_string(p->hold_restarts ? "hold" : "allow"));
         json_object_set_new(j, "exclude", exclude);
         json_object_set_new(j, "accept", accept);
         for (size_t i = 0; i < p->n_hook; i++) {
@@ -73,11 +74,12 @@ static int show(const char *path, bool as_json) {
                 code = show_json(&p);
         } else {
                 printf("patch_mode            %s\nsafe_point_deadline   %g s\nscan_interval         %u s\n"
+                       "package_restarts      %s\n"
                        "reboot                %s\nautomatic_rollback    %s\n%zu excluded, %zu accepted, %zu "
                        "hooks\n",
                        patch_mode_text(p.mode), (double)p.deadline_usec / 1e6, p.scan_sec,
-                       reboot_setting_text(p.restart.reboot), p.automatic_rollback ? "true" : "false",
-                       p.n_exclude, p.n_accept, p.n_hook);
+                       p.hold_restarts ? "hold" : "allow", reboot_setting_text(p.restart.reboot),
+                       p.automatic_rollback ? "true" : "false", p.n_exclude, p.n_accept, p.n_hook);
         }
         policy_free(&p);
         return code;

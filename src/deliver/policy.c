@@ -21,6 +21,8 @@ static const Word mode_words[] = {
         { "manual", PATCH_MANUAL },           { NULL, 0 }
 };
 
+static const Word package_restart_words[] = { { "allow", 0 }, { "hold", 1 }, { NULL, 0 } };
+
 #define AT(T, member) offsetof(T, member)
 typedef struct Accept {
         const char *package, *code;
@@ -44,6 +46,7 @@ static const Field top_fields[] = {
         { "patch_mode", FIELD_ENUM, AT(Policy, mode), 0, 0, mode_words, false },
         { "safe_point_deadline", FIELD_USEC, AT(Policy, deadline_usec), 0.01, 3600, NULL, false },
         { "scan_interval", FIELD_SEC, AT(Policy, scan_sec), 5, 86400, NULL, false },
+        { "package_restarts", FIELD_ENUM, AT(Policy, hold_restarts), 0, 0, package_restart_words, false },
 };
 
 static void read_accept(PolicyReader *r, const TomlNode *t) {

@@ -38,6 +38,7 @@ static void mistakes(void **state) {
         wrong("patch_mode = 3\n", "must be one of");
         wrong("scan_interval = \"1\"\n", "not a duration");
         wrong("scan_interval = \"1s\"\n", "out of range; from 5s to 86400s");
+        wrong("package_restarts = true\n", "package_restarts");
         wrong("scan_interval = -5\n", "not a duration");
         wrong("a = \n", "staunch.toml:1:");
         wrong("[exclude]\nunit = [\"\"]\n[!]\n", "staunch.toml:3: not TOML");
@@ -51,7 +52,8 @@ static void mistakes(void **state) {
         wrong("[[hook]]\nevents = [\"*\"]\n", "'command' is missing");
         wrong("[[hook]]\nevents = []\ncommand = [\"/bin/true\"]\n", "2: events: must be a list");
         wrong("[[hook]]\nevents = [19, true]\ncommand = [\"/bin/true\"]\n", "must be a name or a number");
-        wrong("[[hook]]\nevents = [\"patch-instaled\"]\ncommand = [\"/bin/true\"]\n", "no event 'patch-instaled'");
+        wrong("[[hook]]\nevents = [\"patch-instaled\"]\ncommand = [\"/bin/true\"]\n",
+              "no event 'patch-instaled'");
         wrong("[[hook]]\nevents = [1070]\ncommand = [\"/bin/true\"]\n", "given to none");
         wrong("[[hook]]\nevents = [19]\ncommand = [\"true\"]\n", "3: command: begins with the absolute path");
         wrong("[[hook]]\nevents = [19]\ncommand = [\"/bin/true\"]\ntimeout = \"1h\"\n", "out of range");
@@ -149,13 +151,15 @@ static void everything(void **state) {
             "[exclude]\nunit = [\"postgresql*.service\"]\npath = [\"/opt/*\", \"/srv/x\"]\n"
             "[[accept]]\npackage = \"lib*\"\ncode = \"layout-unproved\"\n");
         snprintf(path, sizeof(path), "%s/20-later.toml", drop_ins);
-        put(path, "scan_interval = \"2min\"\n[[accept]]\npackage = \"x\"\ncode = \"data-const\"\n");
+        put(path, "scan_interval = \"2min\"\npackage_restarts = \"hold\"\n[[accept]]\npackage = \"x\"\ncode "
+                  "= \"data-const\"\n");
         snprintf(path, sizeof(path), "%s/10-earlier.toml", drop_ins);
         put(path, "scan_interval = \"1h\"\n");
         if (policy_load(file, &p, &e) < 0)
                 fail_msg("%s", e.text);
         assert_int_equal(p.deadline_usec, 90000000);
         assert_int_equal(p.scan_sec, 120);
+        assert_int_equal(p.hold_restarts, 1);
         assert_int_equal(p.n_accept, 2);
         assert_true(policy_excludes(&p, MATCH_UNIT, "postgresql@15-main.service"));
         assert_false(policy_excludes(&p, MATCH_PATH, "postgresql@15-main.service"));
@@ -182,8 +186,9 @@ static void hooks(void **state) {
         Policy p;
 
         (void)state;
-        put(file, "[[hook]]\nevents = [19, \"restart-pending\"]\ncommand = [\"/bin/mail\", \"root\"]\n"
-                  "[[hook]]\nevents = [\"*\"]\ncommand = [\"/bin/true\"]\nuser = \"daemon\"\ntimeout = \"2min\"\n");
+        put(file,
+            "[[hook]]\nevents = [19, \"restart-pending\"]\ncommand = [\"/bin/mail\", \"root\"]\n"
+            "[[hook]]\nevents = [\"*\"]\ncommand = [\"/bin/true\"]\nuser = \"daemon\"\ntimeout = \"2min\"\n");
         assert_int_equal(policy_load(file, &p, NULL), 0);
         assert_int_equal(p.n_hook, 2);
         assert_true(p.hook[0].events[EVENT_PATCH_INSTALLED] && p.hook[0].events[EVENT_RESTART_PENDING]);
