@@ -4,7 +4,7 @@ BUILD ?= build
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: all deb build program deps demo check bench corpus live agreement nightly fuzz tidy format install clean
+.PHONY: all deb vm lintian build program deps demo check bench corpus live agreement nightly fuzz tidy format install clean
 
 all: build
 
@@ -51,6 +51,16 @@ deb:
 	@tar -c --exclude=./.git --exclude='./build*' . | tar -x -C $(BUILD)/deb/staunch
 	@cd $(BUILD)/deb/staunch && dpkg-buildpackage -us -uc -b
 	@rm -rf $(BUILD)/deb/staunch
+
+# What Debian's checker says about the packages: nothing.
+lintian: deb
+	@tools/deps vm
+	@lintian --fail-on info,warning,error $(if $(filter 0,$(shell id -u)),--allow-root) $(BUILD)/deb/*.changes
+
+# The packages in a virtual machine: ONLY="install upgrade"; docs/vm.md
+vm: deb
+	@tools/deps vm
+	@nice tests/vm/run.py --build $(BUILD) $(ONLY)
 
 agreement: build
 	@tools/deps check
