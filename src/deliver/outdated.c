@@ -20,17 +20,20 @@
 typedef struct Root {
         int fd;              /* O_PATH */
         char path[PATH_MAX]; /* "" for "/" */
+        bool same_mounts;    /* its mount namespace is ours */
 } Root;
 
 static void root_close(Root *r) {
         closep(&r->fd);
 }
 
-static int root_open(pid_t pid, Root *r) {
+static int root_open(const Process *p, Root *r) {
         char name[64];
+        struct stat ours;
         ssize_t n;
 
-        snprintf(name, sizeof(name), "/proc/%d/root", pid);
+        r->same_mounts = stat("/proc/self/ns/mnt", &ours) == 0 && ours.st_ino == p->mount_ns;
+        snprintf(name, sizeof(name), "/proc/%d/root", p->pid);
         r->fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (r->fd < 0)
                 return -errno;
@@ -43,18 +46,34 @@ static int root_open(pid_t pid, Root *r) {
         return 0;
 }
 
-/* Opens a path below the root; symbolic links do not lead out of it. */
-static int root_open_file(const Root *r, const char *path) {
+static bool on_device(int fd, const Mapping *m) {
+        struct stat st;
+
+        return fstat(fd, &st) == 0 && st.st_dev == makedev(m->dev_major, m->dev_minor);
+}
+
+/* Opens the path of a mapping, or another in its folder; symbolic links do not lead out of the process's
+ * root. */
+static int root_open_file(const Root *r, const char *path, const Mapping *m) {
         struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
         size_t n = strlen(r->path);
         int fd;
 
         /* In a chroot the kernel shows paths from our root; in a container from the container's. */
-        if (n && strncmp(path, r->path, n) == 0 && path[n] == '/')
-                path += n;
-        fd = (int)syscall(SYS_openat2, r->fd, path, &how, sizeof(how));
-        return fd < 0 ? -errno : fd;
+        if (!n || (strncmp(path, r->path, n) == 0 && path[n] == '/')) {
+                fd = (int)syscall(SYS_openat2, r->fd, path + n, &how, sizeof(how));
+                return fd < 0 ? -errno : fd;
+        }
+        /* Mapped before the process went into its chroot: not below it. With mounts of its own (a unit with
+         * PrivateTmp), what is there for us is the same only on the same file system. */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        if (r->same_mounts || on_device(fd, m))
+                return fd;
+        close(fd);
+        return -ENOENT;
 }
 
 /* dpkg unpacks to NAME.dpkg-new and keeps the old file as NAME.dpkg-tmp for a moment; a process that
@@ -99,7 +118,7 @@ static bool is_temporary(const char *path) {
 }
 
 /* A library whose file name holds its version is found again by its soname in the same folder. */
-static int open_by_soname(const Root *root, const char *path, int old_fd) {
+static int open_by_soname(const Root *root, const char *path, const Mapping *m, int old_fd) {
         _cleanup_(image_freep) Image *old = NULL;
         _cleanup_(freep) char *beside = NULL;
         const char *slash = strrchr(path, '/');
@@ -108,7 +127,7 @@ static int open_by_soname(const Root *root, const char *path, int old_fd) {
                 return -ENOENT;
         if (asprintf(&beside, "%.*s/%s", (int)(slash - path), path, old->soname) < 0)
                 return -ENOMEM;
-        return root_open_file(root, beside);
+        return root_open_file(root, beside, m);
 }
 
 static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *path) {
@@ -150,8 +169,7 @@ static size_t add_pair(Outdated *o, const OutdatedImage *image, int *old_fd, int
 static bool same_file(const Mapping *m, int fd) {
         struct stat st;
 
-        return !m->deleted && fstat(fd, &st) == 0 && st.st_ino == m->inode &&
-               st.st_dev == makedev(m->dev_major, m->dev_minor);
+        return !m->deleted && fstat(fd, &st) == 0 && st.st_ino == m->inode && on_device(fd, m);
 }
 
 static void tell_current(const OutdatedOptions *options, const OutdatedProcess *p, const char *path, int fd) {
@@ -163,7 +181,7 @@ static void tell_current(const OutdatedOptions *options, const OutdatedProcess *
 static int look_at_file(Outdated *o, const OutdatedOptions *options, OutdatedProcess *p, const Root *root,
                         const Mapping *m) {
         const char *path = final_path(o->arena, m->path);
-        _cleanup_(closep) int new_fd = root_open_file(root, path), old_fd = -1;
+        _cleanup_(closep) int new_fd = root_open_file(root, path, m), old_fd = -1;
         BuildId old_id = { 0 }, new_id = { 0 };
         OutdatedImage *image;
         int r;
@@ -192,7 +210,7 @@ static int look_at_file(Outdated *o, const OutdatedOptions *options, OutdatedPro
         if (r)
                 return 0; /* not an image: nothing that a loader mapped */
         if (new_fd < 0)
-                new_fd = open_by_soname(root, path, old_fd);
+                new_fd = open_by_soname(root, path, m, old_fd);
         if (new_fd < 0) {
                 if (is_temporary(path))
                         return 0;
@@ -240,7 +258,7 @@ static int look_at_process(Outdated *o, const OutdatedOptions *options, Outdated
 
         if (r < 0 || !maps.n)
                 return r;
-        r = root_open(p->process.pid, &root);
+        r = root_open(&p->process, &root);
         if (r < 0)
                 return r == -ENOENT ? -ESRCH : r;
         for (size_t i = 0; r >= 0 && i < maps.n; i++) {

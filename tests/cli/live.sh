@@ -19,9 +19,11 @@ __attribute__((weak)) int answer(int x) {
         return x * 7 % 5;
 }
 #endif
-int main(void) {
+int main(int argc, char **argv) {
         char line[64];
         setbuf(stdout, NULL);
+        if (argc > 1 && (chroot(argv[1]) || chdir("/")))
+                return 1;
         while (fgets(line, sizeof(line), stdin))
                 printf("%d\n", answer(10));
         return 0;
@@ -303,8 +305,35 @@ expect 4 converge --json --pid "$two"
 value "[i['outcome'] for p in j['processes'] for i in p['images'] if 'libanswer' in i['path']]" "['patched']"
 ask second 201
 
+exec 3>&- 4<&- 5>&- 6<&-
+wait "$one" "$two"
+rm -f "$tmp"/*.in "$tmp"/*.out
+
+# Daemons that go into an empty chroot after they were loaded: their files are outside of it. The second has mounts of its own.
+mkdir "$tmp/empty"
+start one "$root/bin/user" "$tmp/empty"
+one=$pid
+start two unshare -m "$root/bin/user" "$tmp/empty"
+two=$pid
+exec 3>"$tmp/one.in" 4<"$tmp/one.out" 5>"$tmp/two.in" 6<"$tmp/two.out"
+ask first 201
+ask second 201
+expect 0 converge --json --root "$root"
+value "j['processes']" "[]"
+upgrade_library "$root/lib" 1 2 2
+expect 4 converge --json --root "$root"
+value "{p['pid']: p['images'][0]['outcome'] for p in j['processes']} == {$one: 'patched', $two: 'patched'}" "True"
+ask first 202
+ask second 202
+exec 3>&- 4<&- 5>&- 6<&-
+wait "$one" "$two"
+rm -f "$tmp"/*.in "$tmp"/*.out
+start one "$root/bin/user"
+one=$pid
+exec 3>"$tmp/one.in" 4<"$tmp/one.out"
+
 # An update that must be refused: the process goes on, and is named with the reason.
-upgrade_library "$root/lib" 1 2 9
+upgrade_library "$root/lib" 2 3 9
 expect 3 converge --json --root "$root"
 shape converge
 value "(j['summary']['restart'], [f['code'] for f in j['processes'][0]['images'][0]['findings']])" "(1, ['tls-changed'])"
@@ -312,9 +341,9 @@ expect 3 converge --root "$root"
 says 'tls-changed'
 says "process $one (user)"
 says '^To be restarted:$'
-ask first 201
-exec 3>&- 4<&- 5>&- 6<&-
-wait "$one" "$two"
+ask first 202
+exec 3>&- 4<&-
+wait "$one"
 
 # Two libraries of one process, and one is not as its file says: with a library that does not depend on it the
 # other is patched all the same; libraries that depend on each other are switched together or not at all.
