@@ -11,6 +11,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -89,6 +90,40 @@ static const char *final_path(Arena *a, const char *path) {
                         return arena_printf(a, "%.*s", (int)(n - k), path);
         }
         return path;
+}
+
+/* The path that the process was executed by, absolute; NULL when it can't be read. */
+static const char *executed_path(Arena *a, pid_t pid) {
+        char name[64], path[PATH_MAX];
+        uint64_t entry[2];
+        ssize_t n = -1;
+        _cleanup_(closep) int auxv = -1, mem = -1;
+
+        snprintf(name, sizeof(name), "/proc/%d/auxv", pid);
+        auxv = open(name, O_RDONLY | O_CLOEXEC);
+        snprintf(name, sizeof(name), "/proc/%d/mem", pid);
+        mem = open(name, O_RDONLY | O_CLOEXEC);
+        while (auxv >= 0 && mem >= 0 && read(auxv, entry, sizeof(entry)) == sizeof(entry) &&
+               entry[0] != AT_NULL)
+                if (entry[0] == AT_EXECFN)
+                        n = pread(mem, path, sizeof(path), (off_t)entry[1]);
+        return n > 1 && path[0] == '/' && memchr(path, 0, (size_t)n) ? arena_strdup(a, path) : NULL;
+}
+
+/* Where the mapping's file was, and its successor is. A unit with ExecPaths= has its program as a mount of
+ * its own; when that file is replaced, the kernel takes the mount away, and shows the mapping as the root of
+ * nothing. */
+static const char *path_of(Arena *a, pid_t pid, const Mapping *m) {
+        const char *path = NULL;
+        char name[64];
+        struct stat st;
+
+        if (strcmp(m->path, "/") != 0)
+                return final_path(a, m->path);
+        snprintf(name, sizeof(name), "/proc/%d/exe", pid);
+        if (stat(name, &st) == 0 && st.st_ino == m->inode && st.st_dev == makedev(m->dev_major, m->dev_minor))
+                path = executed_path(a, pid);
+        return path ? path : m->path;
 }
 
 /* Mapped code that no package update replaces. */
@@ -179,8 +214,7 @@ static void tell_current(const OutdatedOptions *options, const OutdatedProcess *
 
 /* One mapped file: adds it to `p` when it is outdated. Negative: the process cannot be looked at. */
 static int look_at_file(Outdated *o, const OutdatedOptions *options, OutdatedProcess *p, const Root *root,
-                        const Mapping *m) {
-        const char *path = final_path(o->arena, m->path);
+                        const Mapping *m, const char *path) {
         _cleanup_(closep) int new_fd = root_open_file(root, path, m), old_fd = -1;
         BuildId old_id = { 0 }, new_id = { 0 };
         OutdatedImage *image;
@@ -264,12 +298,15 @@ static int look_at_process(Outdated *o, const OutdatedOptions *options, Outdated
         for (size_t i = 0; r >= 0 && i < maps.n; i++) {
                 const Mapping *m = &maps.items[i];
 
-                if (!is_file(m) || (options->root && !is_below(m->path, options->root)) ||
-                    seen_before(&maps, i))
+                const char *path;
+
+                if (!is_file(m) || seen_before(&maps, i))
                         continue;
-                if (options->excluded && options->excluded(options->excluded_data, &p->process, m->path))
+                path = path_of(o->arena, p->process.pid, m);
+                if ((options->root && !is_below(path, options->root)) ||
+                    (options->excluded && options->excluded(options->excluded_data, &p->process, path)))
                         continue;
-                r = look_at_file(o, options, p, &root, m);
+                r = look_at_file(o, options, p, &root, m, path);
         }
         return r;
 }

@@ -332,6 +332,20 @@ start one "$root/bin/user"
 one=$pid
 exec 3>"$tmp/one.in" 4<"$tmp/one.out"
 
+# A program that is a mount of its own, as with ExecPaths= of a unit: replacing the file takes the mount away.
+make "$root/bin/mounted" 0
+start two unshare -m sh -c 'mount --bind "$1" "$1" && exec "$1"' sh "$root/bin/mounted"
+two=$pid
+exec 5>"$tmp/two.in" 6<"$tmp/two.out"
+ask second 0
+make "$root/bin/mounted" 1
+expect 4 converge --json --pid "$two"
+value "[(i['path'], i['outcome']) for p in j['processes'] for i in p['images'] if 'mounted' in i['path']]" \
+        "[('$root/bin/mounted', 'patched')]"
+ask second 101
+exec 5>&- 6<&-
+wait "$two"
+
 # An update that must be refused: the process goes on, and is named with the reason.
 upgrade_library "$root/lib" 2 3 9
 expect 3 converge --json --root "$root"
