@@ -2,6 +2,7 @@
 """Load from outside the machine. Each client asks over and over, half of them on one connection that they keep, half on a
 new one each time, and every request that gets no full and right answer is counted as lost."""
 
+import os
 import socket
 import struct
 import subprocess
@@ -48,12 +49,12 @@ class Redis:
     """Counts a key of its own up: a lost or a doubled write is seen."""
 
     def __init__(self):
-        self.keys, self.lock = 0, threading.Lock()
+        self.keys, self.lock, self.name = 0, threading.Lock(), os.urandom(8).hex().encode()
 
     def open(self, s):
         with self.lock:
             self.keys += 1
-            s.key, s.value = b"key:%d" % self.keys, 0
+            s.key, s.value = b"%s:%d" % (self.name, self.keys), 0
 
     def ask(self, s, last):
         s.sendall(b"INCR " + s.key + b"\r\n")
