@@ -58,6 +58,12 @@ static void mistakes(void **state) {
         wrong("[[hook]]\nevents = [19]\ncommand = [\"true\"]\n", "3: command: begins with the absolute path");
         wrong("[[hook]]\nevents = [19]\ncommand = [\"/bin/true\"]\ntimeout = \"1h\"\n", "out of range");
         wrong("[health]\nautomatic_rollback = 1\n", "must be true or false");
+        wrong("[baseline]\nsnapshot = \"zfs\"\n", "2: snapshot: must be one of \"auto\"");
+        wrong("[baseline]\nsnapshot = \"hook\"\n", "needs hook =");
+        wrong("[baseline]\nkeep = 0\n", "out of range; from 1 to 1000");
+        wrong("[baseline]\nkeep = \"3\"\n", "must be an integer");
+        wrong("[baseline]\nmin_free = \"2 apples\"\n", "not a size");
+        wrong("[baseline]\nmax_size = -1\n", "not a size");
 }
 
 /* One key of a window is not as it should be. */
@@ -136,7 +142,21 @@ static void defaults(void **state) {
         assert_int_equal(p.mode, PATCH_AUTOMATIC);
         assert_int_equal(p.deadline_usec, 5000000);
         assert_true(p.automatic_rollback);
+        assert_int_equal(p.baseline.snapshot.kind, SNAPSHOT_AUTO);
+        assert_int_equal(p.baseline.snapshot.max_size, UINT64_C(2) << 30);
+        assert_true(p.baseline.automatic_rollback);
+        assert_false(p.baseline.require_snapshot);
         policy_free(&p);
+        put(file, "[baseline]\nsnapshot = \"hook\"\nhook = [\"/x\", \"y\"]\nmin_free = \"512 MiB\"\nkeep = "
+                  "7\nsettle = 0\n");
+        assert_int_equal(policy_load(file, &p, NULL), 0);
+        assert_int_equal(p.baseline.snapshot.n_hook, 2);
+        assert_string_equal(p.baseline.snapshot.hook[1], "y");
+        assert_int_equal(p.baseline.snapshot.min_free, 512 << 20);
+        assert_int_equal(p.baseline.snapshot.keep, 7);
+        assert_int_equal(p.baseline.settle_usec, 0);
+        policy_free(&p);
+        remove(file);
 }
 
 static void everything(void **state) {
@@ -215,12 +235,9 @@ static void all_mistakes_are_told(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(mistakes),
-                cmocka_unit_test(windows),
-                cmocka_unit_test(defaults),
-                cmocka_unit_test(everything),
-                cmocka_unit_test(hooks),
-                cmocka_unit_test(all_mistakes_are_told),
+                cmocka_unit_test(mistakes), cmocka_unit_test(windows),
+                cmocka_unit_test(defaults), cmocka_unit_test(everything),
+                cmocka_unit_test(hooks),    cmocka_unit_test(all_mistakes_are_told),
         };
         char command[128];
         int r;
