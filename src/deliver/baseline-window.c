@@ -134,6 +134,7 @@ typedef struct Ended {
 static int settle(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
         const Ended *ended = data;
         Error failed = { 0 };
+        int r;
 
         /* With the machine to be restarted next, it is looked after when it is back. */
         if (!ended->failed && wants_reboot(w, ended->plan))
@@ -141,7 +142,9 @@ static int settle(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
         if (ended->failed)
                 error_set(&failed, -EIO, "%zu restart%s failed", ended->failed,
                           ended->failed == 1 ? "" : "s");
-        return baseline_settle(b, w->id, &failed, e);
+        r = baseline_settle(b, w->id, &failed, e);
+        /* Of a restart that failed the executor has told, and its policy says what follows. */
+        return r == BASELINE_WENT_WRONG && ended->failed ? 0 : r;
 }
 
 static int after(void *data, const RestartPlan *plan, size_t done, size_t failed, Error *e) {
