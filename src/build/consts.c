@@ -20,18 +20,41 @@ bool single_string(const uint8_t *b, uint64_t n) {
         return true;
 }
 
-/* Printable strings with one NUL between them, as a linker's string section holds them. */
-static bool strings_only(const uint8_t *b, uint64_t n) {
-        bool text = false;
+/* Length of the character at b, ASCII or UTF-8; 0: none that is printed. */
+static uint64_t character(const uint8_t *b, uint64_t n) {
+        uint64_t length = b[0] < 0x80 ? 1 : b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : b[0] >= 0xc2 ? 2 : 0;
 
-        for (uint64_t i = 0; i < n; i++) {
-                if (b[i] == 0 && !text)
+        if (length == 1)
+                return b[0] >= 0x20 ? b[0] != 0x7f : (b[0] >= '\t' && b[0] <= '\r') || b[0] == 0x1b;
+        if (length > n || b[0] > 0xf4)
+                return 0;
+        for (uint64_t i = 1; i < length; i++)
+                if ((b[i] & 0xc0) != 0x80)
+                        return 0;
+        return length;
+}
+
+/*
+ * Strings with one NUL between them, as a linker's string section holds them. Small numbers of two bytes each
+ * look like strings of one character; so at an even address each has to have two at least.
+ */
+static bool strings_only(uint64_t addr, const uint8_t *b, uint64_t n) {
+        uint64_t length = 0, least = addr % 2 ? 1 : 2;
+
+        for (uint64_t i = 0, step; i < n; i += step) {
+                step = 1;
+                if (b[i] == 0) {
+                        if (length < least)
+                                return false;
+                        length = 0;
+                        continue;
+                }
+                step = character(b + i, n - i);
+                if (step == 0)
                         return false;
-                text = b[i] != 0;
-                if (text && b[i] < 0x20 && (b[i] < '\t' || b[i] > '\r') && b[i] != 0x1b)
-                        return false;
+                length++;
         }
-        return n > 0 && !text;
+        return n > 0 && length == 0;
 }
 
 bool all_zero(const uint8_t *b, uint64_t n) {
@@ -72,19 +95,69 @@ static bool offsets_same(const Diff *d, uint64_t old, uint64_t new, uint64_t siz
         return same;
 }
 
-bool constants_same(const Diff *d, uint64_t old, uint64_t new) {
-        uint64_t n_old = const_extent(d->old, old), n_new = const_extent(d->new, new), n = MIN(n_old, n_new);
-        const uint8_t *a = image_bytes(d->old_image, old, n_old), *b = image_bytes(d->new_image, new, n_new);
+static bool same_within(const Diff *d, uint64_t old, uint64_t new, unsigned depth);
 
-        if (!a || !b || memcmp(a, b, n) != 0 || !offsets_same(d, old, new, n))
+enum { ADDRESS_DEPTH = 8 }; /* how far addresses among constants are followed; more counts as changed */
+
+/* In programs at a fixed address constants hold addresses, as linked. Equal ones may lead to what has changed;
+ * variables are held against the map by whoever calls. */
+static bool addresses_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, unsigned depth) {
+        if (d->old_image->type != ET_EXEC || d->new_image->type != ET_EXEC)
+                return true;
+        for (uint64_t at = -old % 8; at + 8 <= size; at += 8) {
+                const uint8_t *b = image_bytes(d->old_image, old + at, 8);
+                uint64_t v = 0;
+                Place p, q;
+
+                if (b)
+                        memcpy(&v, b, sizeof(v));
+                if (v < d->old_image->lo || v >= d->old_image->hi)
+                        continue;
+                p = place_of(d->old, v);
+                q = place_of(d->new, v);
+                if (p.kind != q.kind)
+                        return false;
+                if (p.kind == PLACE_FUNCTION && (d->matches[d->old_match[p.index]].new != q.index || p.part != q.part || p.offset != q.offset))
+                        return false;
+                if (p.kind == PLACE_CONST && v - old >= size && (depth == 0 || !same_within(d, v, v, depth - 1)))
+                        return false;
+        }
+        return true;
+}
+
+/* The end of a text: an empty string that a linker found there. */
+static bool ends_text(const Image *image, uint64_t addr) {
+        const uint8_t *b = image_bytes(image, addr - 2, 3);
+
+        return b && b[2] == 0 && b[0] >= 0x20 && b[0] < 0x7f && character(b + 1, 1);
+}
+
+static bool same_within(const Diff *d, uint64_t old, uint64_t new, unsigned depth) {
+        uint64_t n_old = const_extent(d->old, old), n_new = const_extent(d->new, new), n = MIN(n_old, n_new);
+        const uint8_t *a = image_bytes(d->old_image, old, n_old), *b = image_bytes(d->new_image, new, n_new), *behind;
+
+        if (!a || !b || memcmp(a, b, n) != 0 || !offsets_same(d, old, new, n) || !addresses_same(d, old, new, n, depth))
                 return false;
         if (n_old == n_new)
                 return true;
-        /* Something that nothing refers to was put behind, or taken away. Padding, or a neighbour of
-         * a complete string, is none of this constant's. */
-        if (all_zero(a + n, n_old - n) && all_zero(b + n, n_new - n))
+        /* Something that nothing refers to was put behind, or taken away. A neighbour of a complete text is none of
+         * this constant's; nor is padding, and should the zeros be elements, new code finds them there, too. */
+        if (n_new > n_old) {
+                behind = image_bytes(d->old_image, old + n, n_new - n);
+                if (behind && all_zero(behind, n_new - n) && all_zero(b + n, n_new - n))
+                        return true;
+        } else if (all_zero(a + n, n_old - n)) {
                 return true;
-        return single_string(a, n) || strings_only(a, n);
+        }
+        if (ends_text(d->old_image, old) && ends_text(d->new_image, new))
+                return true;
+        while (n > 1 && a[n - 1] == 0 && a[n - 2] == 0)
+                n--; /* padding of the text itself */
+        return strings_only(old | new, a, n);
+}
+
+bool constants_same(const Diff *d, uint64_t old, uint64_t new) {
+        return same_within(d, old, new, ADDRESS_DEPTH);
 }
 
 bool pointees_same(const Diff *d, uint64_t old, uint64_t new) {
@@ -114,7 +187,7 @@ bool constant_is_text(const Image *image, uint64_t addr, uint64_t size) {
 
         if (!b)
                 return false;
-        if (single_string(b, size) || strings_only(b, size))
+        if (single_string(b, size) || strings_only(addr, b, size))
                 return true;
         /* References to tails of texts cut them into pieces: look as far as the text goes, and take a
          * tail that follows more text. */

@@ -2,6 +2,7 @@
 #include "build/passes.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "build/votes.h"
 
 #include <elf.h>
 #include <string.h>
@@ -14,19 +15,9 @@
  * of a changed pair, is one vote "new address b is old address a". For variables the map must be one
  * to one and must rise within a section (links keep the order of objects). A vote that the others
  * outweigh means that its function now refers to something else: it has changed, however equal its
- * instructions are. Votes that nothing outweighs are a conflict: neither side is believed.
+ * instructions are. Votes that nothing outweighs are a conflict: neither side is believed. Nor is one
+ * function alone whose variable would have moved among its neighbours with nothing that explains it.
  */
-
-typedef struct Vote {
-        uint64_t new, old;
-        uint32_t match; /* index into Diff.matches; NO_FUNCTION for relocated data */
-} Vote;
-
-typedef struct Edge { /* all votes of one (new, old) pair */
-        uint64_t new, old;
-        uint32_t votes;
-        bool loses;
-} Edge;
 
 typedef struct Blame { /* a constant that differs: whoever uses it has changed */
         uint64_t new, size;
@@ -73,6 +64,28 @@ static bool tables_same(const Diff *d, const Function *f, const Function *g, uin
 
 static void vote(Work *w, uint64_t old, uint64_t new, uint32_t match) {
         vec_push(&w->votes, (Vote){ .new = new, .old = old, .match = match });
+}
+
+/* Equal constants of programs at a fixed address hold equal addresses: the variables at them must be the same. */
+static void vote_words(Work *w, uint64_t old, uint64_t new, uint32_t match) {
+        Diff *d = w->d;
+        uint64_t size = MIN(const_extent(d->old, old), const_extent(d->new, new));
+
+        if (d->old_image->type != ET_EXEC || d->new_image->type != ET_EXEC)
+                return;
+        for (uint64_t at = -old % 8; at + 8 <= size; at += 8) {
+                const uint8_t *b = image_bytes(d->old_image, old + at, 8);
+                uint64_t v = 0;
+                PlaceKind kind;
+
+                if (b)
+                        memcpy(&v, b, sizeof(v));
+                if (v < d->old_image->lo || v >= d->old_image->hi)
+                        continue;
+                kind = place_of(d->old, v).kind;
+                if (kind == PLACE_DATA || kind == PLACE_RELRO)
+                        vote(w, v, v, match);
+        }
 }
 
 typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
@@ -151,6 +164,7 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                         return REF_SAME;
                 if (unrelocated(d->old_image, old, const_extent(d->old, old)) && constants_same(d, old, new)) {
                         vec_push(&w->consts, (Vote){ .new = new, .old = old, .match = match });
+                        vote_words(w, old, new, match);
                         return REF_SAME;
                 }
                 vec_push(&w->blames, (Blame){ new, const_extent(d->new, new) });
@@ -401,10 +415,14 @@ static void count_votes(Work *w) {
                 const Vote *v = &w->votes.items[i];
                 Edge *last = w->n_edges ? &w->edges[w->n_edges - 1] : NULL;
 
-                if (last && last->new == v->new && last->old == v->old)
+                if (last && last->new == v->new && last->old == v->old) {
                         last->votes++;
-                else
-                        w->edges[w->n_edges++] = (Edge){ .new = v->new, .old = v->old, .votes = 1 };
+                        last->sure |= v->match != last->witness;
+                } else {
+                        w->edges[w->n_edges++] = (Edge){
+                                .new = v->new, .old = v->old, .votes = 1, .witness = v->match, .sure = v->match == NO_FUNCTION
+                        };
+                }
         }
         for (size_t i = 0; i < w->n_edges; i++)
                 w->by_old[i] = (uint32_t)i;
@@ -425,6 +443,7 @@ static void count_votes(Work *w) {
                 contest(w, group.items, group.n);
         }
         contest_order(w);
+        votes_contest_distance(d, w->edges, w->n_edges);
         vec_free(&group);
 }
 

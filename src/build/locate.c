@@ -64,6 +64,23 @@ static const ImageSymbol *object_named(const Image *image, const char *name, uin
         return found && found->size == size ? found : NULL;
 }
 
+/* The name without what compilers put behind that of a function's own variable: count.0, count.17. */
+static size_t stem(const char *name) {
+        const char *dot = strrchr(name, '.');
+
+        return dot && dot != name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == 0 ? (size_t)(dot - name) : strlen(name);
+}
+
+/* The old image knows some variable by that name, whatever number the compiler gave it. */
+static bool name_known(const Image *image, const char *name) {
+        size_t n = stem(name);
+
+        for (size_t i = 0; i < image->n_syms; i++)
+                if (image->syms[i].type == STT_OBJECT && strncmp(image->syms[i].name, name, n) == 0 && stem(image->syms[i].name) == n)
+                        return true;
+        return false;
+}
+
 const char *data_name(const Diff *d, uint64_t new) {
         const Image *image = d->new_image;
         const ImageSection *s = image_section_at(image, new);
@@ -108,6 +125,60 @@ static bool neighbours_shift(const Diff *d, uint64_t new, uint64_t *shift) {
         return low == high;
 }
 
+/* How code uses a place: the instruction and its width. */
+typedef struct Use {
+        ZydisMnemonic mnemonic;
+        unsigned width;
+} Use;
+
+static bool use_of(const Code *code, const Ref *r, Use *out) {
+        ZydisDecodedInstruction in;
+        ZydisDecoder decoder;
+        const uint8_t *b = NULL;
+        size_t n = ZYDIS_MAX_INSTRUCTION_LENGTH;
+
+        while (n > 0 && !(b = image_bytes(code->image, r->insn, n)))
+                n--;
+        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        if (!b || !ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, b, n, &in)))
+                return false;
+        *out = (Use){ in.mnemonic, in.operand_width };
+        return true;
+}
+
+/* Some function uses the new place, in one way at least, as its old self used the old one; or data that lies as far
+ * apart as the two points to them. */
+static bool used_alike(const Diff *d, uint64_t old, uint64_t new) {
+        for (size_t i = 0; i < d->new_image->n_relocs; i++) {
+                const ImageReloc *r = &d->new_image->relocs[i], *s;
+
+                if (r->type != R_X86_64_RELATIVE || (uint64_t)r->addend != new)
+                        continue;
+                s = image_reloc_at(d->old_image, r->addr - (new - old));
+                if (s && s->type == r->type && (uint64_t)s->addend == old)
+                        return true;
+        }
+        for (size_t i = 0; i < d->n_matches; i++) {
+                const Function *f = match_old(d, &d->matches[i]), *g = match_new(d, &d->matches[i]);
+
+                for (uint32_t k = 0; f && g && k < g->n_refs; k++) {
+                        const Ref *b = &d->new->refs[g->ref + k];
+                        Use there, here;
+
+                        if (b->target != new || !use_of(d->new, b, &there))
+                                continue;
+                        for (uint32_t m = 0; m < f->n_refs; m++) {
+                                const Ref *a = &d->old->refs[f->ref + m];
+
+                                if (a->target == old && a->lea == b->lea && use_of(d->old, a, &here) &&
+                                    here.mnemonic == there.mnemonic && here.width == there.width)
+                                        return true;
+                        }
+                }
+        }
+        return false;
+}
+
 MapState locate_data(const Diff *d, uint64_t new, uint64_t *old) {
         const MapEntry *e = diff_map(d, new);
         const ImageSymbol *s, *t;
@@ -127,12 +198,14 @@ MapState locate_data(const Diff *d, uint64_t new, uint64_t *old) {
         }
         if (e)
                 return MAP_CONFLICT;
-        /* Between two undisputed neighbours at the same distance, where old code, too, refers to the
-         * very place that this distance gives. */
+        if (s && s->size && d->old_image->n_syms)
+                return MAP_NONE; /* it has a name that the old image, which has names, does not know */
+        /* Between two undisputed neighbours at the same distance, where old code, too, uses the very place that this
+         * distance gives, and in some function as the new code does: what took the place of another is not the other. */
         if (neighbours_shift(d, new, &shift)) {
                 uint64_t candidate = new - shift;
 
-                if (is_target(d->old, candidate)) {
+                if (is_target(d->old, candidate) && used_alike(d, candidate, new)) {
                         *old = candidate;
                         return MAP_TESTIFIED;
                 }
@@ -196,11 +269,8 @@ bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to) {
         o = object_at(d->new_image, new);
         if (o && o->size) {
                 /* It has a name: then the old image, if it has names at all, must not know it. */
-                if (d->old_image->n_syms == 0 || object_named(d->old_image, o->name, o->size))
+                if (d->old_image->n_syms == 0 || name_known(d->old_image, o->name))
                         return false;
-                for (size_t i = 0; i < d->old_image->n_syms; i++)
-                        if (strcmp(d->old_image->syms[i].name, o->name) == 0)
-                                return false;
                 *from = o->addr;
                 *to = o->addr + o->size;
                 return true;

@@ -674,9 +674,16 @@ def revertible(old, new):
     return all(name in touched or n <= a.get(name, 0) for name, n in b.items())
 
 
+def frozen_by_new(old, new):
+    """Variables that old code stores to and new code no longer does: its compiler takes the initial value for
+    granted, where the oracle goes by what the old code left."""
+    touched = {g['name'] for g in old.globals if g['touched']}
+    return set(stores(old)) - set(stores(new)) - touched
+
+
 def pair(seed):
     """(old text, new text, oracle text, edits, name of an edit that must be refused or None, whether the
-    oracle is right about what follows a revert)"""
+    oracle is right about what follows the patch, and about what follows a revert)"""
     rng = random.Random(seed)
     maker = Maker(rng)
     old = maker.make()
@@ -693,4 +700,4 @@ def pair(seed):
     if not old.entries <= have:  # an entry was removed: both versions do without
         frozen.entries = new.entries = old.entries & have
     return (Text(frozen).render(), Text(new).render(), Text(frozen, new).render() if refuse is None else None,
-            editor.done, refuse, revertible(frozen, new))
+            editor.done, refuse, not frozen_by_new(frozen, new), revertible(frozen, new))
