@@ -30,7 +30,7 @@ _staunch_words() { # _staunch_words CURRENT WORD...
 
 _staunch() {
         local current=${COMP_WORDS[COMP_CWORD]} previous= command=${COMP_WORDS[1]-}
-        local commands='converge diff build show apply revert verify status list history events release snapshot rollback config window doctor cve report assess explain'
+        local commands='converge diff build show apply revert verify status list history health events release snapshot rollback config window doctor cve report assess explain'
         local options=
 
         COMPREPLY=()
@@ -64,6 +64,7 @@ _staunch() {
         rollback) options='--last --resume --dry-run --yes --config --state --root --json' ;;
         config) options='--json' ;;
         doctor) options='--root --json' ;;
+        health) options='--runtime --json' ;;
         cve) options='--fixed --pid --tracker --root --state --json' ;;
         report) options='--format --fixed --pid --tracker --root --state' ;;
         assess) options='--download --accept --tracker --root --state --json' ;;

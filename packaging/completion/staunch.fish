@@ -5,7 +5,7 @@ function __staunch_codes
     staunch explain 2>/dev/null | string replace -rf '^  ([a-z0-9-]+) +(.*)' '$1\t$2'
 end
 
-set -l commands converge diff build show apply revert verify status list history events release snapshot rollback config window doctor cve report assess explain
+set -l commands converge diff build show apply revert verify status list history health events release snapshot rollback config window doctor cve report assess explain
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -f
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a converge -d 'Move every process that runs a replaced image to the new one'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a diff -d 'Compare two builds'
@@ -23,6 +23,7 @@ complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a snapshot -
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a rollback -d 'Go back to the versions from before a baseline'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a config -d 'Check the policy of the agent, or show it'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a window -d 'Show maintenance windows, and what is restarted in them'
+complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a health -d 'Show how services do since they were patched'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Check what this machine needs for patching'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a cve -d 'Say which processes still run code without the fix'
 complete -c staunch -n "not __fish_seen_subcommand_from $commands" -a report -d 'Report for scanners what CVEs mean for what runs'
@@ -32,7 +33,7 @@ complete -c staunch -n "not __fish_seen_subcommand_from $commands" -l version -d
 complete -c staunch -s h -l help -d 'Describe the command'
 complete -c staunch -l explain -x -a '(__staunch_codes)' -d 'Say what a code means'
 complete -c staunch -n '__fish_seen_subcommand_from explain' -f -a '(__staunch_codes)'
-complete -c staunch -n '__fish_seen_subcommand_from converge diff build show apply revert verify status list history events snapshot rollback config window doctor' -l json -d 'Print JSON'
+complete -c staunch -n '__fish_seen_subcommand_from converge diff build show apply revert verify status list history health events snapshot rollback config window doctor' -l json -d 'Print JSON'
 complete -c staunch -n '__fish_seen_subcommand_from converge apply revert verify status' -l pid -x -a '(__fish_complete_pids)' -d 'This process'
 complete -c staunch -n '__fish_seen_subcommand_from apply revert verify' -l all -d 'Every process that is concerned'
 complete -c staunch -n '__fish_seen_subcommand_from converge apply revert' -l deadline -x -d 'How long to try, in seconds'
@@ -43,6 +44,7 @@ complete -c staunch -n '__fish_seen_subcommand_from diff build' -l debug-new -r 
 complete -c staunch -n '__fish_seen_subcommand_from build' -s o -l output -r -d 'Where the patch goes'
 complete -c staunch -n '__fish_seen_subcommand_from converge rollback' -l dry-run -d 'Only say what would be done'
 complete -c staunch -n '__fish_seen_subcommand_from converge' -l root -r -d 'Only images below this folder'
+complete -c staunch -n '__fish_seen_subcommand_from health' -f -l runtime -r -d 'Sockets of the agent'
 complete -c staunch -n '__fish_seen_subcommand_from doctor' -f -l root -r -d 'The machine below this folder'
 complete -c staunch -n '__fish_seen_subcommand_from converge verify status' -f
 complete -c staunch -n '__fish_seen_subcommand_from list window release snapshot rollback' -l config -r -d 'The policy'

@@ -6,6 +6,7 @@
 #include "agent/crash.h"
 #include "agent/held.h"
 #include "agent/hooks.h"
+#include "agent/observe.h"
 #include "agent/watch.h"
 #include "agent/work.h"
 #include "base/macro.h"
@@ -53,6 +54,9 @@ typedef struct Agent {
         Policy policy;
         Peer vault;
         Hooks hooks;
+        Metrics *metrics;
+        Network *network;
+        Observer *observer;
         sd_event *loop;
         sd_event_source *soon, *scan, *again, *started_timer, *job_source;
         int watch_fd, inotify_fd, kmsg_fd;
@@ -150,8 +154,10 @@ static void note(Agent *a, const pid_t *pids, size_t n) {
                 _cleanup_(freep) ProcessPatch *have = NULL;
                 size_t patches = 0;
 
-                if (engine_status(some.items[i].pid, &have, &patches, NULL) == 0 && patches)
+                if (engine_status(some.items[i].pid, &have, &patches, NULL) == 0 && patches) {
                         crash_note(a->book, some.items[i].pid, have, patches);
+                        observer_note(a->observer, &some.items[i], have, patches);
+                }
         }
         process_list_free(&some);
 }
@@ -208,7 +214,8 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
                    .lock = a->lock,
                    .events = a->o->events,
                    .root = a->o->root,
-                   .vault = &a->vault };
+                   .vault = &a->vault,
+                   .metrics = a->metrics };
         Error e = { 0 };
         int r;
 
@@ -338,6 +345,7 @@ static void on_watch(void *data, const WatchEvent *w) {
                 if (is_crash(w->signal))
                         on_crash(a, w);
                 crash_forget(a->book, w->pid);
+                observer_forget(a->observer, w->pid);
                 if (a->harms.n)
                         start_job(a);
                 return;
@@ -389,8 +397,11 @@ static void load_policy(Agent *a) {
                 emit(a, EVENT_CONFIG_INVALID, (EventField[]){ { "STAUNCH_DETAIL", e.text } }, 1, e.text);
                 return;
         }
+        observer_policy(a->observer, &fresh); /* it lets go of the old one */
         policy_free(&a->policy);
         a->policy = fresh;
+        observer_policy(a->observer, &a->policy);
+        network_listen(a->network, a->policy.metrics_listen);
         calendar_changed(a->calendar);
         offer_hold(a);
         emit(a, EVENT_CONFIG_CHANGED, NULL, 0, "A new policy is in force");
@@ -414,6 +425,46 @@ static int on_end(sd_event_source *s, const struct signalfd_siginfo *si, void *d
         return sd_event_exit(a->loop, 0);
 }
 
+static void on_harm(void *data, const ProcessPatch *patch, const char *reason) {
+        Agent *a = data;
+        Harm h = { .patch = *patch };
+
+        snprintf(h.reason, sizeof(h.reason), "%s", reason);
+        vec_push(&a->harms, h);
+        start_job(a);
+}
+
+static void on_observed(void *data, EventKind kind, const EventField *fields, size_t n, const char *message) {
+        emit(data, kind, fields, n, message);
+}
+
+static void on_probed(void *data, unsigned id, uint64_t usec, const char *failed) {
+        observer_answer(((Agent *)data)->observer, id, usec, failed);
+}
+
+static void on_network_failed(void *data, const char *text) {
+        Agent *a = data;
+        char message[400];
+
+        observer_lost(a->observer);
+        snprintf(message, sizeof(message), "%.300s; it is started again when it is needed", text);
+        emit(a, EVENT_HELPER_FAILED, NULL, 0, message);
+}
+
+static char *on_metrics(void *data, bool openmetrics) {
+        Agent *a = data;
+        MetricsProbe probes[POLICY_PROBES];
+        MetricsNow now = { .observed = observer_observed(a->observer), .probes = probes };
+        ProbeFigures p;
+
+        while (crash_noted(a->book, now.patched))
+                now.patched++;
+        while (now.n_probes < ELEMENTSOF(probes) && observer_probe(a->observer, now.n_probes, &p))
+                probes[now.n_probes++] = (MetricsProbe){ p.probe->subject, p.probe->name, p.good,
+                                                         p.sec,            p.runs,        p.failures };
+        return metrics_text(a->metrics, &now, openmetrics);
+}
+
 static json_t *on_control(void *data, const char *op, bool *wait) {
         Agent *a = data;
 
@@ -422,12 +473,14 @@ static json_t *on_control(void *data, const char *op, bool *wait) {
 
                 for (size_t i = 0; crash_noted(a->book, i); i++)
                         json_array_append_new(patched, json_integer(crash_noted(a->book, i)));
-                return json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:b, s:O?}", "version", STAUNCH_VERSION,
+                return json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:b, s:O?, s:O?}", "version", STAUNCH_VERSION,
                                  "mode", patch_mode_text(a->policy.mode), "busy", a->job != JOB_NONE,
                                  "rounds", (json_int_t)a->rounds, "watch_lost", (json_int_t)a->lost,
                                  "patched_pids", patched, "watching", a->watch_fd >= 0, "vault",
-                                 a->vault.ready);
+                                 a->vault.ready, "net", network_ready(a->network));
         }
+        if (strcmp(op, "health") == 0)
+                return observer_health(a->observer);
         if (strcmp(op, "reload") == 0) {
                 load_policy(a);
                 return json_pack("{s:b}", "ok", 1);
@@ -464,6 +517,28 @@ static void open_watches(Agent *a) {
         a->kmsg_fd = open("/dev/kmsg", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (a->kmsg_fd >= 0)
                 lseek(a->kmsg_fd, 0, SEEK_END);
+}
+
+static int open_network(Agent *a, Error *e) {
+        static const NetworkOwner owner = { on_probed, on_metrics, on_network_failed };
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/metrics.sock", a->o->runtime);
+        return network_open(path, &owner, a, &a->network, e);
+}
+
+/* What watches over the patches' health, and tells of it. */
+static int open_observer(Agent *a, Error *e) {
+        static const ObserverOwner owner = { on_harm, on_observed };
+        int r = network_begin(a->network, a->loop, e);
+
+        if (r == 0)
+                r = observer_new(a->loop, a->network, a->o->state, &owner, a, &a->observer, e);
+        if (r < 0)
+                return r;
+        observer_policy(a->observer, &a->policy);
+        network_listen(a->network, a->policy.metrics_listen);
+        return 0;
 }
 
 static int prepare(Agent *a, Error *e) {
@@ -507,6 +582,8 @@ static int prepare(Agent *a, Error *e) {
         if (r == 0)
                 r = peer_start(&a->vault, e);
         if (r == 0)
+                r = open_network(a, e);
+        if (r == 0)
                 r = sandbox_enter(SANDBOX_APPLIER, &report, e);
         if (r < 0)
                 return r;
@@ -531,11 +608,15 @@ int agent_run(const AgentOptions *o, Error *e) {
         _cleanup_(store_closep) Store *store = NULL;
         int r;
 
+        a.metrics = metrics_new();
+        event_count(metrics_events(a.metrics));
         peer_init(&a.vault, "staunch-vault");
         r = prepare(&a, e);
         if (r == 0) /* what is wrong with it is told now, not in the first round */
                 r = work_open_state(&(Work){ .state = o->state, .events = o->events }, &store, e);
         store = store_close(store);
+        if (r >= 0)
+                r = open_observer(&a, e);
         if (r >= 0) {
                 open_watches(&a);
                 note(&a, NULL, 0);
@@ -558,11 +639,15 @@ int agent_run(const AgentOptions *o, Error *e) {
         calendar_close(a.calendar);
         hooks_stop(&a.hooks);
         control_close(a.control);
+        observer_free(a.observer);
+        network_close(a.network);
         peer_stop(&a.vault);
         closep(&a.watch_fd);
         closep(&a.inotify_fd);
         closep(&a.kmsg_fd);
         crash_book_free(a.book);
+        event_count(NULL);
+        metrics_free(a.metrics);
         vec_free(&a.started);
         vec_free(&a.looking);
         vec_free(&a.harms);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/peer.h"
 #include "agent/child.h"
+#include "agent/starter.h"
 #include "base/macro.h"
 #include "config.h"
 #include "proc/wait.h"
@@ -35,12 +36,12 @@ static void find(const char *program, char out[PATH_MAX]) {
         snprintf(out, PATH_MAX, "%s/%s", LIBEXEC_DIR, program);
 }
 
-static void run(const Peer *p, int channel) {
-        char *const args[] = { (char *)p->program, NULL };
+_Noreturn void peer_exec(const char *program, int channel) {
+        char *const args[] = { (char *)(uintptr_t)program, NULL };
         char path[PATH_MAX];
         sigset_t none;
 
-        find(p->program, path);
+        find(program, path);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         /* Nothing of ours goes along but its end of the channel and the error output. */
@@ -54,7 +55,7 @@ static void run(const Peer *p, int channel) {
         _exit(127);
 }
 
-static void fail(Peer *p) {
+void peer_fail(Peer *p) {
         /* The first time it is started again at once. */
         uint64_t pause = p->failures ? (uint64_t)PAUSE_USEC << MIN(p->failures, 10u) : 0;
 
@@ -75,19 +76,23 @@ int peer_start(Peer *p, Error *e) {
         r = channel_pair(ends, e);
         if (r < 0)
                 return r;
-        p->pid = fork();
-        if (p->pid == 0)
-                run(p, ends[1]);
+        p->pid = p->starter ? 0 : fork();
+        if (p->pid == 0 && !p->starter)
+                peer_exec(p->program, ends[1]);
+        if (p->starter)
+                r = starter_start(p->starter, p->program, ends[1], e);
         close(ends[1]);
         p->channel = ends[0];
-        if (p->pid < 0) {
+        if (r < 0) {
+                error_prefix(e, "%s", "starter");
+        } else if (p->pid < 0) {
                 p->pid = 0;
                 r = error_errno(e, -errno, "fork");
         } else {
                 r = channel_receive(p->channel, &p->ready, fds, &n, e);
         }
         if (r < 0) {
-                fail(p);
+                peer_fail(p);
                 return error_prefix(e, "%s did not start", p->program);
         }
         return 0;
@@ -113,7 +118,7 @@ int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **re
         if (r == -EPIPE || r == -ECONNRESET) { /* it ended; what it is asked can be asked twice */
                 Error again = { 0 };
 
-                fail(p);
+                peer_fail(p);
                 r = peer_start(p, &again);
                 if (r == 0)
                         r = exchange(p, request, fds, n_fds, reply, reply_fds, n_reply_fds, &again);
@@ -122,7 +127,7 @@ int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **re
         }
         json_decref(request);
         if (r < 0) {
-                fail(p);
+                peer_fail(p);
                 return error_prefix(e, "%s", p->program);
         }
         p->failures = 0;

@@ -7,16 +7,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct Starter;
+
 /*
  * A narrowed process of the agent, as the applier sees it: started on demand, asked one thing at a time. One
  * that ends is started again at the next request, after a pause that grows with each failure.
  */
 typedef struct Peer {
-        const char *program; /* "staunch-vault" */
-        pid_t pid;           /* 0: not running */
-        int channel;         /* -1: not running */
-        json_t *ready;       /* what it said of its narrowing */
-        unsigned failures;   /* since it last answered */
+        const char *program;           /* "staunch-vault" */
+        pid_t pid;                     /* 0: not running */
+        int channel;                   /* -1: not running */
+        json_t *ready;                 /* what it said of its narrowing */
+        const struct Starter *starter; /* it is started there, and is no child of this process; NULL: here */
+        unsigned failures;             /* since it last answered */
         uint64_t not_before_usec;
 } Peer;
 
@@ -32,6 +35,10 @@ int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **re
              int reply_fds[CHANNEL_FDS], size_t *n_reply_fds, Error *e);
 /* 1: it runs; 0: it ended by itself since the last call, and is collected; negative: it was not running. */
 int peer_alive(Peer *p);
+/* It did not do what it should: ends it, and lets it be started again after a pause. */
+void peer_fail(Peer *p);
+/* In a process that is to become the program, with this end of a channel. Does not return. */
+_Noreturn void peer_exec(const char *program, int channel);
 /* Lets it end and waits for that. */
 void peer_stop(Peer *p);
 /* For a fork of the applier: forgets the process, which is its parent's child. */

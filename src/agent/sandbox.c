@@ -18,6 +18,15 @@
 /* What the vault may open by name, read-only: debug information. */
 static const char *const vault_reads[] = { "/usr/lib/debug", NULL };
 
+/* What net may open by name, read-only: how names are resolved (the C library loads a part of itself for that),
+ * and which certificates are trusted. */
+static const char *const net_reads[] = {
+        "/etc/resolv.conf", "/etc/hosts",      "/etc/host.conf", "/etc/gai.conf",
+        "/etc/services",    "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
+        "/usr/share/ca-certificates", "/etc/ld.so.cache", "/usr/lib", "/lib",
+        "/run/systemd/resolve", NULL
+};
+
 /* What the applier keeps: reading and stopping processes (PTRACE; SYS_ADMIN for their map_files and for
  * holding a seccomp filter), their files (DAC_*), signals, the process events connector (NET_ADMIN), a
  * real-time moment (NICE), the kernel's lines about crashes (SYSLOG), a higher limit of open files
@@ -48,6 +57,17 @@ static const char *const vault_calls[] = {
 };
 // clang-format on
 
+/* And what net may call besides: IP sockets (socket itself is allowed by add_streams), and what its loop and its
+ * resolver's threads use. What the vault has for images and forks comes along and can do no more there. */
+// clang-format off
+static const char *const net_calls[] = {
+        "connect", "bind", "listen", "accept", "accept4", "getsockname", "getpeername", "getsockopt", "setsockopt",
+        "shutdown", "sendto", "recvfrom", "sendmmsg", "recvmmsg", "select", "pselect6", "epoll_create1", "epoll_create",
+        "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "pipe2", "socketpair", "sendfile",
+        NULL,
+};
+// clang-format on
+
 /* What the applier never needs, refused with EPERM; the rest is allowed. */
 // clang-format off
 static const char *const applier_refused[] = {
@@ -61,7 +81,12 @@ static const char *const applier_refused[] = {
 // clang-format on
 
 /* What the executor gives up besides. */
-static const char *const executor_refused[] = { "ptrace", "process_vm_readv", "process_vm_writev", NULL };
+static const char *const executor_refused[] = { "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd",
+                                                NULL };
+
+static bool is_unprivileged(SandboxRole role) {
+        return role == SANDBOX_VAULT || role == SANDBOX_NET;
+}
 
 static size_t keeps(SandboxRole role) {
         return role == SANDBOX_APPLIER    ? ELEMENTSOF(applier_keeps)
@@ -102,7 +127,7 @@ static int drop_capabilities(SandboxRole role, SandboxReport *out, Error *e) {
 }
 
 static int apply_capabilities(SandboxRole role, Error *e) {
-        if (role != SANDBOX_VAULT && geteuid() != 0)
+        if (!is_unprivileged(role) && geteuid() != 0)
                 return 0; /* it has what its user has, which is for tests */
         return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : error_set(e, -EPERM, "drop capabilities");
 }
@@ -122,7 +147,7 @@ static int add_rule(int ruleset, const char *path, uint64_t access) {
                        : 0;
 }
 
-static int enter_landlock(SandboxReport *out, Error *e) {
+static int enter_landlock(const char *const *reads, SandboxReport *out, Error *e) {
         struct landlock_ruleset_attr attr = { .handled_access_fs =
                                                       (UINT64_C(1) << 13) - 1 }; /* all of ABI 1 */
         int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -133,7 +158,7 @@ static int enter_landlock(SandboxReport *out, Error *e) {
         ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
         if (ruleset < 0)
                 return error_errno(e, -errno, "landlock_create_ruleset");
-        for (const char *const *reads = vault_reads; *reads; reads++)
+        for (; *reads; reads++)
                 if (add_rule(ruleset, *reads, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR) < 0)
                         return error_errno(e, -errno, "landlock: %s", *reads);
         if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
@@ -172,15 +197,28 @@ static int add_families(scmp_filter_ctx ctx, const int *families, size_t n) {
                        : 0;
 }
 
+/* TCP and UDP over IP: no raw sockets, no other family. */
+static int add_streams(scmp_filter_ctx ctx) {
+        static const scmp_datum_t families[] = { AF_INET, AF_INET6 }, types[] = { SOCK_STREAM, SOCK_DGRAM };
+
+        for (size_t f = 0; f < ELEMENTSOF(families); f++)
+                for (size_t t = 0; t < ELEMENTSOF(types); t++)
+                        if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                             SCMP_A0(SCMP_CMP_EQ, families[f]),
+                                             SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, types[t])) < 0)
+                                return -EINVAL;
+        return 0;
+}
+
 static int enter_seccomp(SandboxRole role, SandboxReport *out, Error *e) {
         static const int applier_families[] = { AF_UNIX, AF_NETLINK };
-        uint32_t rest = role != SANDBOX_VAULT ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
+        uint32_t rest = !is_unprivileged(role) ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
         scmp_filter_ctx ctx = seccomp_init(rest);
         int r = 0;
 
         if (!ctx)
                 return error_errno(e, -ENOMEM, "seccomp");
-        if (role != SANDBOX_VAULT) {
+        if (!is_unprivileged(role)) {
                 r = add_calls(ctx, SCMP_ACT_ERRNO(EPERM), applier_refused);
                 if (r == 0 && role == SANDBOX_EXECUTOR)
                         r = add_calls(ctx, SCMP_ACT_ERRNO(EPERM), executor_refused);
@@ -189,6 +227,10 @@ static int enter_seccomp(SandboxRole role, SandboxReport *out, Error *e) {
                                          role == SANDBOX_APPLIER ? ELEMENTSOF(applier_families) : 1);
         } else {
                 r = add_calls(ctx, SCMP_ACT_ALLOW, vault_calls);
+                if (r == 0 && role == SANDBOX_NET)
+                        r = add_calls(ctx, SCMP_ACT_ALLOW, net_calls);
+                if (r == 0 && role == SANDBOX_NET)
+                        r = add_streams(ctx);
         }
         if (r == 0)
                 r = seccomp_load(ctx);
@@ -205,16 +247,16 @@ int sandbox_enter(SandboxRole role, SandboxReport *out, Error *e) {
         SandboxReport report = { 0 };
         int r = drop_capabilities(role, &report, e);
 
-        if (r == 0 && role == SANDBOX_VAULT)
+        if (r == 0 && is_unprivileged(role))
                 r = drop_user(&report, e);
         if (r == 0)
                 r = apply_capabilities(role, e);
         if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 r = error_errno(e, -errno, "no_new_privs");
-        if (r == 0 && prctl(PR_SET_DUMPABLE, role != SANDBOX_VAULT, 0, 0, 0) < 0)
+        if (r == 0 && prctl(PR_SET_DUMPABLE, !is_unprivileged(role), 0, 0, 0) < 0)
                 r = error_errno(e, -errno, "PR_SET_DUMPABLE");
-        if (r == 0 && role == SANDBOX_VAULT)
-                r = enter_landlock(&report, e);
+        if (r == 0 && is_unprivileged(role))
+                r = enter_landlock(role == SANDBOX_NET ? net_reads : vault_reads, &report, e);
         if (r == 0)
                 r = enter_seccomp(role, &report, e);
         if (r == 0)

@@ -11,7 +11,7 @@
  * one-way and inherited. docs/agent.md says what each role keeps, test-sandbox.c tries what it must not be
  * able to do.
  */
-typedef enum SandboxRole { SANDBOX_APPLIER, SANDBOX_EXECUTOR, SANDBOX_VAULT } SandboxRole;
+typedef enum SandboxRole { SANDBOX_APPLIER, SANDBOX_EXECUTOR, SANDBOX_VAULT, SANDBOX_NET } SandboxRole;
 
 typedef struct SandboxReport {
         bool user;         /* runs as the agent's own unprivileged user (not the applier) */
@@ -20,7 +20,7 @@ typedef struct SandboxReport {
         int landlock; /* ABI version in force; 0: the kernel has none, or the role needs none */
 } SandboxReport;
 
-/* The user that the vault runs as; nobody when there is none; who is not root stays what he is. */
+/* The user that vault and net run as; nobody when there is none; who is not root stays what he is. */
 #define SANDBOX_USER "staunch"
 
 /*

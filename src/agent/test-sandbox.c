@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -23,6 +25,7 @@
 /* Each tries one thing and returns 0 when it went well, else errno. */
 static pid_t outside; /* a process that is not sandboxed */
 static char word[] = "secret";
+static char folder[] = "/tmp/staunch-sandbox-XXXXXX", state_file[64], control_socket[64];
 
 static int try_inet(void) {
         return socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0;
@@ -38,6 +41,9 @@ static int try_vsock(void) {
 }
 static int try_unix(void) {
         return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+static int try_raw(void) {
+        return socket(AF_INET, SOCK_RAW, 1) < 0 ? errno : 0;
 }
 static int try_netlink(void) {
         return socket(AF_NETLINK, SOCK_RAW, 0) < 0 ? errno : 0;
@@ -64,6 +70,33 @@ static int try_proc_mem(void) {
 
         snprintf(path, sizeof(path), "/proc/%d/mem", outside);
         return open(path, O_RDWR) < 0 ? errno : 0;
+}
+static int try_writev(void) {
+        char other[sizeof(word)] = "broken";
+        struct iovec from = { other, sizeof(other) }, to = { word, sizeof(word) };
+
+        return process_vm_writev(outside, &from, 1, &to, 1, 0) < 0 ? errno : 0;
+}
+static int try_state(void) {
+        return open(state_file, O_RDONLY) < 0 ? errno : 0;
+}
+static int try_control(void) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", control_socket);
+        return fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
+}
+static int try_pidfd(void) {
+        int fd = (int)syscall(SYS_pidfd_open, outside, 0);
+
+        return fd < 0 || syscall(SYS_pidfd_getfd, fd, 0, 0) < 0 ? errno : 0;
+}
+static int try_listen(void) {
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        return fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0 ? errno : 0;
 }
 static int try_shadow(void) {
         return open("/etc/shadow", O_RDONLY) < 0 ? errno : 0;
@@ -106,29 +139,35 @@ enum { ALLOWED, REFUSED };
 static const struct {
         const char *name;
         int (*try)(void);
-        int applier, executor, vault;
+        int applier, executor, vault, net;
 } trials[] = {
-        { "IPv4 socket", try_inet, REFUSED, REFUSED, REFUSED },
-        { "IPv6 socket", try_inet6, REFUSED, REFUSED, REFUSED },
-        { "packet socket", try_packet, REFUSED, REFUSED, REFUSED },
-        { "vsock", try_vsock, REFUSED, REFUSED, REFUSED },
-        { "UNIX socket", try_unix, ALLOWED, ALLOWED, REFUSED },
-        { "netlink socket", try_netlink, ALLOWED, REFUSED, REFUSED },
-        { "administer networks", try_net_admin, ALLOWED, REFUSED, REFUSED },
-        { "ptrace", try_ptrace, ALLOWED, REFUSED, REFUSED },
-        { "another's memory", try_memory, ALLOWED, REFUSED, REFUSED },
-        { "/proc/PID/mem", try_proc_mem, ALLOWED, ALLOWED, REFUSED },
-        { "/etc/shadow", try_shadow, ALLOWED, ALLOWED, REFUSED },
-        { "/etc/passwd", try_passwd, ALLOWED, ALLOWED, REFUSED },
-        { "/etc/hosts", try_hosts, ALLOWED, ALLOWED, REFUSED },
-        { "make a file", try_create, ALLOWED, ALLOWED, REFUSED },
-        { "execute", try_exec, ALLOWED, ALLOWED, REFUSED },
-        { "load a module", try_module, REFUSED, REFUSED, REFUSED },
-        { "bpf", try_bpf, REFUSED, REFUSED, REFUSED },
-        { "become root", try_root, ALLOWED, ALLOWED, REFUSED },
-        { "signal another", try_kill, ALLOWED, ALLOWED, REFUSED },
-        { "new user namespace", try_unshare, REFUSED, REFUSED, REFUSED },
-        { "memfd", try_memfd, ALLOWED, ALLOWED, ALLOWED },
+        { "IPv4 socket", try_inet, REFUSED, REFUSED, REFUSED, ALLOWED },
+        { "IPv6 socket", try_inet6, REFUSED, REFUSED, REFUSED, ALLOWED },
+        { "packet socket", try_packet, REFUSED, REFUSED, REFUSED, REFUSED },
+        { "vsock", try_vsock, REFUSED, REFUSED, REFUSED, REFUSED },
+        { "UNIX socket", try_unix, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "netlink socket", try_netlink, ALLOWED, REFUSED, REFUSED, REFUSED },
+        { "administer networks", try_net_admin, ALLOWED, REFUSED, REFUSED, REFUSED },
+        { "ptrace", try_ptrace, ALLOWED, REFUSED, REFUSED, REFUSED },
+        { "another's memory", try_memory, ALLOWED, REFUSED, REFUSED, REFUSED },
+        { "/proc/PID/mem", try_proc_mem, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "/etc/shadow", try_shadow, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "/etc/passwd", try_passwd, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "/etc/hosts", try_hosts, ALLOWED, ALLOWED, REFUSED, ALLOWED },
+        { "make a file", try_create, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "execute", try_exec, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "load a module", try_module, REFUSED, REFUSED, REFUSED, REFUSED },
+        { "bpf", try_bpf, REFUSED, REFUSED, REFUSED, REFUSED },
+        { "become root", try_root, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "signal another", try_kill, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "listen", try_listen, REFUSED, REFUSED, REFUSED, ALLOWED },
+        { "raw socket", try_raw, REFUSED, REFUSED, REFUSED, REFUSED },
+        { "the control socket", try_control, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "write another's memory", try_writev, ALLOWED, REFUSED, REFUSED, REFUSED },
+        { "another's descriptor", try_pidfd, ALLOWED, REFUSED, REFUSED, REFUSED },
+        { "the state", try_state, ALLOWED, ALLOWED, REFUSED, REFUSED },
+        { "new user namespace", try_unshare, REFUSED, REFUSED, REFUSED, REFUSED },
+        { "memfd", try_memfd, ALLOWED, ALLOWED, ALLOWED, ALLOWED },
 };
 
 /* In a child: enters the role, tries one thing. Its errno; -1: could not enter. */
@@ -167,6 +206,7 @@ static void boundaries(void **state) {
                                 trials[i].try == try_hosts))
                         continue; /* this kernel has no Landlock: only ownership guards them */
                 check(SANDBOX_VAULT, i, trials[i].vault, "vault");
+                check(SANDBOX_NET, i, trials[i].net, "net");
         }
         unlink("/tmp/staunch-sandbox-test");
 }
@@ -191,12 +231,29 @@ static void outside_all_is_allowed(void **state) {
         unlink("/tmp/staunch-sandbox-test");
 }
 
+/* A state as the agent's, and a control socket that answers nobody. */
+static int begin(void) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), file;
+
+        if (!mkdtemp(folder))
+                return -1;
+        snprintf(state_file, sizeof(state_file), "%s/state.db", folder);
+        snprintf(control_socket, sizeof(control_socket), "%s/control", folder);
+        file = open(state_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        closep(&file);
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", control_socket);
+        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 64) < 0)
+                abort();
+        return fd;
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(outside_all_is_allowed),
                 cmocka_unit_test(boundaries),
         };
-        int r;
+        int r, listener;
 
         if (geteuid() != 0) {
                 puts("only root can give up being root");
@@ -206,7 +263,12 @@ int main(void) {
         if (outside == 0)
                 for (;;)
                         pause();
+        listener = begin();
         r = cmocka_run_group_tests(tests, NULL, NULL);
+        close(listener);
+        unlink(control_socket);
+        unlink(state_file);
+        rmdir(folder);
         kill(outside, SIGKILL);
         waitpid(outside, NULL, 0);
         return r;

@@ -138,6 +138,8 @@ static int compare(void *data, const OutdatedPair *pair, const bool *accepted, C
         };
         int r = ask_vault(run, pair, accepted, out, e);
 
+        if (r == 0)
+                metrics_compared(run->w->metrics, out->usec);
         if (r == 0 && out->patch) {
                 digest_text(out->patch->digest, digest);
                 snprintf(message, sizeof(message), "A patch for %s is ready: %zu functions", pair->path,
@@ -251,6 +253,7 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
                 return again ? WORK_AGAIN : WORK_DONE;
         keep(run, &a);
         if (patched) {
+                metrics_pause(run->w->metrics, image->pause_usec);
                 tell(run->w, EVENT_PATCH_INSTALLED, &a,
                      arena_printf(run->arena, "%s (pid %d): %s patched, %zu functions, paused for %lu us",
                                   a.comm, a.pid, a.image, image->functions,
@@ -359,6 +362,39 @@ static void keep_builds(Builds *builds, const Converged *c, Store *store) {
                 fprintf(stderr, "<4>staunchd: the versions of what runs are not recorded: %s\n", e.text);
 }
 
+static void count_one(void *data, const StoreRestart *r) {
+        (void)r;
+        ++*(uint64_t *)data;
+}
+
+static void count_quarantine(void *data, const StoreQuarantine *q) {
+        (void)q;
+        ++*(uint64_t *)data;
+}
+
+/* For the metrics: what this round leaves behind. */
+static void count_round(Run *run, const Converged *c) {
+        MetricsRound round = { 0 };
+        uint64_t quarantined = 0;
+
+        for (size_t i = 0; i < c->outdated.n_processes; i++) {
+                bool outdated = false, restart = false;
+
+                for (size_t k = 0; !c->processes[i].gone && k < c->processes[i].of->n; k++) {
+                        ImageOutcome outcome = c->processes[i].images[k].outcome;
+
+                        outdated |= outcome != IMAGE_PATCHED && outcome != IMAGE_CURRENT;
+                        restart |= outcome == IMAGE_RESTART;
+                }
+                round.outdated += outdated;
+                round.restart_pending += restart;
+        }
+        store_each_restart(run->store, count_one, &round.pending_restarts, NULL);
+        store_each_quarantine(run->store, count_quarantine, &quarantined, NULL);
+        metrics_round(run->w->metrics, &round);
+        metrics_quarantined(run->w->metrics, quarantined);
+}
+
 int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         _cleanup_(closep) int lock = round_lock(w->lock, e);
         _cleanup_(store_closep) Store *store = NULL;
@@ -392,6 +428,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                         result = WORK_AGAIN;
                 if (!n) {
                         drop_stale(&run, &c);
+                        count_round(&run, &c);
                         forget_old(w, store);
                 }
                 if (builds.arena)
@@ -434,6 +471,8 @@ static void revert_one(Run *run, const Process *p, const ProcessPatch *patch, co
         };
 
         keep(run, &a);
+        if (r == 0)
+                metrics_pause(run->w->metrics, result.pause_usec);
         tell(run->w, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, &a,
              arena_printf(run->arena, "%s (pid %d): the patch of %s %s: %s", p->comm, p->pid, patch->name,
                           r == 0 ? "was taken out" : "could not be taken out", a.detail));
@@ -479,6 +518,12 @@ int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason
                         if (have[k].state == PATCH_STATE_ACTIVE &&
                             memcmp(have[k].digest, patch->digest, DIGEST_SIZE) == 0)
                                 revert_one(&run, &all.items[i], &have[k], reason);
+        }
+        if (r >= 0) {
+                uint64_t quarantined = 0;
+
+                store_each_quarantine(store, count_quarantine, &quarantined, NULL);
+                metrics_quarantined(w->metrics, quarantined);
         }
         process_list_free(&all);
         arena_free(run.arena);

@@ -4,6 +4,7 @@
 #include "agent/peer.h"
 #include "apply/engine.h"
 #include "deliver/policy.h"
+#include "report/metrics.h"
 #include "store/store.h"
 
 /*
@@ -17,6 +18,7 @@ typedef struct Work {
         const char *events; /* file, where there is no journal */
         const char *root;   /* only images below it; NULL: all */
         Peer *vault;
+        Metrics *metrics;   /* NULL: nothing is counted */
 } Work;
 
 /* Exit codes of a piece of work. */

@@ -32,7 +32,7 @@ typedef struct Command {
 
 extern const Command command_diff, command_build, command_show, command_apply, command_revert, command_verify,
         command_status, command_converge, command_explain, command_events, command_history, command_list,
-        command_release, command_config, command_doctor, command_window;
+        command_release, command_config, command_doctor, command_health, command_window;
 extern const Command command_cve, command_report, command_assess;
 extern const Command command_snapshot, command_rollback;
 
@@ -48,6 +48,7 @@ typedef struct Options {
         bool accepted[REFUSAL_N];
         unsigned long long deadline_usec; /* 0: the engine's default */
         const char *output, *root, *debug_old, *debug_new;
+        const char *runtime; /* NULL: not given */
         const char *state, *file, *unit, *id; /* NULL: not given */
         unsigned long long since_usec;        /* CLOCK_REALTIME; 0: not given */
         bool follow;
@@ -75,6 +76,7 @@ enum {
         TAKES_FIXED = 1 << 24,
         TAKES_FORMAT = 262144,
         TAKES_DOWNLOAD = 524288,
+        TAKES_RUNTIME = 1 << 26,
         TAKES_CONFIG = 1 << 20,
         TAKES_ROLLBACK = 1 << 21, /* --dry-run, --yes, --last, --resume */
 };

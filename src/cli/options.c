@@ -36,6 +36,7 @@ enum {
         OPTION_YES,
         OPTION_LAST,
         OPTION_RESUME,
+        OPTION_RUNTIME,
 };
 
 static const struct {
@@ -44,6 +45,7 @@ static const struct {
 } known[] = {
         { 0, { "help", no_argument, NULL, 'h' } },
         { 0, { "explain", required_argument, NULL, OPTION_EXPLAIN } },
+        { TAKES_RUNTIME, { "runtime", required_argument, NULL, OPTION_RUNTIME } },
         { TAKES_JSON, { "json", no_argument, NULL, OPTION_JSON } },
         { TAKES_PIDS, { "pid", required_argument, NULL, OPTION_PID } },
         { TAKES_ALL, { "all", no_argument, NULL, OPTION_ALL } },
@@ -241,6 +243,9 @@ static int read_one(Options *o, const Command *command, int option, const char *
                 if (value[0] != '/')
                         return usage_error(command, "--root: '%s' is not an absolute path", value);
                 o->root = value;
+                return -1;
+        case OPTION_RUNTIME:
+                o->runtime = value;
                 return -1;
         case OPTION_STATE:
                 o->state = value;

@@ -81,3 +81,8 @@ void policy_read_window(PolicyReader *r, const TomlNode *t); /* policy-window.c 
 void policy_read_drain(PolicyReader *r, const TomlNode *t);
 void policy_read_restart(PolicyReader *r, const TomlNode *t);
 void policy_restart_defaults(Policy *p);
+/* policy-health.c: [health], [metrics] and [[probe]] */
+void policy_health_defaults(Policy *p);
+void policy_read_health(PolicyReader *r, const TomlNode *t);
+void policy_read_metrics(PolicyReader *r, const TomlNode *t);
+void policy_read_probe(PolicyReader *r, const TomlNode *t);

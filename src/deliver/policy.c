@@ -31,9 +31,6 @@ static const Field accept_fields[] = {
         { "package", FIELD_STRING, AT(Accept, package), 0, 0, NULL, true },
         { "code", FIELD_STRING, AT(Accept, code), 0, 0, NULL, true },
 };
-static const Field health_fields[] = {
-        { "automatic_rollback", FIELD_BOOL, AT(Policy, automatic_rollback), 0, 0, NULL, false },
-};
 #define EXCLUDED(key, by) \
         { key, FIELD_STRINGS, (by) * (sizeof(char **) + sizeof(size_t)), 0, 0, NULL, false }
 static const Field exclude_fields[] = {
@@ -79,14 +76,6 @@ static void read_exclude(PolicyReader *r, const TomlNode *t) {
                                 (PolicyMatch){ (MatchBy)k, by[k].patterns[i] };
 }
 
-static void health_defaults(Policy *p) {
-        p->automatic_rollback = true;
-}
-
-static void read_health(PolicyReader *r, const TomlNode *t) {
-        policy_read_table(r, t, health_fields, ELEMENTSOF(health_fields), r->policy);
-}
-
 static const struct Section {
         const char *key;
         bool list;
@@ -97,8 +86,10 @@ static const struct Section {
         { "baseline", false, policy_read_baseline, policy_baseline_defaults },
         { "drain", true, policy_read_drain, NULL },
         { "exclude", false, read_exclude, NULL },
-        { "health", false, read_health, health_defaults },
+        { "health", false, policy_read_health, policy_health_defaults },
         { "hook", true, policy_read_hook, NULL },
+        { "metrics", false, policy_read_metrics, NULL },
+        { "probe", true, policy_read_probe, NULL },
         { "restart", false, policy_read_restart, policy_restart_defaults },
         { "window", true, policy_read_window, NULL },
 };

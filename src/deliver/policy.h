@@ -7,6 +7,7 @@
 #include "deliver/window.h"
 #include "report/event.h"
 #include "snapshot/snapshot.h"
+#include "verify/probe.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -95,8 +96,14 @@ typedef struct Policy {
         PolicyDrain *drain;
         size_t n_drain;
         PolicyRestart restart;
-        bool automatic_rollback; /* [health]: take a patch out in which a process crashed */
+        bool automatic_rollback; /* [health]: take a patch out that does harm */
+        uint64_t sample_usec;    /* [health] sample_interval: between two looks at CPU use and memory */
+        Probe *probe;            /* [[probe]] */
+        size_t n_probe;
+        const char *metrics_listen; /* [metrics] listen: a loopback address and port; "": none */
 } Policy;
+
+enum { POLICY_PROBES = 256 }; /* at most so many */
 
 #define POLICY_FILE "/etc/staunch/staunch.toml"
 

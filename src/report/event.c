@@ -134,10 +134,18 @@ static void forward(const Event *event) {
         fprintf(stderr, "<4>an event was not handed on to the hooks: %s\n", strerror(errno));
 }
 
+static uint64_t *event_counts;
+
+void event_count(uint64_t *counts) {
+        event_counts = counts;
+}
+
 int event_emit(const Event *event, const char *file, Error *e) {
         int r = to_journal(event);
 
         forward(event);
+        if (event_counts)
+                __atomic_fetch_add(&event_counts[event->kind], 1, __ATOMIC_RELAXED);
         if (r > 0)
                 return 0;
         if (file)

@@ -57,5 +57,8 @@ int event_emit(const Event *event, const char *file, Error *e);
  * caller's.
  */
 void event_forward(int fd);
+/* Every event that this process and its forks emit adds 1 to counts[kind] (EVENT_N of them, in memory that the
+ * forks share). NULL: to none. It stays the caller's. */
+void event_count(uint64_t *counts);
 /* The JSON object of one line, malloc'ed. NULL: no memory. */
 char *event_json(const Event *event);

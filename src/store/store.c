@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 4 };
+enum { BUSY_MSEC = 10000, VERSION = 5 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -50,6 +50,13 @@ static const char *const migrations[VERSION] = {
         " first_usec INTEGER NOT NULL, last_usec INTEGER NOT NULL, PRIMARY KEY (id, path, version)) STRICT;",
         "CREATE TABLE mark (kind TEXT NOT NULL, key TEXT NOT NULL, time_usec INTEGER NOT NULL, text TEXT NOT NULL,"
         " PRIMARY KEY (kind, key)) STRICT;",
+        /* The performance baseline. */
+        "CREATE TABLE figure (subject TEXT NOT NULL, name TEXT NOT NULL, measure TEXT NOT NULL,"
+        " time_usec INTEGER NOT NULL, value REAL NOT NULL, PRIMARY KEY (subject, name, measure, time_usec))"
+        " STRICT, WITHOUT ROWID;"
+        "CREATE TABLE figure_hour (subject TEXT NOT NULL, name TEXT NOT NULL, measure TEXT NOT NULL,"
+        " hour INTEGER NOT NULL, usual REAL NOT NULL, high REAL NOT NULL, windows INTEGER NOT NULL,"
+        " PRIMARY KEY (subject, name, measure, hour)) STRICT, WITHOUT ROWID;",
 };
 
 int store_fail(Store *s, int code, Error *e) {

@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
+
+from machine import Machine, equal, wait
 
 STAUNCHD, STAUNCH = sys.argv[1:3]
 CC = os.environ.get("CC", "cc").split()
@@ -88,131 +89,6 @@ int main(void) {
         return 0;
 }
 """
-
-
-class Target:
-    """A process that answers a number a line. `fd`: the image to run; else the file at `path`."""
-
-    def __init__(self, path, fd=None):
-        self.process = subprocess.Popen([path] if fd is None else [f"/proc/self/fd/{fd}"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, bufsize=1,
-                                        pass_fds=[] if fd is None else [fd])
-        self.pid = self.process.pid
-        assert self.ask(0) is not None
-
-    def ask(self, x):
-        try:
-            self.process.stdin.write(f"{x}\n")
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            return None
-        return int(line) if line else None
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
-
-class Machine:
-    """A root folder with one program, and an agent that looks after it."""
-
-    def __init__(self, config=""):
-        self.dir = tempfile.mkdtemp(prefix="staunch-agent-")
-        self.root = os.path.join(self.dir, "root")
-        self.program = os.path.join(self.root, "target")
-        self.events_file = os.path.join(self.dir, "events.jsonl")
-        self.config = os.path.join(self.dir, "staunch.toml")
-        os.mkdir(self.root)
-        self.configure(config)
-        self.agent = None
-        self.targets = []
-        self.seen = 0
-        self.install(1)
-
-    def configure(self, text):
-        with open(self.config, "w") as f:
-            f.write(text)
-
-    def install(self, version, name="target"):
-        """Replaces the program, or another file, as a package manager does."""
-        path = os.path.join(self.root, name)
-        shutil.copy(builds[version], path + ".new")
-        os.rename(path + ".new", path)
-
-    def wake(self):
-        os.utime(os.path.join(self.dir, "run", "wake"))
-
-    def start(self):
-        self.log = open(os.path.join(self.dir, "log"), "a")
-        self.agent = subprocess.Popen(
-            [STAUNCHD, "--config", self.config, "--state", os.path.join(self.dir, "state"), "--runtime",
-             os.path.join(self.dir, "run"), "--events", self.events_file, "--root", self.root],
-            stderr=self.log)
-        self.await_event("agent-started")
-
-    def stop(self, sig=signal.SIGTERM):
-        self.agent.send_signal(sig)
-        code = self.agent.wait()
-        self.log.close()
-        self.agent = None
-        return code
-
-    def target(self, fd=None):
-        t = Target(self.program, fd)
-        self.targets.append(t)
-        return t
-
-    def ask(self, op):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(os.path.join(self.dir, "run", "control"))
-            s.sendall(json.dumps({"op": op}).encode() + b"\n")
-            return json.loads(s.makefile().readline())
-
-    def await_event(self, kind, **fields):
-        """The next event of this kind after those that were awaited before."""
-        while True:
-            try:
-                lines = open(self.events_file).read().splitlines(True)
-            except FileNotFoundError:
-                lines = []
-            for i in range(self.seen, len(lines)):
-                if not lines[i].endswith("\n"):
-                    break
-                e = json.loads(lines[i])
-                if e["kind"] == kind and all(str(e["fields"].get("STAUNCH_" + k.upper())) == str(v)
-                                             for k, v in fields.items()):
-                    self.seen = i + 1
-                    return e
-            if self.agent.poll() is not None:
-                raise AssertionError(f"the agent ended ({self.agent.returncode}) before '{kind}'")
-            # New lines are awaited on the file's folder; the time is only how often the agent's life is checked.
-            subprocess.run([sys.executable, "-c", WAIT, self.dir], check=False)
-
-    def kinds(self):
-        return [json.loads(line)["kind"] for line in open(self.events_file)]
-
-    def close(self):
-        if self.agent:
-            self.stop()
-        for t in self.targets:
-            t.end()
-        shutil.rmtree(self.dir)
-
-
-# Waits until something in the folder is written, or a second has passed.
-WAIT = """
-import ctypes, os, select, sys
-libc = ctypes.CDLL(None)
-fd = libc.inotify_init()
-libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x2 | 0x100)
-select.select([fd], [], [], 0.2)
-"""
-
-
-def equal(have, want, what):
-    if have != want:
-        raise AssertionError(f"{what}: {have!r}, expected {want!r}")
 
 
 def patched_with_nobody_typing(m):
@@ -502,7 +378,7 @@ def script(m, name, text):
 def await_files(m, n):
     """Waits for n files in m.told that were renamed to their names."""
     while len(names := [f for f in os.listdir(m.told) if not f.startswith(".")]) < n:
-        subprocess.run([sys.executable, "-c", WAIT, m.told], check=False)
+        wait(m.told)
     return [os.path.join(m.told, name) for name in sorted(names)]
 
 
@@ -568,7 +444,7 @@ def storm_of_events(m):
         run = len([f for f in os.listdir(m.told) if not f.startswith(".")])
         if dropped + run >= 202:
             break
-        subprocess.run([sys.executable, "-c", WAIT, m.told], check=False)
+        wait(m.told)
     equal(dropped + run, 202, "events run and dropped")
     assert run < 100, run
 
@@ -625,7 +501,7 @@ try:
     for version in (1, 2):
         compile_one(f"user{version}", "user.c", f"-DNEW={version}", builds["library1"], "-Wl,-rpath,$ORIGIN")
     for case in (c for c in CASES if not sys.argv[3:] or c.__name__ in sys.argv[3:]):
-        m = Machine()
+        m = Machine(STAUNCHD, builds)
         m.old = os.open(m.program, os.O_RDONLY)
         try:
             case(m)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent's tests have in common: a machine in a folder, with one program and an agent that looks after it."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+
+class Target:
+    """A process that answers a number a line. `fd`: the image to run; else the file at `path`."""
+
+    def __init__(self, path, fd=None):
+        self.process = subprocess.Popen([path] if fd is None else [f"/proc/self/fd/{fd}"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, bufsize=1,
+                                        pass_fds=[] if fd is None else [fd])
+        self.pid = self.process.pid
+        assert self.ask(0) is not None
+
+    def ask(self, x):
+        try:
+            self.process.stdin.write(f"{x}\n")
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            return None
+        return int(line) if line else None
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Machine:
+    """A root folder with one program, and an agent that looks after it."""
+
+    def __init__(self, staunchd, builds, config="", name="target"):
+        self.staunchd, self.builds, self.name = staunchd, builds, name
+        self.dir = tempfile.mkdtemp(prefix="staunch-agent-")
+        self.root = os.path.join(self.dir, "root")
+        self.program = os.path.join(self.root, name)
+        self.events_file = os.path.join(self.dir, "events.jsonl")
+        self.config = os.path.join(self.dir, "staunch.toml")
+        os.mkdir(self.root)
+        self.configure(config)
+        self.agent = None
+        self.targets = []
+        self.seen = 0
+        self.install(1)
+
+    def configure(self, text):
+        with open(self.config, "w") as f:
+            f.write(text)
+
+    def install(self, version, name=None):
+        """Replaces the program, or another file, as a package manager does."""
+        path = os.path.join(self.root, name or self.name)
+        shutil.copy(self.builds[version], path + ".new")
+        os.rename(path + ".new", path)
+
+    def wake(self):
+        os.utime(os.path.join(self.dir, "run", "wake"))
+
+    def start(self):
+        self.log = open(os.path.join(self.dir, "log"), "a")
+        self.agent = subprocess.Popen(
+            [self.staunchd, "--config", self.config, "--state", os.path.join(self.dir, "state"), "--runtime",
+             os.path.join(self.dir, "run"), "--events", self.events_file, "--root", self.root],
+            stderr=self.log)
+        self.await_event("agent-started")
+
+    def stop(self, sig=signal.SIGTERM):
+        self.agent.send_signal(sig)
+        code = self.agent.wait()
+        self.log.close()
+        self.agent = None
+        return code
+
+    def target(self, fd=None):
+        t = Target(self.program, fd)
+        self.targets.append(t)
+        return t
+
+    def ask(self, op):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(os.path.join(self.dir, "run", "control"))
+            s.sendall(json.dumps({"op": op}).encode() + b"\n")
+            return json.loads(s.makefile().readline())
+
+    def await_event(self, kind, **fields):
+        """The next event of this kind after those that were awaited before."""
+        while True:
+            try:
+                lines = open(self.events_file).read().splitlines(True)
+            except FileNotFoundError:
+                lines = []
+            for i in range(self.seen, len(lines)):
+                if not lines[i].endswith("\n"):
+                    break
+                e = json.loads(lines[i])
+                if e["kind"] == kind and all(str(e["fields"].get("STAUNCH_" + k.upper())) == str(v)
+                                             for k, v in fields.items()):
+                    self.seen = i + 1
+                    return e
+            if self.agent.poll() is not None:
+                raise AssertionError(f"the agent ended ({self.agent.returncode}) before '{kind}'")
+            # New lines are awaited on the file's folder; the time is only how often the agent's life is checked.
+            wait(self.dir)
+
+    def child(self, name):
+        """The pid of the agent's process of this name."""
+        listed = subprocess.run(["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True).stdout.splitlines()
+        ours, pids = {self.agent.pid}, {}
+        for pid, parent, comm in [line.split(None, 2) for line in listed] * 2:  # a child's child
+            if int(parent) in ours:
+                ours.add(int(pid))
+                pids[comm] = int(pid)
+        return pids[name]
+
+    def kinds(self):
+        return [json.loads(line)["kind"] for line in open(self.events_file)]
+
+    def close(self):
+        if self.agent:
+            self.stop()
+        for t in self.targets:
+            t.end()
+        shutil.rmtree(self.dir)
+
+
+# Waits until something in the folder is written, or a second has passed.
+WAIT = """
+import ctypes, os, select, sys
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x2 | 0x100)
+select.select([fd], [], [], 0.2)
+"""
+
+
+def wait(folder):
+    subprocess.run([sys.executable, "-c", WAIT, folder], check=False)
+
+
+def equal(have, want, what):
+    if have != want:
+        raise AssertionError(f"{what}: {have!r}, expected {want!r}")
