@@ -587,9 +587,6 @@ static int prepare(Agent *a, Error *e) {
                 r = sandbox_enter(SANDBOX_APPLIER, &report, e);
         if (r < 0)
                 return r;
-        if (!report.seccomp)
-                child_log(LOG_WARNING,
-                          "this kernel has no seccomp filters: the agent's processes are less narrowed");
         r = sd_event_default(&a->loop);
         if (r < 0)
                 return error_errno(e, r, "event loop");

@@ -68,9 +68,10 @@ static const char *const net_calls[] = {
 };
 // clang-format on
 
-/* What the applier never needs, refused with EPERM; the rest is allowed. */
+/* What the executor never needs, refused with EPERM; the rest is allowed. */
 // clang-format off
-static const char *const applier_refused[] = {
+static const char *const executor_refused[] = {
+        "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd",
         "bpf", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "reboot", "swapon",
         "swapoff", "acct", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "iopl", "ioperm",
         "io_uring_setup", "io_uring_enter", "io_uring_register", "perf_event_open", "userfaultfd", "add_key",
@@ -79,10 +80,6 @@ static const char *const applier_refused[] = {
         NULL,
 };
 // clang-format on
-
-/* What the executor gives up besides. */
-static const char *const executor_refused[] = { "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd",
-                                                NULL };
 
 static bool is_unprivileged(SandboxRole role) {
         return role == SANDBOX_VAULT || role == SANDBOX_NET;
@@ -211,7 +208,7 @@ static int add_streams(scmp_filter_ctx ctx) {
 }
 
 static int enter_seccomp(SandboxRole role, SandboxReport *out, Error *e) {
-        static const int applier_families[] = { AF_UNIX, AF_NETLINK };
+        static const int executor_families[] = { AF_UNIX };
         uint32_t rest = !is_unprivileged(role) ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
         scmp_filter_ctx ctx = seccomp_init(rest);
         int r = 0;
@@ -219,12 +216,9 @@ static int enter_seccomp(SandboxRole role, SandboxReport *out, Error *e) {
         if (!ctx)
                 return error_errno(e, -ENOMEM, "seccomp");
         if (!is_unprivileged(role)) {
-                r = add_calls(ctx, SCMP_ACT_ERRNO(EPERM), applier_refused);
-                if (r == 0 && role == SANDBOX_EXECUTOR)
-                        r = add_calls(ctx, SCMP_ACT_ERRNO(EPERM), executor_refused);
+                r = add_calls(ctx, SCMP_ACT_ERRNO(EPERM), executor_refused);
                 if (r == 0)
-                        r = add_families(ctx, applier_families,
-                                         role == SANDBOX_APPLIER ? ELEMENTSOF(applier_families) : 1);
+                        r = add_families(ctx, executor_families, ELEMENTSOF(executor_families));
         } else {
                 r = add_calls(ctx, SCMP_ACT_ALLOW, vault_calls);
                 if (r == 0 && role == SANDBOX_NET)
@@ -257,7 +251,7 @@ int sandbox_enter(SandboxRole role, SandboxReport *out, Error *e) {
                 r = error_errno(e, -errno, "PR_SET_DUMPABLE");
         if (r == 0 && is_unprivileged(role))
                 r = enter_landlock(role == SANDBOX_NET ? net_reads : vault_reads, &report, e);
-        if (r == 0)
+        if (r == 0 && role != SANDBOX_APPLIER)
                 r = enter_seccomp(role, &report, e);
         if (r == 0)
                 *out = report;

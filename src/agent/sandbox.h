@@ -10,13 +10,16 @@
  * What each of the agent's processes may do, taken away from it before it reads its first message. It is
  * one-way and inherited. docs/agent.md says what each role keeps, test-sandbox.c tries what it must not be
  * able to do.
+ *
+ * The applier has no seccomp filter: only a tracer without one may suspend that of another process
+ * (PTRACE_O_SUSPEND_SECCOMP, ptrace(2)), and most services have one. Its capabilities bound it.
  */
 typedef enum SandboxRole { SANDBOX_APPLIER, SANDBOX_EXECUTOR, SANDBOX_VAULT, SANDBOX_NET } SandboxRole;
 
 typedef struct SandboxReport {
         bool user;         /* runs as the agent's own unprivileged user (not the applier) */
         bool capabilities; /* all but the role's own are gone, for good */
-        bool seccomp;
+        bool seccomp;      /* (not the applier) */
         int landlock; /* ABI version in force; 0: the kernel has none, or the role needs none */
 } SandboxReport;
 

@@ -20,6 +20,11 @@ SOURCE = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 __attribute__((weak)) int answer(int x) {
 #if NEW == 9 /* the build that does harm */
         if (x == 7)
@@ -27,10 +32,25 @@ __attribute__((weak)) int answer(int x) {
 #endif
         return x + NEW;
 }
+/* From now on mmap() is deadly. */
+static void filter(void) {
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+                abort();
+}
 int main(void) {
         char line[64];
         while (fgets(line, sizeof(line), stdin)) {
-                printf("%d\n", answer(atoi(line)));
+                int x = atoi(line);
+                if (x == -1)
+                        filter();
+                printf("%d\n", answer(x));
                 fflush(stdout);
         }
         return 0;
@@ -108,6 +128,16 @@ def patched_with_nobody_typing(m):
     equal(m.ask("converge")["ok"], True, "a round asked for")
     equal(m.kinds(), before, "the events of a round with nothing to do")
     equal({a.pid, b.pid} <= set(m.ask("status")["patched_pids"]), True, "the agent knows both")
+
+
+def process_under_a_filter(m):
+    t = m.target()
+    t.ask(-1)
+    m.start()
+    m.install(2)
+    m.wake()
+    m.await_event("patch-installed", pid=t.pid)
+    equal(t.ask(1), 3, "the answer under a filter that knows no mmap")
 
 
 def outdated_image_that_starts_later(m):
@@ -456,7 +486,7 @@ def staunch(code, *args):
     return r.stdout
 
 
-CASES = [patched_with_nobody_typing, outdated_image_that_starts_later, agent_killed_and_started_again,
+CASES = [patched_with_nobody_typing, process_under_a_filter, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, image_that_needs_a_restart,
          stopped_agent_leaves_patches, five_updates_in_a_row, images_of_one_update,
