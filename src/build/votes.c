@@ -3,6 +3,8 @@
 #include "base/macro.h"
 #include "build/passes.h"
 
+#include <elf.h>
+
 enum {
         ALIGN_MAX = 64,
         NEAREST = 4,  /* sure neighbours on a side that may agree with an edge */
@@ -172,7 +174,8 @@ void votes_contest_distance(const Diff *d, Edge *edges, size_t n) {
         for (size_t from = 0; from < n;) {
                 Section s = { .new = image_section_at(d->new_image, edges[from].new), .first = from, .end = from };
 
-                s.old = s.new ? image_section(d->old_image, s.new->name) : NULL;
+                /* Data among code (hand-written assembly has its constants there) moves as code does. */
+                s.old = s.new && !(s.new->flags & SHF_EXECINSTR) ? image_section(d->old_image, s.new->name) : NULL;
                 while (s.old && s.end < n && edges[s.end].new - s.new->addr < s.new->size)
                         s.end++;
                 if (s.end > from)
