@@ -132,7 +132,8 @@ static int keep_patch(const char *name, FileBytes *patch, Comparison *c, Error *
         c->patch_bytes = malloc(patch->size ? patch->size : 1);
         if (!c->patch_bytes)
                 return error_errno(e, -ENOMEM, "%s", name);
-        memcpy(c->patch_bytes, patch->bytes, patch->size);
+        if (patch->size) /* an empty file has no bytes at all; the parser says so */
+                memcpy(c->patch_bytes, patch->bytes, patch->size);
         c->patch_size = patch->size;
         r = patch_parse(name, patch, &c->patch, e);
         if (r < 0)
