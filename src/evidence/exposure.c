@@ -221,7 +221,8 @@ static void find_subjects(Work *w) {
 
                 subject_of(w, p, p->name, p->source, p->arch);
         }
-        qsort(w->subjects.items, w->subjects.n, sizeof(*w->subjects.items), by_name);
+        if (w->subjects.n)
+                qsort(w->subjects.items, w->subjects.n, sizeof(*w->subjects.items), by_name);
 }
 
 /* Every CVE that could be worth a word: those of entries newer than the oldest version that runs, and the
