@@ -8,7 +8,7 @@
 
 /*
  * Programs that are told of events: [[hook]] in the policy. They are run by a process of their own, so that
- * they hold nobody up and have what the applier gives away (a network, say). It is sent every event that the
+ * they hold nobody up and inherit nothing of what the applier may do. It is sent every event that the
  * agent's processes emit, and reads the policy by itself.
  */
 enum {

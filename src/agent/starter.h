@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 /*
- * Starts what must not be as the applier is: a filter of system calls is inherited, and the applier's lets
- * nobody have a network. A process of its own, from before the applier is narrowed, that keeps nothing but
+ * Starts what must not be as the applier is, which can trace every process: what is started inherits the
+ * starter's few capabilities instead. A process of its own, from before the applier is narrowed, that keeps nothing but
  * becoming another user: it starts staunch-net, and runs probes that are commands, each as its user with
  * limits.
  */
