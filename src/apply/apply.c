@@ -24,6 +24,9 @@ typedef struct Instance {
         bool is_staged, kept; /* kept: must not be unmapped again */
         Staged staged;
         uint64_t *imports, *bound; /* bound: bind_variables */
+        bool any_bound;
+        int64_t deltas[PLACE_MAX]; /* where it may lie, the best first */
+        size_t n_deltas;
 } Instance;
 
 typedef struct Plan {
@@ -163,90 +166,121 @@ static int plan_patch(Session *s, const Patch *p, Plan *plan, Error *e) {
         return refuse(s->res, REFUSAL_CODE_IMAGE_NOT_MAPPED, p->name, "process %d", s->pid);
 }
 
-static int stage_instance(Session *s, Remote *remote, Instance *x, int mem_fd, Error *e) {
-        int64_t deltas[PLACE_MAX];
+/* Where it may lie; and what will lie there, while all run. */
+static int prepare_instance(Session *s, Instance *x, bool share, Error *e) {
         uint64_t lo = UINT64_MAX, hi = 0;
-        StageValues values = { .imports = x->imports, .bound = x->bound };
-        size_t n;
-        bool share = !(s->options && s->options->no_sharing);
-        struct rlimit limit;
+        const Shadow *ignored;
+        int r = 1;
 
         for (size_t i = 0; i < x->patch->n_variables; i++)
                 if (x->bound[i]) {
                         lo = MIN(lo, x->bound[i]);
                         hi = MAX(hi, x->bound[i] + x->patch->variables[i].size);
-                        values.any_bound = true;
+                        x->any_bound = true;
                 }
-        n = place_candidates(x->patch, x->base, &s->maps, lo, hi, deltas);
-        for (size_t i = 0; i < n; i++) {
+        x->n_deltas = place_candidates(x->patch, x->base, &s->maps, lo, hi, x->deltas);
+        for (size_t i = 0; i < x->n_deltas && r > 0; i++)
+                r = cache_get(s->cache, x->patch, x->deltas[i], share, &ignored, e);
+        return MIN(r, 0);
+}
+
+static int map_instance(Session *s, Remote *remote, Instance *x, bool share, int mem_fd, Error *e) {
+        struct rlimit limit;
+
+        for (size_t i = 0; i < x->n_deltas; i++) {
                 const Shadow *shadow;
-                int r = cache_get(s->cache, x->patch, deltas[i], share, &shadow, e);
+                int r = cache_get(s->cache, x->patch, x->deltas[i], share, &shadow, e);
 
                 if (r == 0)
-                        r = stage_map(remote, shadow, x->base, mem_fd, &values, &x->staged, e);
+                        r = stage_map(remote, shadow, x->base, mem_fd, &x->staged, e);
                 if (r < 0)
                         return r;
                 if (r == 0) {
                         x->is_staged = true;
                         x->header = &x->staged.header;
-                        s->res->private_bytes += x->staged.private_bytes;
-                        s->res->shared_bytes += x->staged.shared_bytes;
                         return 0;
                 }
         }
         if (prlimit(s->pid, RLIMIT_AS, NULL, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
                 return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name,
-                              "%zu places tried; its address space is limited to %llu MiB (RLIMIT_AS)", n,
+                              "%zu places tried; its address space is limited to %llu MiB (RLIMIT_AS)", x->n_deltas,
                               (unsigned long long)limit.rlim_cur >> 20);
-        return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name, "%zu places tried", n);
+        return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name, "%zu places tried", x->n_deltas);
 }
 
+/* With a thread that is stopped already, or (NULL) another. What was to be said of this apply is kept. */
 static void unstage(Session *s, Remote *remote, Plan *plan) {
+        EngineResult kept = *s->res;
+        Remote own = { 0 };
+        bool any = false;
+        Error ignored;
+
         for (size_t i = 0; i < plan->n; i++)
+                any |= plan->items[i].is_staged && !plan->items[i].kept;
+        if (any && !remote && session_remote(s, &own, &ignored) == 0)
+                remote = &own;
+        for (size_t i = 0; remote && i < plan->n; i++)
                 if (plan->items[i].is_staged && !plan->items[i].kept) {
                         stage_unmap(remote, plan->items[i].staged.start, plan->items[i].staged.end);
                         plan->items[i].is_staged = false;
                 }
-        s->res->private_bytes = s->res->shared_bytes = 0;
+        remote_close(&own);
+        kept.private_bytes = kept.shared_bytes = 0;
+        *s->res = kept;
 }
 
-static int stage_all(Session *s, Plan *plan, int mem_fd, Error *e) {
+/* Only what a thread has to do itself is done while it is stopped. */
+static int map_plan(Session *s, Plan *plan, bool share, int mem_fd, Error *e) {
         Remote remote = { 0 };
-        bool needed = false;
-        int r = 0;
+        int r = session_remote(s, &remote, e);
 
-        for (size_t i = 0; i < plan->n && r == 0; i++)
-                if (!plan->items[i].header) {
-                        needed = true;
-                        r = imports_resolve(s, plan->items[i].patch, plan->items[i].base, mem_fd,
-                                            &plan->items[i].imports, e);
-                }
-        if (!needed || r)
-                return r;
-        r = session_remote(s, &remote, e);
         for (size_t i = 0; i < s->n_headers && r == 0; i++) /* left behind by one that was killed while staging */
                 if (s->headers[i].state == PATCH_STATE_STAGED)
                         stage_unmap(&remote, s->headers[i].self,
                                     s->headers[i].self + s->headers[i].size + (s->headers[i].hi - s->headers[i].lo));
         for (size_t i = 0; i < plan->n && r == 0; i++)
                 if (!plan->items[i].header)
-                        r = stage_instance(s, &remote, &plan->items[i], mem_fd, e);
+                        r = map_instance(s, &remote, &plan->items[i], share, mem_fd, e);
         if (r && remote.tid)
                 unstage(s, &remote, plan);
         remote_close(&remote);
-        for (size_t i = 0; i < plan->n && r == 0; i++)
-                if (plan->items[i].is_staged) {
-                        r = frames_register(s, &plan->items[i].staged, mem_fd, &plan->items[i].kept, e);
-                        if (r) {
-                                EngineResult kept = *s->res;
-                                Error ignored;
+        return r;
+}
 
-                                if (session_remote(s, &remote, &ignored) == 0)
-                                        unstage(s, &remote, plan);
-                                remote_close(&remote);
-                                *s->res = kept;
-                        }
+static int stage_all(Session *s, Plan *plan, int mem_fd, Error *e) {
+        bool needed = false, share = !(s->options && s->options->no_sharing);
+        int r = 0;
+
+        for (size_t i = 0; i < plan->n && r == 0; i++) {
+                Instance *x = &plan->items[i];
+
+                if (x->header)
+                        continue;
+                needed = true;
+                r = imports_resolve(s, x->patch, x->base, mem_fd, &x->imports, e);
+                if (r == 0)
+                        r = prepare_instance(s, x, share, e);
+        }
+        if (!needed || r)
+                return r;
+        r = map_plan(s, plan, share, mem_fd, e);
+        if (r)
+                return r;
+        for (size_t i = 0; i < plan->n && r == 0; i++) {
+                Instance *x = &plan->items[i];
+
+                if (!x->is_staged)
+                        continue;
+                r = stage_fill(&x->staged, mem_fd,
+                               &(StageValues){ .imports = x->imports, .bound = x->bound, .any_bound = x->any_bound }, e);
+                if (r == 0) {
+                        s->res->private_bytes += x->staged.private_bytes;
+                        s->res->shared_bytes += x->staged.shared_bytes;
+                        r = frames_register(s, &x->staged, mem_fd, &x->kept, e);
                 }
+        }
+        if (r)
+                unstage(s, NULL, plan);
         return r;
 }
 
@@ -350,16 +384,8 @@ int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
         if (r == 0)
                 r = switch_run(&sw, s->options, s->res, e);
         if (r) {
-                EngineResult kept = *s->res;
-                Remote remote = { 0 };
-                Error ignored;
-
-                if (session_remote(s, &remote, &ignored) == 0)
-                        unstage(s, &remote, &plan);
-                remote_close(&remote);
-                kept.private_bytes = kept.shared_bytes = 0;
-                kept.functions = 0;
-                *s->res = kept;
+                unstage(s, NULL, &plan);
+                s->res->functions = 0;
         }
         return r;
 }

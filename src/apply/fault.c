@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 const char *const fault_names[] = {
-        "begin",         "stage-reserved", "stage-piece",      "stage-done",     "staged",
+        "begin",         "stage-reserved", "chain-pair",       "chain-stopped",  "chain-map",     "stage-piece",
+        "stage-done",    "staged",
         "stopped",       "switch-checked", "switch-journal",   "switch-page",    "switch-word",   "switch-written",
         "switch-header", "switch-marked",  "resumed",          NULL,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/shadow.h"
+#include "apply/chain.h"
 #include "base/macro.h"
 #include "base/vec.h"
 
@@ -264,6 +265,25 @@ static int make_header(Shadow *s, Error *e) {
         return 0;
 }
 
+/* Behind what lies in the last page of a piece of code. */
+static void place_chain(Shadow *s) {
+        const Patch *p = s->patch;
+
+        for (size_t i = 0; i < s->n_pieces && !s->chain_addr; i++) {
+                const ShadowPiece *x = &s->pieces[i];
+                uint64_t used = x->addr, end = x->addr + x->size;
+
+                for (size_t k = 0; k < p->n_sections; k++)
+                        if ((p->sections[k].flags & SHF_ALLOC) && p->sections[k].addr < end)
+                                used = MAX(used, MIN(p->sections[k].addr + p->sections[k].size, end));
+                used = align_up(used, 16);
+                if (!(x->prot & PROT_EXEC) || used + chain_size() > end)
+                        continue;
+                s->chain_addr = used;
+                chain_write(s->content + x->offset + (used - x->addr), (int64_t)(shadow_lo(p) - used));
+        }
+}
+
 /* Negative errno when the system does not give one; then nothing is shared. */
 static int make_memfd(const Shadow *s) {
         char name[128];
@@ -321,6 +341,7 @@ int shadow_new(const Patch *p, int64_t delta, bool share, Shadow **out, Error *e
                 shadow_free(s);
                 return r;
         }
+        place_chain(s);
         header_encode(&s->header, s->content);
         if (share)
                 s->memfd = make_memfd(s);

@@ -20,6 +20,7 @@ typedef struct Shadow {
         uint64_t header_size;  /* the header lies below `lo`, and is the start of the content */
         uint8_t *content;
         size_t content_size;
+        uint64_t chain_addr; /* new vaddr of the code of apply/chain.h in the slack of a piece; 0: there is no room */
         ShadowPiece *pieces;   /* sorted by addr */
         size_t n_pieces;
         size_t *late;          /* relocations whose value depends on the process */

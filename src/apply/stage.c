@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/stage.h"
+#include "apply/chain.h"
 #include "apply/fault.h"
 #include "base/macro.h"
 #include "base/vec.h"
@@ -272,24 +273,21 @@ static int map_all(Remote *r, Staged *s, int mem_fd, int remote_fd, Error *e) {
         return q;
 }
 
-int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem_fd, const StageValues *values,
-              Staged *out, Error *e) {
-        Staged s = { .shadow = shadow, .pid = remote->pid, .image_base = image_base };
-        uint8_t fixed[HEADER_FIXED];
+/* With one call at a time. Positive: STAGE_TAKEN. */
+static int map_singly(Remote *remote, Staged *s, int mem_fd, Error *e) {
+        const Shadow *shadow = s->shadow;
         int64_t result, scratch;
         Passed passed = { .fd = -1, .pair = { -1, -1 } };
         bool shared = false;
         int q;
 
-        s.start = shadow_base(&s) + shadow_lo(shadow->patch);
-        s.end = shadow_base(&s) + shadow->patch->hi;
-        q = call(remote, SYS_mmap, s.start, s.end - s.start, PROT_NONE,
+        q = call(remote, SYS_mmap, s->start, s->end - s->start, PROT_NONE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, (uint64_t)-1, 0, &result);
         if (q < 0)
-                return error_errno(e, q, "process %d: remote mmap", s.pid);
-        if (result != (int64_t)s.start) {
+                return error_errno(e, q, "process %d: remote mmap", s->pid);
+        if (result != (int64_t)s->start) {
                 if (result >= 0)
-                        stage_unmap(remote, (uint64_t)result, (uint64_t)result + (s.end - s.start));
+                        stage_unmap(remote, (uint64_t)result, (uint64_t)result + (s->end - s->start));
                 return STAGE_TAKEN;
         }
         q = fault("stage-reserved", e);
@@ -305,51 +303,84 @@ int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem
                 }
         }
         if (q == 0) {
-                q = map_all(remote, &s, mem_fd, shared ? passed.fd : -1, e);
+                q = map_all(remote, s, mem_fd, shared ? passed.fd : -1, e);
                 /* Refused by a security module, perhaps, or the number led to another file for a moment. */
                 if (shared && ((q < 0 && q != -ESRCH) || !is_ours(remote, passed.fd, shadow->memfd))) {
                         Error ignored;
 
                         shared = false;
-                        if (map_all(remote, &s, mem_fd, -1, &ignored) == 0)
+                        if (map_all(remote, s, mem_fd, -1, &ignored) == 0)
                                 q = 0;
                         else if (q == 0)
-                                q = error_set(e, -EBADF, "process %d: its descriptors change", s.pid);
+                                q = error_set(e, -EBADF, "process %d: its descriptors change", s->pid);
                 }
         }
         close_passed(remote, &passed);
-        for (size_t i = 0; i < shadow->n_pieces; i++)
-                *(!shared || (shadow->pieces[i].prot & PROT_WRITE) ? &s.private_bytes : &s.shared_bytes) +=
-                        shadow->pieces[i].size;
-        s.private_bytes += !shared ? shadow->header_size : PAGE_SIZE_X86;
-        s.shared_bytes += !shared ? 0 : shadow->header_size - PAGE_SIZE_X86;
+        if (q < 0)
+                stage_unmap(remote, s->start, s->end);
+        s->shared = shared;
+        return q;
+}
+
+int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem_fd, Staged *out, Error *e) {
+        Staged s = { .shadow = shadow, .pid = remote->pid, .image_base = image_base };
+        int q;
+
+        s.start = shadow_base(&s) + shadow_lo(shadow->patch);
+        s.end = shadow_base(&s) + shadow->patch->hi;
+        q = chain_map(remote, &s, mem_fd, &s.shared, e);
+        s.empty = q == 0;
+        if (q == CHAIN_UNFIT)
+                q = map_singly(remote, &s, mem_fd, e);
+        if (q < 0 && e && !e->code)
+                error_errno(e, q, "process %d: staging", s.pid);
         if (q == 0)
-                q = write_late(&s, mem_fd, values, e);
+                *out = s;
+        return q;
+}
+
+/* After chain_map: the page of the header, which is never shared, and all that is not. */
+static int write_content(const Staged *s, int mem_fd) {
+        const Shadow *sh = s->shadow;
+        int q = mem_write(mem_fd, s->start + HEADER_FIXED, sh->content + HEADER_FIXED,
+                          (s->shared ? PAGE_SIZE_X86 : sh->header_size) - HEADER_FIXED);
+
+        for (size_t i = 0; q == 0 && !s->shared && i < sh->n_pieces; i++)
+                q = mem_write(mem_fd, shadow_base(s) + sh->pieces[i].addr, sh->content + sh->pieces[i].offset,
+                              sh->pieces[i].size);
+        return q;
+}
+
+int stage_fill(Staged *s, int mem_fd, const StageValues *values, Error *e) {
+        const Shadow *shadow = s->shadow;
+        uint8_t fixed[HEADER_FIXED];
+        int q = s->empty ? write_content(s, mem_fd) : 0;
+
+        for (size_t i = 0; i < shadow->n_pieces; i++)
+                *(!s->shared || (shadow->pieces[i].prot & PROT_WRITE) ? &s->private_bytes : &s->shared_bytes) +=
+                        shadow->pieces[i].size;
+        s->private_bytes += !s->shared ? shadow->header_size : PAGE_SIZE_X86;
+        s->shared_bytes += !s->shared ? 0 : shadow->header_size - PAGE_SIZE_X86;
+        if (q == 0)
+                q = write_late(s, mem_fd, values, e);
         if (q == 0 && values->any_bound)
-                q = write_bound(&s, mem_fd, values->bound, e);
+                q = write_bound(s, mem_fd, values->bound, e);
         if (q == 0) {
-                s.header = shadow->header;
-                s.header.self = s.start;
-                s.header.image_base = image_base;
-                s.header.shadow_base = shadow_base(&s);
-                s.header.time_sec = (uint64_t)time(NULL);
-                if (getrandom(&s.header.txn, sizeof(s.header.txn), 0) != sizeof(s.header.txn))
+                s->header = shadow->header;
+                s->header.self = s->start;
+                s->header.image_base = s->image_base;
+                s->header.shadow_base = shadow_base(s);
+                s->header.time_sec = (uint64_t)time(NULL);
+                if (getrandom(&s->header.txn, sizeof(s->header.txn), 0) != sizeof(s->header.txn))
                         q = error_errno(e, -errno, "getrandom");
         }
         if (q == 0) {
-                header_encode_fixed(&s.header, fixed);
-                q = mem_write(mem_fd, s.start, fixed, sizeof(fixed));
-                if (q < 0)
-                        error_errno(e, q, "process %d: write to 0x%llx", s.pid, (unsigned long long)s.start);
+                header_encode_fixed(&s->header, fixed);
+                q = mem_write(mem_fd, s->start, fixed, sizeof(fixed));
         }
         if (q == 0)
                 q = fault("stage-done", e);
-        if (q < 0) {
-                if (e && !e->code)
-                        error_errno(e, q, "process %d: staging", s.pid);
-                stage_unmap(remote, s.start, s.end);
-                return q;
-        }
-        *out = s;
-        return 0;
+        if (q < 0 && e && !e->code)
+                error_errno(e, q, "process %d: staging", s->pid);
+        return q;
 }

@@ -3,6 +3,7 @@
 #include "apply/fault.h"
 #include "apply/guardian.h"
 #include "apply/test-support.h"
+#include "base/macro.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -90,10 +91,10 @@ static void provoke(FaultKind kind) {
 }
 
 /* As above, but the state is looked at before anything else touches the process. */
-static void provoke_and_look(FaultKind kind) {
+static void provoke_and_look(FaultKind kind, const char *how) {
         for (size_t i = 0; fault_names[i]; i++)
                 for (Step step = 0; step < STEPS; step++) {
-                        Victim v = victim_start_with("w2", NULL);
+                        Victim v = victim_start_with("w2", how);
                         EngineResult res;
 
                         if (step != STEP_APPLY)
@@ -110,12 +111,48 @@ static void provoke_and_look(FaultKind kind) {
 
 static void error_is_undone(void **state) {
         (void)state;
-        provoke_and_look(FAULT_ERROR);
+        provoke_and_look(FAULT_ERROR, NULL);
 }
 
 static void killed_guardian_is_repaired(void **state) {
         (void)state;
-        provoke_and_look(FAULT_KILL_GUARDIAN);
+        provoke_and_look(FAULT_KILL_GUARDIAN, NULL);
+}
+
+/* It catches the signals that a chain could end with: each call is made by itself. */
+static void without_a_chain(void **state) {
+        (void)state;
+        provoke_and_look(FAULT_ERROR, "u");
+        provoke_and_look(FAULT_KILL_GUARDIAN, "u");
+}
+
+/* A thread that is in the middle of a chain, or before or behind it, when the guardian is killed: it goes on as if nothing
+ * had been. The only thread of a process, and it runs. */
+static void chain_puts_registers_back(void **state) {
+        static const char *const names[] = { "stage-reserved", "chain-pair", "chain-stopped", "chain-map", "stage-done" };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                Victim v = victim_start_with(NULL, NULL);
+                const Patch *patches[] = { two };
+                int rounds = 0;
+                EngineResult res;
+                Error e;
+
+                assert_int_equal(victim_ask(&v, "spin", NULL), 0);
+                guardian_end();
+                fault_set(names[i], FAULT_KILL_GUARDIAN);
+                assert_true(engine_apply(v.pid, patches, 1, NULL, &res, &e) < 0);
+                fault_set(NULL, FAULT_NONE);
+                if (victim_ask(&v, "spun", &rounds) != 0 || rounds < 1)
+                        fail_msg("fault %s: registers changed, or the thread is lost", names[i]);
+                assert_int_equal(victim_ask(&v, "spin", NULL), 0);
+                assert_int_equal(victim_apply(&v, two, &res), 0);
+                assert_int_equal(victim_ask(&v, "spun", NULL), 0);
+                check_whole(&v, names[i]);
+                guardian_end();
+                victim_stop(&v);
+        }
 }
 
 static void killed_front_end_changes_nothing(void **state) {
@@ -132,6 +169,8 @@ int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(error_is_undone),
                 cmocka_unit_test(killed_guardian_is_repaired),
+                cmocka_unit_test(without_a_chain),
+                cmocka_unit_test(chain_puts_registers_back),
                 cmocka_unit_test(killed_front_end_changes_nothing),
                 cmocka_unit_test(both_killed_is_repaired_by_the_next),
         };

@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -199,6 +200,45 @@ static void *read_on(void *stack) {
         return r == 1 ? NULL : stack;
 }
 
+/* Counts down in the red zone, with known values in all registers and the carry flag set: 0, or one of them changed. */
+int spin_once(void);
+__asm__(".text\n"
+        "spin_once:\n"
+        "       push %rbx\n       push %rbp\n       push %r12\n       push %r13\n       push %r14\n       push %r15\n"
+        "       mov $0x101, %rax\n       mov $0x102, %rbx\n       mov $0x103, %rcx\n       mov $0x104, %rdx\n"
+        "       mov $0x105, %rsi\n       mov $0x106, %rdi\n       mov $0x107, %rbp\n       mov $0x108, %r8\n"
+        "       mov $0x109, %r9\n       mov $0x10a, %r10\n       mov $0x10b, %r11\n       mov $0x10c, %r12\n"
+        "       mov $0x10d, %r13\n       mov $0x10e, %r14\n       mov $0x10f, %r15\n"
+        "       movl $1000000, -8(%rsp)\n"
+        "       stc\n"
+        "1:     decl -8(%rsp)\n" /* keeps the carry flag */
+        "       jnz 1b\n"
+        "       jnc 2f\n"
+        "       cmp $0x101, %rax\n       jne 2f\n       cmp $0x102, %rbx\n       jne 2f\n       cmp $0x103, %rcx\n       jne 2f\n"
+        "       cmp $0x104, %rdx\n       jne 2f\n       cmp $0x105, %rsi\n       jne 2f\n       cmp $0x106, %rdi\n       jne 2f\n"
+        "       cmp $0x107, %rbp\n       jne 2f\n       cmp $0x108, %r8\n       jne 2f\n       cmp $0x109, %r9\n       jne 2f\n"
+        "       cmp $0x10a, %r10\n       jne 2f\n       cmp $0x10b, %r11\n       jne 2f\n       cmp $0x10c, %r12\n       jne 2f\n"
+        "       cmp $0x10d, %r13\n       jne 2f\n       cmp $0x10e, %r14\n       jne 2f\n       cmp $0x10f, %r15\n       jne 2f\n"
+        "       xor %eax, %eax\n"
+        "       jmp 3f\n"
+        "2:     mov $1, %eax\n"
+        "3:     pop %r15\n       pop %r14\n       pop %r13\n       pop %r12\n       pop %rbp\n       pop %rbx\n"
+        "       ret\n");
+
+static int spin_bad, spin_rounds;
+
+static void spin(void) {
+        do {
+                spin_bad += spin_once();
+                spin_rounds++;
+        } while (poll(&(struct pollfd){ .fd = 0, .events = POLLIN }, 1, 0) == 0);
+}
+
+static void on_urgent(int sig) {
+        (void)sig;
+        _exit(4);
+}
+
 static int sharer(void *arg) {
         (void)arg;
         hold(fds[0]);
@@ -270,6 +310,11 @@ static void *commands(void *arg) {
                                         usleep(1000);
                         }
                         printf("%d 0\n", pid);
+                } else if (strcmp(line, "spin") == 0) {
+                        printf("0 0\n");
+                        spin();
+                } else if (strcmp(line, "spun") == 0) {
+                        printf("%d %d\n", spin_bad, spin_rounds);
                 } else if (strcmp(line, "signals") == 0) {
                         printf("%u 0\n", atomic_load(&signals));
                 } else if (strcmp(line, "check") == 0) {
@@ -285,7 +330,7 @@ static void *commands(void *arg) {
 /*
  * Arguments: a letter and a number each. wN, sN: N threads that call answer() without and with a
  * pause; bN: N that make and join threads; m: MDWE; c: a seccomp filter; r: counts real-time
- * signals; l: the main thread ends, another reads the commands.
+ * signals; l: the main thread ends, another reads the commands; u: catches SIGURG and SIGWINCH.
  */
 int main(int argc, char **argv) {
         pthread_t t;
@@ -305,6 +350,8 @@ int main(int argc, char **argv) {
                         return 1;
                 if (how == 'r' && sigaction(SIGRTMIN, &(struct sigaction){ .sa_handler = on_signal_count,
                                                                            .sa_flags = SA_RESTART }, NULL) < 0)
+                        return 1;
+                if (how == 'u' && (signal(SIGURG, on_urgent) == SIG_ERR || signal(SIGWINCH, on_urgent) == SIG_ERR))
                         return 1;
         }
         if (how == 'l') {

@@ -117,6 +117,7 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
                 ptrace(PTRACE_DETACH, tid, 0, 0);
                 return REMOTE_SECCOMP;
         }
+        r.silent = remote_silent_signal(status.caught, r.mask);
         *out = r;
         return 0;
 }
@@ -154,11 +155,8 @@ static int next_syscall_stop(Remote *r) {
         }
 }
 
-/*
- * The registers that the thread has between our calls: if we die then, it goes on from them. Outside
- * get_signal() the kernel does not look at the restart codes, so they are acted on here.
- */
-static struct user_regs_struct parked(const Remote *r) {
+/* Outside get_signal() the kernel does not look at the restart codes, so they are acted on here. */
+struct user_regs_struct remote_parked(const Remote *r) {
         struct user_regs_struct regs = r->saved;
 
         if ((int64_t)regs.orig_rax >= 0) {
@@ -192,6 +190,7 @@ int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result) {
         regs.r9 = args[5];
         regs.eflags &= ~UINT64_C(0x100);
         r->called = true;
+        r->in_signal = false;
         if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 || ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
                 return -errno;
         q = next_syscall_stop(r);
@@ -202,7 +201,7 @@ int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result) {
         if (ptrace(PTRACE_GETREGS, r->tid, 0, &regs) < 0)
                 return -errno;
         *result = (int64_t)regs.rax;
-        regs = parked(r);
+        regs = remote_parked(r);
         if (ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0 || ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &r->mask) < 0)
                 return -errno;
         return 0;
@@ -214,7 +213,7 @@ void remote_close(Remote *r) {
 
         if (!r->tid)
                 return;
-        if (r->called) {
+        if (r->called && !r->in_signal) {
                 /* Back to a stop inside get_signal(), where the kernel itself acts on the restart codes. */
                 if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 ||
                     ptrace(PTRACE_INTERRUPT, r->tid, 0, 0) < 0 || ptrace(PTRACE_CONT, r->tid, 0, 0) < 0)
@@ -230,6 +229,8 @@ void remote_close(Remote *r) {
                                 break;
                         ptrace(PTRACE_CONT, r->tid, 0, status >> 16 ? 0 : (void *)(intptr_t)WSTOPSIG(status));
                 }
+        }
+        if (r->called) {
                 ptrace(PTRACE_SETREGS, r->tid, 0, &r->saved);
                 ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &r->mask);
         }

@@ -19,6 +19,8 @@ typedef struct Remote {
         uint64_t mask;
         uint64_t gate; /* address of a `syscall` instruction */
         bool called;   /* no longer in the stop of the beginning */
+        bool in_signal; /* in a stop before a signal: there the kernel acts on restart codes as in that of the beginning */
+        int silent;    /* a signal that the thread neither catches nor blocks, and that does nothing; 0: none */
         bool spin;     /* wait_spinning is worth it */
 } Remote;
 
@@ -33,6 +35,19 @@ enum {
 int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e);
 /* *result is what the kernel returned: a value, or a negative errno. -ESRCH when the thread is gone. */
 int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result);
+/*
+ * The registers that the thread has between our calls: it goes on from them if we die then.
+ */
+struct user_regs_struct remote_parked(const Remote *r);
+/*
+ * Lets the thread run machine code at `at`, with rbx, r15 and, in r12, the number of `silent` (which is not 0). The
+ * code says that it has ended by sending itself that signal, and then has to do without us: if we die, it goes on.
+ */
+int remote_go(Remote *r, uint64_t at, uint64_t rbx, uint64_t r15);
+/* Waits until it has, and is at `at`; *rbx is what it has there. -EFAULT when it raised another signal. */
+int remote_await(Remote *r, uint64_t at, uint64_t *rbx);
+/* SIGURG or SIGWINCH, if it is in neither of these sets: then the kernel drops it at once. 0: none. */
+int remote_silent_signal(uint64_t caught, uint64_t blocked);
 /* The thread waits in a system call of a kind that no allocator and no lock makes. */
 bool remote_in_call(const Remote *r);
 /*
