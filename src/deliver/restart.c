@@ -124,10 +124,29 @@ static const char *images_text(const Turn *t, const RestartStep *s) {
         const char *text = "";
 
         for (size_t i = 0; i < s->n_images && i < MAX_IMAGES; i++)
-                text = arena_printf(t->arena, "%s%s%s", text, *text ? ", " : "", s->images[i]);
+                text = arena_printf(t->arena, "%s%s%s", text, *text ? ", " : "",
+                                    *s->images[i] ? s->images[i] : "its package");
         return s->n_images > MAX_IMAGES
                        ? arena_printf(t->arena, "%s and %zu more", text, s->n_images - MAX_IMAGES)
                        : text;
+}
+
+/* Its package asked for a restart, which was held: that is no matter of outdated images. */
+static bool is_held(const RestartStep *s) {
+        for (size_t i = 0; i < s->n_images; i++)
+                if (!*s->images[i])
+                        return true;
+        return false;
+}
+
+/* The package's restart was made: processes that outlived it are no reason for another. */
+static void drop_held(const Turn *t, const RestartStep *s) {
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/held/%s", t->o->state, s->subject);
+        if (unlink(path) < 0 && errno != ENOENT)
+                fprintf(stderr, "<4>staunchd: %s: %s\n", path, strerror(errno));
+        store_drop_restart(t->store, s->subject, "", NULL);
 }
 
 static void record(const Turn *t, const RestartStep *s, const char *outcome, const char *detail) {
@@ -162,6 +181,8 @@ static void restart_done(Turn *t, const RestartStep *s, const char *how) {
                                       old);
         t->done++;
         record(t, s, "restarted", detail);
+        if (is_held(s))
+                drop_held(t, s);
         if (!old)
                 store_drop_restart(t->store, s->subject, NULL, NULL);
         say(t, EVENT_RESTART_DONE, s->subject, s->reason, *detail ? detail : NULL,
@@ -317,6 +338,8 @@ static bool is_due(const Turn *t, const RestartStep *s) {
         store_each_restart(t->store, find_tried, &tried, NULL);
         if (tried.usec / 1000000 >= (uint64_t)t->span.start)
                 return false; /* once in a window */
+        if (is_held(s))
+                return true;
         /* Those that outlived a restart outlive the next one, too. */
         return count_outdated(t, s, failed ? 0 : tried.usec) > 0;
 }

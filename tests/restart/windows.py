@@ -310,6 +310,28 @@ def nothing_outside_of_windows(m):
     assert "no [[window]]" in m.staunch(0, "window", "--config", m.config)
 
 
+def what_a_package_asked_for(m):
+    """A restart that was held although no code that runs has changed; once, also when an old process outlives it."""
+    unit = m.unit("web", more_service="KillMode=process\nExecStartPost=/bin/sh -c 'sleep infinity &'")
+    m.start()
+    held = os.path.join(m.dir, "state", "held")
+    os.mkdir(held)
+    with open("/proc/sys/kernel/random/boot_id") as b, open("/proc/uptime") as u:
+        note = f"{b.read().strip()} {float(u.read().split()[0]) + 1}\n"  # the kernel counts starts in hundredths
+    with open(os.path.join(held, unit), "w") as f:
+        f.write(note)
+    m.converge()
+    equal(m.await_event("restart-pending", unit)["fields"]["STAUNCH_REASON"], "package-restart", "the reason")
+    m.configure(window())
+    m.await_event("restart-done", unit)
+    m.await_ready("web")
+    m.converge()
+    m.converge()
+    equal(m.starts(unit), 2, "its starts")
+    equal(os.listdir(held), [], "what is held")
+    equal(json.loads(m.staunch(0, "list", "--state", os.path.join(m.dir, "state"), "--json"))["restarts"], [], "pending")
+
+
 def in_the_order_of_dependencies(m):
     """By way of a unit between them that waits for nothing; their names are the other way round."""
     between = f"between-{m.prefix}.target"

@@ -33,7 +33,9 @@ PAIRS = {
 BASE = ["systemd", "systemd-sysv", "udev", "dbus", "python3", "procps", "kmod", "iproute2", "adduser",
         "init-system-helpers", "ca-certificates", "needrestart", "lvm2", "curl"]
 MODULES = ["virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio-rng"]
-# %s: modules in the order in which they need one another. "probe" only tells that the machine runs.
+BTRFS = ["btrfs"]
+# %s: modules in the order in which they need one another. "probe" only tells that the machine runs; "rig.btrfs" has the
+# root on /dev/vdc, in the subvolume @.
 INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t devtmpfs dev /dev
@@ -43,7 +45,13 @@ if /bin/busybox grep -qw probe /proc/cmdline; then
 fi
 for m in %s; do /bin/busybox insmod /modules/$m; done
 until [ -b /dev/vda ]; do /bin/busybox usleep 10000; done
-/bin/busybox mount -t ext4 /dev/vda /root
+if /bin/busybox grep -qw rig.btrfs /proc/cmdline; then
+        for m in %s; do /bin/busybox insmod /modules/$m; done
+        until [ -b /dev/vdc ]; do /bin/busybox usleep 10000; done
+        /bin/busybox mount -t btrfs -o subvol=@ /dev/vdc /root
+else
+        /bin/busybox mount -t ext4 /dev/vda /root
+fi
 /bin/busybox mount --move /dev /root/dev
 /bin/busybox umount /proc
 exec /bin/busybox switch_root /root /sbin/init
@@ -106,7 +114,7 @@ def make(depends, say):
         raise Unavailable("the archive that apt knows here offers no cloud kernel")
     pairs = choose(offered)
     made_by = (_make, _write, _configure, _inside, _repositories, _kernel, _load_order, _initrd)
-    recipe = "".join(map(inspect.getsource, made_by)).encode() + repr((SIZE, PAIRS, BASE, MODULES, INIT)).encode()
+    recipe = "".join(map(inspect.getsource, made_by)).encode() + repr((SIZE, PAIRS, BASE, MODULES, BTRFS, INIT)).encode()
     for name in sorted(os.listdir(os.path.join(HERE, "guest"))):
         with open(os.path.join(HERE, "guest", name), "rb") as f:
             recipe += name.encode() + f.read()
@@ -231,8 +239,8 @@ def _kernel(work, root, offered, meta):
     return release
 
 
-def _load_order(folder):
-    """Paths of MODULES and what they need, each after what it needs."""
+def _load_order(folder, names):
+    """Paths of these modules and of what they need, each after what it needs."""
     needs, order = {}, []
     with open(os.path.join(folder, "modules.dep")) as f:
         for line in f:
@@ -245,7 +253,7 @@ def _load_order(folder):
         if path not in order:
             order.append(path)
 
-    for name in MODULES:
+    for name in names:
         add(next(p for p in needs if os.path.basename(p) == name + ".ko"))
     return order
 
@@ -254,14 +262,15 @@ def _initrd(work, root, release, offered):
     deb = offered.fetch(offered.versions("busybox-static")[-1])
     run(["dpkg-deb", "-x", deb, os.path.join(work, "busybox")])
     modules = os.path.join(root, "usr/lib/modules", release)
-    order = _load_order(modules)
-    init = INIT % " ".join(os.path.basename(p) for p in order)
+    order = _load_order(modules, MODULES)
+    more = [p for p in _load_order(modules, BTRFS) if p not in order]
+    init = INIT % tuple(" ".join(os.path.basename(p) for p in o) for o in (order, more))
     members = [(name, None, 0o40755) for name in ("bin", "proc", "dev", "root", "modules")]
     members.append(("init", init.encode(), 0o100755))
     with open(os.path.join(work, "busybox/bin/busybox"), "rb") as f:
         members.append(("bin/busybox", f.read(), 0o100755))
     shutil.rmtree(os.path.join(work, "busybox"))
-    for path in order:
+    for path in order + more:
         with open(os.path.join(modules, path), "rb") as f:
             members.append(("modules/" + os.path.basename(path), f.read(), 0o100644))
     with open(os.path.join(work, "initrd"), "wb") as f:

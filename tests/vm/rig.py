@@ -84,8 +84,10 @@ class Command:
 
 
 class Machine:
-    def __init__(self, base, disk, folder, packages, ports=(), accel="tcg", memory=1024):
-        """`packages` is a tar file, the guest's /dev/vdb; `ports` those of the guest that are reached from here."""
+    def __init__(self, base, disk, folder, packages, ports=(), accel="tcg", memory=1024, extra=None, btrfs=False, reboots=False):
+        """`packages` is a tar file, the guest's /dev/vdb; `ports` those of the guest that are reached from here; `extra` a
+        disk of its own, /dev/vdc, from which it boots when `btrfs` is set. With `reboots` it comes back from a reboot,
+        see next_boot(); otherwise it ends with one."""
         self.folder, self.console = folder, os.path.join(folder, "console.log")
         self._answers, self._number, self._write = {}, 0, threading.Lock()
         self.hello = queue.Queue()
@@ -96,12 +98,14 @@ class Machine:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-{ADDRESS}:{p}" for p in ports)
         cpu = "host" if accel == "kvm" else "max,la57=off,svm=off"
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-             "-machine", "q35", "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi", "-cpu", cpu, "-smp", "2",
+            ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+             *([] if reboots else ["-no-reboot"]), "-machine", "q35", "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi", "-cpu", cpu, "-smp", "2",
              "-m", str(memory), "-kernel", base.kernel, "-initrd", base.initrd,
-             "-append", "root=/dev/vda rw console=ttyS0 loglevel=4 systemd.show_status=0 net.ifnames=0 panic=-1",
+             "-append", f"root=/dev/{'vdc' if btrfs else 'vda'} rw console=ttyS0 loglevel=4 systemd.show_status=0 "
+                        f"net.ifnames=0 panic=-1{' rootflags=subvol=@ rig.btrfs' if btrfs else ''}",
              "-drive", f"file={disk.path},if=virtio,format=qcow2,cache=writeback",
              "-drive", f"file={packages},if=virtio,format=raw,read-only=on",
+             *(["-drive", f"file={extra.path},if=virtio,format=qcow2,cache=writeback"] if extra else []),
              "-serial", f"file:{self.console}", "-device", "virtio-rng-pci",
              "-netdev", f"user,id=n,restrict=on,net=10.0.2.0/24{forwards}", "-device", "virtio-net-pci,netdev=n",
              "-chardev", f"socket,id=rig,path={paths[0]},server=on,wait=off", "-device", "virtio-serial-pci",
@@ -188,6 +192,11 @@ class Machine:
         if r.rc:
             raise Failed(f"'{text}' ended with {r.rc}:\n{r.out[-1500:]}{r.err[-1500:]}")
         return r.out
+
+    def next_boot(self):
+        """Returns when the machine, having rebooted by itself, is there again. What ran in it is gone."""
+        if self._wait(self.hello) is None:
+            raise Gone("the machine did not come back:\n" + self.tail())
 
     def off(self):
         """An orderly end."""

@@ -62,6 +62,9 @@ def run(bench):
             s = load.Shell(m.ports[port], key, bench.folder)
             bench.check(f"{unit} serves the outside", s.ask("hello"))
             s.stop()
+    if "redis" in bench.base.pairs:  # and upgrade.py asserts that it is patched
+        filtered = m.check(f"grep Seccomp: /proc/{m.pid('redis-server')}/status")
+        bench.check("redis-server.service runs under the seccomp filter of its unit", filtered.split()[1] == "2", filtered)
     bench.check("nothing is patched, nothing is pending", not m.patched() and not m.json("staunch list")["restarts"],
                 m.run("staunch status; staunch list").out)
     bench.keep(m, "daemons")
