@@ -305,6 +305,9 @@ static int ask_apart(Work *w, Error *e) {
         r = b->ops->apart(b->ops->data, id, e);
         if (r == 0)
                 r = work_begin(w, b, id, e);
+        /* That process prepares the reboot, and leaves it to the one whose policy says whether it may be. */
+        if (r == 0 && w->state == BASELINE_REBOOTING && b->ops->reboot)
+                r = b->ops->reboot(b->ops->data, e);
         if (r < 0)
                 return r;
         error_set(e, -ECANCELED, "baseline %" PRId64 " is %s: %s", id, states[w->state], w->reason);

@@ -378,6 +378,31 @@ static int other_process(void *data, int64_t id, Error *e) {
         return baseline_rollback(&b, id, "asked", e) == BASELINE_WENT_BACK ? 0 : -EIO;
 }
 
+static int other_process_without_reboot(void *data, int64_t id, Error *e) {
+        BaselineOps mine = ops;
+        Baseline b = baseline;
+
+        (void)data;
+        mine.apart = NULL;
+        mine.reboot = NULL; /* as 'staunch rollback' has it */
+        b.ops = &mine;
+        world->apart = true;
+        return baseline_rollback(&b, id, "asked", e) == BASELINE_REBOOTS ? 0 : -EIO;
+}
+
+/* The other process prepares what a reboot brings into force; this one reboots. */
+static void reboots_after_another_process(void **state) {
+        Error e = { 0 };
+
+        (void)state;
+        world->bad = true;
+        ops.apart = other_process_without_reboot;
+        assert_int_equal(run_all(&e), BASELINE_REBOOTS);
+        assert_true(world->apart);
+        assert_string_equal(state_now(), "rebooting");
+        assert_int_equal(world->reboots, 1);
+}
+
 static void by_another_process(void **state) {
         Error e = { 0 };
 
@@ -485,6 +510,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(no_way_back, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(restart_that_failed, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(not_for_ever, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(reboots_after_another_process, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(by_another_process, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(one_at_a_time, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(killed_at_every_step, set_up, tear_down),
