@@ -212,7 +212,7 @@ static const Known known[] = {
         { "g_ascii_strup", 0, -1, A0, KNOWN_FRESH },
         { "g_assertion_message", 0, -1, 0, KNOWN_NORETURN },
         { "g_assertion_message_expr", 0, -1, 0, KNOWN_NORETURN },
-        { "g_build_filename", 0, -1, A0, KNOWN_FRESH },
+        { "g_build_filename", 0, -1, A0 | A1, KNOWN_FRESH },
         { "g_canonicalize_filename", 0, -1, A0, KNOWN_FRESH },
         { "g_dgettext", 0, -1, 0, KNOWN_FOREIGN },
         { "g_filename_to_utf8", 0, -1, A0, KNOWN_FRESH },

@@ -37,7 +37,9 @@ def build(source, compiler, level, new, out):
         standalone = ["-fstandalone-debug"] if compiler == "clang" else []
         subprocess.run([tool, f"-{level}", "-g", *standalone, "-fPIE", *(["-DNEW"] if new else []), "-c", text,
                         "-o", objects[-1]], cwd=HERE, check=True, stderr=subprocess.DEVNULL)
-    subprocess.run([CXX[compiler] if cxx else compiler, "-pie", "-Wl,--build-id", *objects, "-o", out], check=True)
+    foreign = f"{out}.foreign.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-Wl,-soname,foreign.so", "foreign.c", "-o", foreign], cwd=HERE, check=True)
+    subprocess.run([CXX[compiler] if cxx else compiler, "-pie", "-Wl,--build-id,--as-needed", *objects, foreign, "-o", out], check=True)
     subprocess.run(["strip", "-s", "-o", out + ".stripped", out], check=True)
 
 
@@ -84,7 +86,7 @@ def main():
     p.add_argument("--json")
     p.add_argument("-j", type=int, default=2)
     a = p.parse_args()
-    sources = sorted(f for f in os.listdir(HERE) if f.endswith((".c", ".cc")) and f != "shared.c")
+    sources = sorted(f for f in os.listdir(HERE) if f.endswith((".c", ".cc")) and f not in ("shared.c", "foreign.c"))
     if a.only:
         sources = [s for s in sources if a.only in s]
     compilers = [c for c in a.compilers.split(",") if shutil.which(c) and shutil.which(CXX[c])]
