@@ -14,7 +14,7 @@
  * it takes no shorter, more general type.
  */
 
-enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 12000, MAX_USERS = 32,
+enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 20000, MAX_USERS = 32,
        MAX_GETTER_INSNS = 2000 };
 
 typedef struct Step {
