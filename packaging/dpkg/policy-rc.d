@@ -7,6 +7,8 @@ hold=/run/staunch/hold
 held=/var/lib/staunch/held
 
 [ "${1-}" != --quiet ] || shift
+# A rollback puts old versions back, and what these ask for is no upgrade that could be patched instead.
+[ -z "${STAUNCH_ROLLBACK-}" ] || exit 0
 # Only what a package's postinst asks for: logrotate and others use invoke-rc.d as well.
 [ -e "$hold" ] && [ "${DPKG_MAINTSCRIPT_NAME-}" = postinst ] || exit 0
 case ${2-} in

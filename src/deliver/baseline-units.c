@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/baseline-units.h"
 #include "base/command.h"
-#include "base/file.h"
 #include "base/macro.h"
 
 #include <errno.h>
@@ -50,14 +49,18 @@ static int show(const char *unit, Unit *out, Error *e) {
 }
 
 static int boot(void *data, char out[BASELINE_WORD], Error *e) {
-        FileBytes f = { 0 };
-        int r = file_read("/proc/sys/kernel/random/boot_id", BASELINE_WORD - 1, &f, e);
+        static const char path[] = "/proc/sys/kernel/random/boot_id";
+        FILE *f = fopen(path, "re");
+        int r = 0;
 
         (void)data;
-        if (r == 0)
-                snprintf(out, BASELINE_WORD, "%.*s", (int)strcspn((const char *)f.bytes, "\n"),
-                         (const char *)f.bytes);
-        file_release(&f);
+        if (!f)
+                return error_errno(e, -errno, "%s", path);
+        if (!fgets(out, BASELINE_WORD, f))
+                r = error_set(e, -EIO, "%s: nothing can be read", path);
+        else
+                out[strcspn(out, "\n")] = 0;
+        fclose(f);
         return r;
 }
 

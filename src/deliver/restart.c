@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "deliver/baseline-units.h"
 #include "deliver/drain.h"
 #include "deliver/outdated.h"
 #include "deliver/package.h"
@@ -19,6 +20,7 @@
 /* Kinds of marks in the state. */
 #define MARK_WINDOW "window"   /* WINDOW@START, and what was told or done in it: "opened", "closed", ... */
 #define MARK_TURN "turn"       /* the last turn's time */
+#define MARK_BOOT "boot"       /* by the boot's id: that of the last turn */
 #define MARK_DRAIN "drain"     /* by unit: what is to be undone */
 #define MARK_RESTART "restart" /* by unit: its invocation before the restart that is under way */
 
@@ -563,6 +565,35 @@ static void recover(Turn *t) {
         vec_free(&drains.marks);
 }
 
+static void collect_subject(void *data, const StoreRestart *r) {
+        Collect *c = data;
+
+        vec_push(&c->marks, (StoreMark){ .key = arena_strdup(c->arena, r->subject) });
+}
+
+/* What waited for its restart in an earlier boot does not any more. Were that left for the next round to find out, this turn
+ * would ask for a restart of the machine that has just been made. */
+static void forget_earlier_boot(Turn *t) {
+        Collect boots = { .arena = t->arena }, waiting = { .arena = t->arena };
+        char id[BASELINE_WORD] = "";
+        bool other = false;
+
+        if (baseline_units.boot(NULL, id, NULL) < 0 || store_mark_time(t->store, MARK_BOOT, id, NULL, NULL) == 1)
+                return;
+        store_each_mark(t->store, MARK_BOOT, collect, &boots, NULL);
+        for (size_t i = 0; i < boots.marks.n; i++) {
+                other = true;
+                store_drop_mark(t->store, MARK_BOOT, boots.marks.items[i].key, NULL);
+        }
+        if (other)
+                store_each_restart(t->store, collect_subject, &waiting, NULL);
+        for (size_t i = 0; i < waiting.marks.n; i++)
+                store_drop_restart(t->store, waiting.marks.items[i].key, NULL, NULL);
+        store_put_mark(t->store, &(StoreMark){ MARK_BOOT, id, wall_usec(), "" }, NULL);
+        vec_free(&boots.marks);
+        vec_free(&waiting.marks);
+}
+
 /* Adds a line to FILE.pkgs unless it is there. */
 static void add_package(const char *file, const char *package) {
         char path[PATH_MAX], line[256];
@@ -665,6 +696,7 @@ int restart_turn(const RestartOptions *o, Error *e) {
         if (r < 0)
                 return r;
         t.store = store;
+        forget_earlier_boot(&t);
         store_each_restart(store, count_row, &rows, NULL);
         store_each_mark(store, MARK_RESTART, count_mark, &marks, NULL);
         store_each_mark(store, MARK_DRAIN, count_mark, &marks, NULL);

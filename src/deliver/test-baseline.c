@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/macro.h"
+#include "deliver/baseline-units.h"
 #include "deliver/baseline.h"
 #include "snapshot/snapshot.h"
 
@@ -416,6 +417,18 @@ static void by_another_process(void **state) {
         assert_int_equal(world->restarts[1], 2);
 }
 
+/* The machine's own: a file of /proc, which has no size. */
+static void knows_the_boot(void **state) {
+        char first[BASELINE_WORD] = "", again[BASELINE_WORD] = "";
+        Error e = { 0 };
+
+        (void)state;
+        assert_int_equal(baseline_units.boot(NULL, first, &e), 0);
+        assert_int_equal(baseline_units.boot(NULL, again, &e), 0);
+        assert_int_equal(strlen(first), 36);
+        assert_string_equal(first, again);
+}
+
 static void one_at_a_time(void **state) {
         Error e = { 0 };
         int64_t id = 0;
@@ -512,6 +525,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(not_for_ever, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(reboots_after_another_process, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(by_another_process, set_up, tear_down),
+                cmocka_unit_test(knows_the_boot),
                 cmocka_unit_test_setup_teardown(one_at_a_time, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(killed_at_every_step, set_up, tear_down),
         };

@@ -332,6 +332,30 @@ def what_a_package_asked_for(m):
     equal(json.loads(m.staunch(0, "list", "--state", os.path.join(m.dir, "state"), "--json"))["restarts"], [], "pending")
 
 
+def not_required_again_after_a_reboot(m):
+    """What is known of an earlier boot must not ask for another restart of the machine."""
+    unit = m.unit("web", more_unit="RefuseManualStop=yes")
+    m.start()
+    m.upgrade(unit, "wide")
+    m.converge()
+    m.await_event("reboot-required", unit)
+    m.stop()
+    # A reboot: the unit is new, /run is empty, the boot's id is another one.
+    os.unlink(os.path.join(m.dir, "reboot-required"))
+    m.m.ctl("kill", "--signal=SIGKILL", unit)
+    while m.m.show(unit, "ActiveState") != "failed":
+        wait_in(m.dir)
+    m.m.ctl("start", unit)
+    m.await_ready("web")
+    with sqlite3.connect(os.path.join(m.dir, "state", "state.db")) as db:
+        equal(db.execute("UPDATE mark SET key = 'another' WHERE kind = 'boot'").rowcount, 1, "boots that are known")
+    db.close()
+    m.start()
+    m.converge()
+    m.stop()
+    equal(os.path.exists(os.path.join(m.dir, "reboot-required")), False, "a reboot is required")
+
+
 def in_the_order_of_dependencies(m):
     """By way of a unit between them that waits for nothing; their names are the other way round."""
     between = f"between-{m.prefix}.target"
