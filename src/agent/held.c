@@ -89,7 +89,7 @@ static bool taken_care_of(const Converged *c, const Note *note) {
                 if (p->gone || strcmp(p->of->process.unit, note->unit) != 0)
                         continue;
                 for (size_t k = 0; k < p->of->n; k++)
-                        if (p->images[k].outcome == IMAGE_RESTART)
+                        if (p->images[k].outcome == IMAGE_RESTART || p->images[k].outcome == IMAGE_REVERTED)
                                 return true;
                 if (patched_since(p->of->process.pid, note->since_usec))
                         return true;

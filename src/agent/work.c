@@ -222,12 +222,13 @@ static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
 
 /* Keeps and tells what became of one image. Returns WORK_AGAIN when it is worth another try. */
 static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, const ConvergedImage *image) {
-        static const char *const outcomes[] = { "patched", "hotpatchable", "refused", "current", "error" };
+        static const char *const outcomes[] = { "patched",    "hotpatchable", "reverted", "revertible",
+                                                "refused",    "current",      "error" };
         const Patch *patch =
                 image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
         const char *subject = subject_of(&p->of->process, run->arena), *detail = "";
-        bool patched = image->outcome == IMAGE_PATCHED;
+        bool patched = image->outcome == IMAGE_PATCHED, reverts = converge_reverts(image) && image->carries;
         bool again = image->outcome == IMAGE_ERROR ||
                      (image->outcome == IMAGE_RESTART && converge_is_passing(image->refusal));
         StoreAction a = {
@@ -237,11 +238,13 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
                 .unit = p->of->process.unit,
                 .image = image->image->path,
                 .old_id = build_id_text(&image->image->old_id, old_text),
-                .new_id = build_id_text(&image->image->new_id, new_text),
-                .digest = patch ? digest_text(patch->digest, digest) : "",
-                .action = "apply",
+                .new_id = build_id_text(reverts ? &image->carried.new_id : &image->image->new_id, new_text),
+                .digest = reverts ? digest_text(image->carried.digest, digest)
+                          : patch ? digest_text(patch->digest, digest)
+                                  : "",
+                .action = reverts ? "revert" : "apply",
                 .outcome = outcomes[image->outcome],
-                .reason = patched ? "" : reason_of(image, &detail, run->arena),
+                .reason = patched || image->outcome == IMAGE_REVERTED ? "" : reason_of(image, &detail, run->arena),
                 .functions = image->functions,
                 .pause_usec = image->pause_usec,
         };
@@ -249,6 +252,16 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
         a.detail = detail;
         if (image->outcome == IMAGE_CURRENT)
                 return WORK_DONE;
+        if (image->outcome == IMAGE_REVERTED) {
+                a.detail = "the build on disk is the one that the process was started with";
+                keep(run, &a);
+                metrics_pause(run->w->metrics, image->pause_usec);
+                tell(run->w, EVENT_PATCH_REVERTED, &a,
+                     arena_printf(run->arena, "%s (pid %d): the patch of %s was taken out: %s", a.comm, a.pid, a.image,
+                                  a.detail));
+                store_drop_restart(run->store, subject, a.image, NULL);
+                return WORK_DONE;
+        }
         if (!patched && store_said(run->store, &a, NULL) == 1)
                 return again ? WORK_AGAIN : WORK_DONE;
         keep(run, &a);
@@ -261,8 +274,9 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
                 store_drop_restart(run->store, subject, a.image, NULL);
         } else if (again) {
                 tell(run->w, EVENT_PATCH_FAILED, &a,
-                     arena_printf(run->arena, "%s (pid %d): %s is not patched: %s (%s)", a.comm, a.pid,
-                                  a.image, a.reason, a.detail));
+                     arena_printf(run->arena, "%s (pid %d): %s%s: %s (%s)", a.comm, a.pid, a.image,
+                                  reverts ? ": its patch could not be taken out" : " is not patched", a.reason,
+                                  a.detail));
         } else if (image->outcome == IMAGE_RESTART) {
                 keep_restart(run, subject, &a);
         }
@@ -383,7 +397,8 @@ static void count_round(Run *run, const Converged *c) {
                 for (size_t k = 0; !c->processes[i].gone && k < c->processes[i].of->n; k++) {
                         ImageOutcome outcome = c->processes[i].images[k].outcome;
 
-                        outdated |= outcome != IMAGE_PATCHED && outcome != IMAGE_CURRENT;
+                        outdated |= outcome != IMAGE_PATCHED && outcome != IMAGE_REVERTED &&
+                                    outcome != IMAGE_CURRENT;
                         restart |= outcome == IMAGE_RESTART;
                 }
                 round.outdated += outdated;

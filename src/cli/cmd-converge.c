@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 static const char *outcome_name(ImageOutcome o) {
-        static const char *const names[] = { "patched", "hotpatch", "restart", "current", "error" };
+        static const char *const names[] = { "patched", "hotpatch", "reverted", "revert",
+                                              "restart", "current",  "error" };
 
         return names[o];
 }
@@ -23,6 +24,10 @@ static json_t *image_json(const ConvergedImage *image) {
         json_object_set_new(j, "path", json_text(image->image->path));
         json_object_set_new(j, "old_build_id", json_build_id(&image->image->old_id));
         json_object_set_new(j, "new_build_id", json_build_id(&image->image->new_id));
+        if (converge_reverts(image) && image->carries) {
+                json_object_set_new(j, "patch_build_id", json_build_id(&image->carried.new_id));
+                json_object_set_new(j, "digest", json_digest(image->carried.digest));
+        }
         json_object_set_new(j, "outcome", json_text(outcome_name(image->outcome)));
         json_object_set_new(j, "functions", json_integer((json_int_t)image->functions));
         json_object_set_new(j, "pause_usec", json_integer((json_int_t)image->pause_usec));
@@ -83,11 +88,12 @@ static int print_json(const Converged *c, const Options *o) {
         json_object_set_new(j, "processes", processes);
         json_object_set_new(j, "pairs", pairs);
         json_object_set_new(j, "summary",
-                            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "processes",
+                            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "processes",
                                       (json_int_t)c->outdated.looked_at, "patched", (json_int_t)c->patched,
                                       "restart", (json_int_t)c->restart, "errors", (json_int_t)c->errors,
                                       "current", (json_int_t)c->current, "hotpatchable",
-                                      (json_int_t)c->would));
+                                      (json_int_t)c->would, "reverted", (json_int_t)c->reverted,
+                                      "revertible", (json_int_t)c->would_revert));
         return json_print(j);
 }
 
@@ -99,13 +105,15 @@ static const char *image_reason(const ConvergedImage *image, Arena *a) {
                                     *image->detail ? " (" : "", image->detail, *image->detail ? ")" : "");
         if (image->outcome == IMAGE_ERROR)
                 return image->error;
+        if (converge_reverts(image))
+                return "the build on disk is the one it was started with";
         return image->outcome == IMAGE_RESTART && image->verdict ? report_reason(image->verdict, a) : "";
 }
 
 static void print_rows(Table *t, const ConvergedProcess *p, Arena *a) {
         for (size_t i = 0; i < p->of->n; i++) {
                 const ConvergedImage *image = &p->images[i];
-                Colour colour = image->outcome <= IMAGE_WOULD_PATCH ? COLOUR_GOOD
+                Colour colour = image->outcome <= IMAGE_WOULD_REVERT ? COLOUR_GOOD
                                 : image->outcome == IMAGE_CURRENT   ? COLOUR_NONE
                                                                     : COLOUR_BAD;
 
@@ -178,11 +186,14 @@ static void print_text(const Converged *c) {
         }
         printf("%zu %s looked at: ", c->outdated.looked_at,
                c->outdated.looked_at == 1 ? "process" : "processes");
-        if (c->patched + c->would + c->restart + c->errors == 0)
+        if (c->patched + c->would + c->reverted + c->would_revert + c->restart + c->errors == 0)
                 printf("all current%s", c->current ? " (some by patches that they carry)" : "");
         else
                 printf("%zu %s, %zu to be restarted, %zu error%s", c->patched + c->would,
                        c->would ? "hotpatchable" : "patched", c->restart, c->errors, plural(c->errors));
+        if (c->reverted + c->would_revert)
+                printf(", %zu %s", c->reverted + c->would_revert,
+                       c->would_revert ? "to run its first build again" : "back at the build it was started with");
         puts(".");
         if (c->restart)
                 puts("'staunch explain CODE' says more about a reason.");
@@ -221,8 +232,8 @@ static int run(const Command *self, int argc, char **argv) {
                 return report_error(&e);
         code = c.errors              ? EXIT_ERROR
                : c.restart           ? EXIT_REFUSED
-               : c.patched + c.would ? EXIT_PATCHED
-                                     : EXIT_DONE;
+               : c.patched + c.would + c.reverted + c.would_revert ? EXIT_PATCHED
+                                                                   : EXIT_DONE;
         if (!o.json)
                 print_text(&c);
         else if (print_json(&c, &o) != EXIT_DONE)
@@ -238,7 +249,8 @@ const Command command_converge = {
         .name = "converge",
         .arguments = "[OPTION]...",
         .summary = "Moves every process that runs a replaced program or library to the new one",
-        .help = "Run it after a package upgrade.\n\n"
+        .help = "Run it after a package upgrade or downgrade. A process whose first build is on disk again gets its\n"
+                "patch taken out.\n\n"
                 "      --dry-run           judge only; change no process\n"
                 "      --accept CODE       patch although this reason speaks against it (repeatable)\n"
                 "      --pid PID           this process only (repeatable, or PID,PID,...)\n"

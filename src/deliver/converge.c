@@ -59,7 +59,8 @@ static const Patch *patch_of(const Converged *c, const ConvergedImage *image) {
         return image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
 }
 
-/* Marks the images whose pair is active already. Negative: the process cannot be asked. */
+/* Notes the patches in force, and marks the images whose pair is active already. Negative: the process cannot be
+ * asked. */
 static int mark_current(ConvergedProcess *p, Error *e) {
         _cleanup_(freep) ProcessPatch *have = NULL;
         size_t n = 0;
@@ -68,13 +69,20 @@ static int mark_current(ConvergedProcess *p, Error *e) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < p->of->n; i++)
-                for (size_t k = 0; k < n; k++)
+                for (size_t k = 0; k < n; k++) {
+                        ConvergedImage *image = &p->images[i];
+
+                        if ((have[k].state != PATCH_STATE_ACTIVE && have[k].state != PATCH_STATE_SWITCHING) ||
+                            !build_id_equal(&have[k].old_id, &image->image->old_id))
+                                continue;
+                        image->carries = true;
+                        image->carried = have[k];
                         if (have[k].state == PATCH_STATE_ACTIVE && have[k].sites == have[k].sites_intact &&
-                            build_id_equal(&have[k].old_id, &p->images[i].image->old_id) &&
-                            build_id_equal(&have[k].new_id, &p->images[i].image->new_id)) {
-                                p->images[i].outcome = IMAGE_CURRENT;
-                                p->images[i].functions = have[k].sites;
+                            build_id_equal(&have[k].new_id, &image->image->new_id)) {
+                                image->outcome = IMAGE_CURRENT;
+                                image->functions = have[k].sites;
                         }
+                }
         return 0;
 }
 
@@ -85,6 +93,11 @@ static void judge_image(const Converged *c, ConvergedImage *image) {
 
         if (image->outcome == IMAGE_CURRENT)
                 return;
+        if (from->base) {
+                image->outcome = IMAGE_WOULD_REVERT;
+                image->functions = image->carried.sites;
+                return;
+        }
         if (from->pair == SIZE_MAX) {
                 image->outcome = IMAGE_RESTART;
                 image->refusal = from->code;
@@ -105,7 +118,8 @@ static void judge_image(const Converged *c, ConvergedImage *image) {
                 image->functions = pair->comparison.patch->n_sites;
                 break;
         case OUTCOME_UNCHANGED: /* another build of the same code */
-                image->outcome = IMAGE_CURRENT;
+                image->outcome = image->carries ? IMAGE_WOULD_REVERT : IMAGE_CURRENT;
+                image->functions = image->carried.sites;
                 break;
         default:
                 image->outcome = IMAGE_RESTART;
@@ -165,6 +179,119 @@ static bool apply_chosen(Converged *c, ConvergedProcess *p, const bool *chosen, 
                 p->images[i].detail = arena_strdup(c->outdated.arena, result.detail);
         }
         return r == ENGINE_REFUSED && n > 1;
+}
+
+bool converge_reverts(const ConvergedImage *image) {
+        return image->image->base || image->outcome == IMAGE_REVERTED || image->outcome == IMAGE_WOULD_REVERT;
+}
+
+/* Which patches are in force, and is that none but those to be taken out? Then one stop is enough for them. */
+static bool only_reverts(const ConvergedProcess *p) {
+        _cleanup_(freep) ProcessPatch *have = NULL;
+        size_t n = 0;
+
+        if (engine_status(p->of->process.pid, &have, &n, NULL) < 0)
+                return false;
+        for (size_t k = 0; k < n; k++) {
+                bool reverts = have[k].state == PATCH_STATE_STAGED || have[k].state == PATCH_STATE_REVERTED;
+
+                for (size_t i = 0; i < p->of->n; i++)
+                        reverts |= p->images[i].outcome == IMAGE_WOULD_REVERT &&
+                                   memcmp(p->images[i].carried.digest, have[k].digest, 32) == 0;
+                if (!reverts)
+                        return false;
+        }
+        return true;
+}
+
+/* Is the patch in force still? By the process's own word. */
+static bool is_in_force(const ConvergedProcess *p, const ConvergedImage *image) {
+        _cleanup_(freep) ProcessPatch *have = NULL;
+        bool found = false;
+        size_t n = 0;
+
+        if (engine_status(p->of->process.pid, &have, &n, NULL) < 0)
+                return false;
+        for (size_t k = 0; k < n; k++)
+                found |= have[k].state != PATCH_STATE_STAGED && have[k].state != PATCH_STATE_REVERTED &&
+                         memcmp(have[k].digest, image->carried.digest, 32) == 0;
+        return found;
+}
+
+/* Takes the patch of one image, or (`all`) those of all images to be reverted out, and notes the outcome. */
+static int revert_image(Converged *c, ConvergedProcess *p, ConvergedImage *one, bool all, const ConvergeOptions *o) {
+        EngineOptions options = { .deadline_usec = o->deadline_usec };
+        EngineResult result = { .refusal = REFUSAL_N };
+        Error e = { 0 };
+        int r = engine_revert(p->of->process.pid, all ? NULL : one->carried.digest, &options, &result, &e);
+
+        if (r == -ESRCH || (r == ENGINE_REFUSED && result.refusal == REFUSAL_CODE_PROCESS_GONE)) {
+                p->gone = true;
+                return -ESRCH;
+        }
+        if (r == 0 && is_in_force(p, one))
+                r = error_set(&e, -EIO, "the patch is in force still, after it was taken out");
+        p->applied = true;
+        p->result = result;
+        for (size_t i = 0; i < p->of->n; i++) {
+                ConvergedImage *image = &p->images[i];
+
+                if (image->outcome != IMAGE_WOULD_REVERT || (!all && image != one))
+                        continue;
+                image->pause_usec = result.pause_usec;
+                image->refusal = result.refusal;
+                image->subject = arena_strdup(c->outdated.arena, result.subject);
+                image->detail = arena_strdup(c->outdated.arena, result.detail);
+                image->outcome = r == 0 ? IMAGE_REVERTED
+                                 : r < 0 || result.refusal == REFUSAL_CODE_PROCESS_PERMISSION
+                                         ? IMAGE_ERROR
+                                         : IMAGE_RESTART;
+                if (image->outcome == IMAGE_ERROR)
+                        image->error = arena_strdup(c->outdated.arena, r < 0 ? e.text : result.detail);
+                if (image->outcome != IMAGE_REVERTED)
+                        image->functions = 0;
+        }
+        return r;
+}
+
+/* Takes out what has to be. False: some of it stays, and nothing else of the process is changed now. */
+static bool revert_process(Converged *c, ConvergedProcess *p, const ConvergeOptions *o) {
+        bool all = only_reverts(p), well = true;
+
+        for (size_t i = 0; !p->gone && i < p->of->n; i++) {
+                ConvergedImage *image = &p->images[i];
+
+                if (image->outcome != IMAGE_WOULD_REVERT)
+                        continue;
+                if (!image->carries) /* taken out meanwhile */
+                        image->outcome = IMAGE_CURRENT;
+                else
+                        well &= revert_image(c, p, image, all, o) == 0;
+        }
+        return well;
+}
+
+/* The images that could have been patched wait for the one whose patch could not be taken out. */
+static void wait_for_revert(Converged *c, ConvergedProcess *p, const bool *chosen) {
+        const ConvergedImage *first = NULL;
+
+        for (size_t i = 0; !first && i < p->of->n; i++)
+                if (converge_reverts(&p->images[i]) && p->images[i].outcome != IMAGE_REVERTED &&
+                    p->images[i].outcome != IMAGE_CURRENT)
+                        first = &p->images[i];
+        for (size_t i = 0; first && i < p->of->n; i++) {
+                if (!chosen[i])
+                        continue;
+                p->images[i].outcome = first->outcome;
+                p->images[i].functions = 0;
+                p->images[i].verdict = NULL;
+                p->images[i].refusal = first->refusal;
+                p->images[i].error = first->error;
+                p->images[i].subject = first->subject;
+                p->images[i].detail = arena_printf(c->outdated.arena, "%s%sthe patch of %s is to be taken out first",
+                                                   first->detail, *first->detail ? "; " : "",
+                                                   base_name(first->image->path));
+        }
 }
 
 /* Images of one package are one update. */
@@ -278,10 +405,15 @@ static void apply_process(Converged *c, ConvergedProcess *p, const ConvergeOptio
                 return;
         }
         for (size_t i = 0; i < p->of->n; i++)
-                n += chosen[i] = p->images[i].outcome == IMAGE_WOULD_PATCH;
+                n += chosen[i] = p->images[i].outcome == IMAGE_WOULD_PATCH ||
+                                 (r < 0 && p->images[i].outcome == IMAGE_WOULD_REVERT);
         if (r < 0)
                 set_error(c, p, chosen, &e);
-        else if (n && !o->dry_run && apply_chosen(c, p, chosen, o))
+        else if (o->dry_run)
+                return;
+        else if (!revert_process(c, p, o))
+                wait_for_revert(c, p, chosen);
+        else if (n && apply_chosen(c, p, chosen, o))
                 apply_groups(c, p, chosen, o);
 }
 
@@ -299,8 +431,12 @@ static void count(Converged *c, const ConvergedProcess *p) {
                 c->restart++;
         else if (n[IMAGE_PATCHED])
                 c->patched++;
+        else if (n[IMAGE_REVERTED])
+                c->reverted++;
         else if (n[IMAGE_WOULD_PATCH])
                 c->would++;
+        else if (n[IMAGE_WOULD_REVERT])
+                c->would_revert++;
         else
                 c->current++;
 }
@@ -332,8 +468,12 @@ bool converge_is_passing(RefusalCode code) {
 }
 
 int converge_run(const ConvergeOptions *o, Converged *out, Error *e) {
+        OutdatedOptions find = o->find;
         Converged c = { 0 };
-        int r = outdated_find(&o->find, &c.outdated, e);
+        int r;
+
+        find.patches = true;
+        r = outdated_find(&find, &c.outdated, e);
 
         if (r < 0)
                 return r;

@@ -5,7 +5,10 @@
 #include "deliver/compare.h"
 #include "deliver/outdated.h"
 
-/* Moves what is outdated to the new builds: each distinct pair is compared once, then applied. */
+/*
+ * Moves what is outdated to the builds on disk: each distinct pair is compared once, then applied. Where the build on
+ * disk is the one that the process was started with, its patch is taken out.
+ */
 
 typedef struct ConvergeOptions {
         OutdatedOptions find;
@@ -21,6 +24,8 @@ typedef struct ConvergeOptions {
 typedef enum ImageOutcome {
         IMAGE_PATCHED,
         IMAGE_WOULD_PATCH,
+        IMAGE_REVERTED, /* it runs its base again, which is what is on disk */
+        IMAGE_WOULD_REVERT,
         IMAGE_RESTART,
         IMAGE_CURRENT,
         IMAGE_ERROR
@@ -34,6 +39,8 @@ typedef struct ConvergedImage {
         const Verdict *verdict; /* of the pair, when that is why it needs a restart, or advice; may be NULL */
         RefusalCode refusal;    /* of the process; REFUSAL_N: none */
         const char *subject, *detail, *error;
+        bool carries;         /* a patch of its base was in force when it was looked at: */
+        ProcessPatch carried; /* of several copies of the image, the last one's */
 } ConvergedImage;
 
 typedef struct ConvergedProcess {
@@ -56,11 +63,13 @@ typedef struct Converged {
         Outdated outdated;
         ConvergedPair *pairs;                            /* outdated.n_pairs */
         ConvergedProcess *processes;                     /* outdated.n_processes */
-        size_t patched, restart, errors, current, would; /* processes */
+        size_t patched, reverted, restart, errors, current, would, would_revert; /* processes */
 } Converged;
 
 /* Reasons of a process that may be gone at the next try. */
 bool converge_is_passing(RefusalCode code);
+/* Is (or was) its patch to be taken out, whether or not that worked? */
+bool converge_reverts(const ConvergedImage *image);
 int converge_run(const ConvergeOptions *o, Converged *out, Error *e);
 /* Reads both images of the pair and compares them in this process. */
 int converge_compare(const OutdatedPair *pair, const ConvergeOptions *o, Comparison *out, Error *e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/outdated.h"
+#include "apply/engine.h"
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/loaded.h"
@@ -207,21 +208,57 @@ static bool same_file(const Mapping *m, int fd) {
         return !m->deleted && fstat(fd, &st) == 0 && st.st_ino == m->inode && on_device(fd, m);
 }
 
-static void tell_current(const OutdatedOptions *options, const OutdatedProcess *p, const char *path, int fd) {
-        if (options->current)
-                options->current(options->current_data, &p->process, path, fd);
+/* One process that is looked at. */
+typedef struct Look {
+        Outdated *o;
+        const OutdatedOptions *options;
+        OutdatedProcess *p;
+        Root root;
+        ProcessPatch *have; /* what it carries */
+        size_t n_have;
+} Look;
+
+static void look_end(Look *l) {
+        root_close(&l->root);
+        free(l->have);
 }
 
-/* One mapped file: adds it to `p` when it is outdated. Negative: the process cannot be looked at. */
-static int look_at_file(Outdated *o, const OutdatedOptions *options, OutdatedProcess *p, const Root *root,
-                        const Mapping *m, const char *path) {
-        _cleanup_(closep) int new_fd = root_open_file(root, path, m), old_fd = -1;
+static bool is_patched(const Look *l, const BuildId *id) {
+        for (size_t i = 0; i < l->n_have; i++)
+                if ((l->have[i].state == PATCH_STATE_ACTIVE || l->have[i].state == PATCH_STATE_SWITCHING) &&
+                    build_id_equal(&l->have[i].old_id, id))
+                        return true;
+        return false;
+}
+
+/* The build at the path is the process's base. It runs that, unless a patch is in force. */
+static void is_base(const Look *l, const char *path, int fd) {
+        OutdatedImage *image;
+        BuildId id = { 0 };
+
+        if (l->options->current)
+                l->options->current(l->options->current_data, &l->p->process, path, fd);
+        if (!l->n_have || image_build_id_fd(fd, path, &id, NULL) != 0 || !id.n || !is_patched(l, &id))
+                return;
+        for (size_t i = 0; i < l->p->n; i++)
+                if (l->p->images[i].base && build_id_equal(&l->p->images[i].old_id, &id))
+                        return; /* loaded twice */
+        image = add_image(l->o, l->p, path);
+        image->base = true;
+        image->old_id = image->new_id = id;
+}
+
+/* One mapped file: adds it to the process when it is outdated. Negative: the process cannot be looked at. */
+static int look_at_file(const Look *l, const Mapping *m, const char *path) {
+        _cleanup_(closep) int new_fd = root_open_file(&l->root, path, m), old_fd = -1;
+        OutdatedProcess *p = l->p;
+        Outdated *o = l->o;
         BuildId old_id = { 0 }, new_id = { 0 };
         OutdatedImage *image;
         int r;
 
         if (new_fd >= 0 && same_file(m, new_fd)) {
-                tell_current(options, p, path, new_fd);
+                is_base(l, path, new_fd);
                 return 0;
         }
         old_fd = mapping_open(p->process.pid, m);
@@ -244,7 +281,7 @@ static int look_at_file(Outdated *o, const OutdatedOptions *options, OutdatedPro
         if (r)
                 return 0; /* not an image: nothing that a loader mapped */
         if (new_fd < 0)
-                new_fd = open_by_soname(root, path, m, old_fd);
+                new_fd = open_by_soname(&l->root, path, m, old_fd);
         if (new_fd < 0) {
                 if (is_temporary(path))
                         return 0;
@@ -255,7 +292,7 @@ static int look_at_file(Outdated *o, const OutdatedOptions *options, OutdatedPro
         }
         r = image_build_id_fd(new_fd, path, &new_id, NULL);
         if (r == 0 && build_id_equal(&old_id, &new_id)) {
-                tell_current(options, p, path, new_fd);
+                is_base(l, path, new_fd);
                 return 0;
         }
         image = add_image(o, p, path);
@@ -286,15 +323,17 @@ static bool seen_before(const Maps *maps, size_t i) {
 }
 
 static int look_at_process(Outdated *o, const OutdatedOptions *options, OutdatedProcess *p, Error *e) {
-        _cleanup_(root_close) Root root = { .fd = -1 };
+        _cleanup_(look_end) Look l = { .o = o, .options = options, .p = p, .root = { .fd = -1 } };
         _cleanup_(maps_free) Maps maps = { 0 };
         int r = maps_read(p->process.pid, &maps, e);
 
         if (r < 0 || !maps.n)
                 return r;
-        r = root_open(&p->process, &root);
+        r = root_open(&p->process, &l.root);
         if (r < 0)
                 return r == -ENOENT ? -ESRCH : r;
+        if (options->patches) /* one that can't say what it carries is asked again before it is changed */
+                engine_status(p->process.pid, &l.have, &l.n_have, NULL);
         for (size_t i = 0; r >= 0 && i < maps.n; i++) {
                 const Mapping *m = &maps.items[i];
 
@@ -306,7 +345,7 @@ static int look_at_process(Outdated *o, const OutdatedOptions *options, Outdated
                 if ((options->root && !is_below(path, options->root)) ||
                     (options->excluded && options->excluded(options->excluded_data, &p->process, path)))
                         continue;
-                r = look_at_file(o, options, p, &root, m, path);
+                r = look_at_file(&l, m, path);
         }
         return r;
 }

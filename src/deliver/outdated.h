@@ -12,7 +12,8 @@
 /*
  * Finds what is outdated: executable images of processes whose file was replaced since. The old
  * image is read through the process, the new one at its path as the process sees it (its mount
- * namespace and root). Nothing is stopped.
+ * namespace and root). Nothing is stopped. With `patches`, also processes whose base is at its path while
+ * a patch makes them run another build: after a downgrade to the version that they were started with.
  */
 
 /* Two builds, the older of which some process runs. */
@@ -26,7 +27,8 @@ typedef struct OutdatedImage {
         const char *path;
         BuildId old_id, new_id; /* new_id.n == 0: nothing took its place */
         size_t pair;            /* index into pairs; SIZE_MAX: none, see code */
-        RefusalCode code;       /* REFUSAL_N when there is a pair */
+        RefusalCode code;       /* REFUSAL_N when there is a pair, or `base` */
+        bool base;              /* new_id == old_id: the base is at its path (again), and a patch of it is in force */
         const char *detail;
 } OutdatedImage;
 
@@ -57,6 +59,7 @@ typedef struct OutdatedOptions {
          * nobody is. */
         void (*current)(void *data, const Process *p, const char *path, int fd);
         void *current_data;
+        bool patches; /* find `base` images: each process is asked what it carries */
         void (*progress)(const char *format, ...) __attribute__((format(printf, 1, 2))); /* NULL: silent */
 } OutdatedOptions;
 

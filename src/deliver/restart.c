@@ -103,7 +103,7 @@ static uint64_t started_usec(const Process *p) {
 static size_t count_outdated(const Turn *t, const RestartStep *s, uint64_t after_usec) {
         size_t n, count = 0;
         _cleanup_(freep) pid_t *pids = pids_of(s->subject, &n);
-        OutdatedOptions options = { .pids = pids, .n_pids = n, .pass_over = true, .root = t->o->root };
+        OutdatedOptions options = { .pids = pids, .n_pids = n, .pass_over = true, .root = t->o->root, .patches = true };
         Outdated found;
 
         if (!n)

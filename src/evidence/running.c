@@ -42,6 +42,8 @@ static void add_outdated(Running *r, const Outdated *o) {
                         const char *path = builds_path(&r->builds, p, from->path);
                         RunningImage *image;
 
+                        if (from->base)
+                                continue; /* add_current() was told of it */
                         if (!path) {
                                 r->elsewhere++;
                                 continue;

@@ -30,6 +30,12 @@ __attribute__((weak)) int answer(int x) {
         if (x == 7)
                 __builtin_trap();
 #endif
+        if (x == -2) { /* stays here for a line more */
+                char line[8];
+                puts("inside");
+                fflush(stdout);
+                return fgets(line, sizeof(line), stdin) ? 0 : 1;
+        }
         return x + NEW;
 }
 /* From now on mmap() is deadly. */
@@ -348,6 +354,91 @@ def five_updates_in_a_row(m):
     equal(t.ask(0), (counted + 1) * 10000 + 0x400, "the build before")
 
 
+def downgrade_to_the_first_build(m):
+    """The build that a process was started with is on disk again: its patch is taken out, once."""
+    t = m.target()
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round up")
+    m.install(1)
+    state = ["--state", os.path.join(m.dir, "state")]
+    dry = json.loads(staunch(4, "converge", "--dry-run", "--json", "--root", m.root))
+    equal(dry["processes"][0]["images"][0]["outcome"], "revert", "what a dry run says")
+    equal((dry["summary"]["revertible"], dry["summary"]["current"]), (1, 0), "how it is counted")
+    equal(t.ask(100), 102, "the target after a dry run")
+    equal(m.ask("converge")["ok"], True, "the round down")
+    e = m.await_event("patch-reverted", pid=t.pid)
+    equal(e["fields"]["STAUNCH_VERDICT"], "reverted", "the event's verdict")
+    equal(t.ask(100), 101, "the target after the downgrade")
+    equal(t.pid in m.ask("status")["patched_pids"], False, "the agent counts it as patched")
+    done = [(a["action"], a["outcome"]) for a in json.loads(staunch(0, "history", "--json", *state))["actions"]]
+    equal(done, [("apply", "patched"), ("revert", "reverted")], "the history")
+    assert "Nothing waits" in staunch(0, "list", *state)
+    before = m.kinds()
+    equal(m.ask("converge")["ok"], True, "another round")
+    equal(m.kinds(), before, "the events of a round with nothing to do")
+    # Up twice, down one, down to the first.
+    for version, want, kind in ((2, 102, "patch-installed"), (3, 103, "patch-installed"), (2, 102, "patch-installed"),
+                                (1, 101, "patch-reverted")):
+        m.install(version)
+        equal(m.ask("converge")["ok"], True, f"the round to {version}")
+        m.await_event(kind, pid=t.pid)
+        equal(t.ask(100), want, f"the target at {version}")
+    # The command does the same, and the agent that does not run finds it when it is started.
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round up again")
+    m.stop()
+    m.install(1)
+    text = staunch(4, "converge", "--root", m.root)
+    assert "reverted" in text and "started with" in text, text
+    equal(t.ask(100), 101, "the target after the command")
+    staunch(0, "converge", "--root", m.root)
+    m.install(2)
+    staunch(4, "converge", "--root", m.root)
+    m.install(1)
+    m.start()
+    m.await_event("patch-reverted", pid=t.pid)
+    equal(t.ask(100), 101, "the target after the agent's start")
+
+
+def downgrade_that_is_not_ours_to_act_on(m):
+    t = m.target()
+    m.install(2)
+    staunch(4, "converge", "--root", m.root)
+    m.install(1)
+    for mode in ("assess-only", "manual"):
+        m.configure(f'patch_mode = "{mode}"\n')
+        m.start()
+        if mode == "assess-only":
+            equal(m.ask("converge")["ok"], True, "the round")
+        else:
+            m.wake()
+            equal(m.ask("reload")["ok"], True, "a reload")
+        m.stop()
+        equal(t.ask(100), 102, f"the target under {mode}")
+        equal("patch-reverted" in m.kinds(), False, "an event of a revert")
+
+
+def downgrade_of_a_busy_process(m):
+    """It can't reach a safe point: that is told, and tried again until it can."""
+    m.configure("safe_point_deadline = 1\n")
+    t = m.target()
+    m.install(2)
+    staunch(4, "converge", "--root", m.root)
+    t.process.stdin.write("-2\n")  # it stays inside the replaced function
+    t.process.stdin.flush()
+    equal(t.process.stdout.readline(), "inside\n", "what it says from inside")
+    m.install(1)
+    m.start()
+    e = m.await_event("patch-failed", pid=t.pid)
+    equal(e["fields"]["STAUNCH_REASON"], "process-busy", "why")
+    t.process.stdin.write("\n")
+    t.process.stdin.flush()
+    equal(int(t.process.stdout.readline()), 0, "its answer")
+    m.await_event("patch-reverted", pid=t.pid)
+    equal(t.ask(100), 101, "the target")
+
+
 def images_of_one_update(m):
     """A program and its library: both are switched, in one stop."""
     m.install("user1")
@@ -490,7 +581,8 @@ def staunch(code, *args):
 CASES = [patched_with_nobody_typing, process_under_a_filter, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, image_that_needs_a_restart,
-         stopped_agent_leaves_patches, five_updates_in_a_row, images_of_one_update,
+         stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
+         downgrade_that_is_not_ours_to_act_on, downgrade_of_a_busy_process, images_of_one_update,
          update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
          hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
 
