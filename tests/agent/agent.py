@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from machine import Machine, equal, wait
 
@@ -551,15 +552,17 @@ def hook_that_hangs_or_fails(m):
 
 
 def storm_of_events(m):
-    program = script(m, "count", 'mv "$(mktemp "$0.d/.XXXXXX")" "$0.d/$$"')
+    program = script(m, "count", 'f=$(mktemp "$0.d/.XXXXXX") && mv "$f" "$0.d/k${f##*.}"')
     hooks(m, f'events = ["*"]\ncommand = ["{program}"]')
     os.symlink(m.told, program + ".d")
+    begun = time.monotonic()
     m.start()
     for _ in range(200):
         equal(m.ask("reload")["ok"], True, "the answer to a reload")
     dropped = int(m.await_event("hook-dropped")["fields"]["STAUNCH_DETAIL"].split()[0])
     # What was not dropped is run; the events are 200 and agent-started. Each period has its 20.
     m.stop()
+    periods = 2 + (time.monotonic() - begun) // 10  # that were begun, at most: on a slow machine there are more
     while True:
         dropped = sum(int(json.loads(line)["fields"]["STAUNCH_DETAIL"].split()[0]) for line in open(m.events_file)
                       if json.loads(line)["kind"] == "hook-dropped")
@@ -568,7 +571,7 @@ def storm_of_events(m):
             break
         wait(m.told)
     equal(dropped + run, 202, "events run and dropped")
-    assert run < 100, run
+    assert run <= 20 * periods, (run, periods)
 
 
 def staunch(code, *args):
