@@ -22,7 +22,7 @@ import image  # noqa: E402
 import rig  # noqa: E402
 
 # In this order; each may leave a disk that later ones begin with.
-CASES = ["install", "daemons", "upgrade", "power"]
+CASES = ["install", "daemons", "upgrade", "power", "window", "rollback"]
 STAGES = {"install": "installed", "daemons": "daemons"}  # what others begin with
 
 
@@ -128,17 +128,17 @@ class Bench:
         self.skipped += 1
         say(f"  skipped {name}: {reason}")
 
-    def boot(self, disk, ports=()):
+    def boot(self, disk, ports=(), **options):
         """From a copy of the disk of that name ("": the bare image)."""
         path = os.path.join(tempfile.mkdtemp(prefix="disk-", dir=self.folder), "disk.qcow2")
         copy = self.disks[disk].copy(path) if disk else rig.Disk(path, self.base.disk)
-        return self.again(copy, ports)
+        return self.again(copy, ports, **options)
 
-    def again(self, disk, ports=()):
-        """From this disk, as it was left."""
+    def again(self, disk, ports=(), **options):
+        """From this disk, as it was left; `options` of rig.Machine."""
         begun = time.monotonic()
         folder = tempfile.mkdtemp(prefix="machine-", dir=self.folder)
-        m = Guest(self.base, disk, folder, self.packages, ports, self.accel)
+        m = Guest(self.base, disk, folder, self.packages, ports, self.accel, **options)
         m.disk = disk
         self.running.append(m)
         m.settle()

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A baseline after which the service does not run goes back by itself, from copies of the packages and from a btrfs snapshot;
+power cuts in the middle of a baseline and of a rollback."""
+
+import os
+
+import daemons
+import image
+import load
+import rig
+import window
+
+UNIT = "nginx.service"
+# With the new version, and only with that, the service does not come up.
+BREAK = """mkdir -p /etc/systemd/system/nginx.service.d && cat >/etc/systemd/system/nginx.service.d/break.conf <<'END'
+[Service]
+ExecStartPre=/bin/sh -c '! dpkg-query -W nginx | grep -qF "{version}"'
+END
+systemctl daemon-reload"""
+# The root on another disk: what the machine has, in a subvolume.
+TO_BTRFS = """set -e
+systemctl stop staunch-agent redis-server postgresql
+modprobe btrfs
+mount /dev/vdc /mnt
+python3 -c 'import fcntl, os; fcntl.ioctl(os.open("/mnt", os.O_RDONLY), 0x5000940e, bytes(8) + b"@".ljust(4088, bytes(1)))'
+cp -ax / /mnt/@
+echo '/dev/vdc / btrfs subvol=@ 0 0' >/mnt/@/etc/fstab
+umount /mnt
+sync"""
+
+
+def version(m):
+    return m.check("dpkg-query -W -f '${Version}' nginx")
+
+
+def consistent(bench, m, label):
+    """What must hold whatever has happened."""
+    audit = m.run("dpkg --audit")
+    bench.check(f"{label}: dpkg finds nothing half done", audit.rc == 0 and not audit.out, audit.out)
+    sound = m.run("python3 -c 'import sqlite3; print(sqlite3.connect(\"/var/lib/staunch/state.db\")"
+                  ".execute(\"pragma integrity_check\").fetchone()[0])'")
+    bench.check(f"{label}: the state is sound", sound.out.strip() == "ok" and not any(e["id"] == 1004 for e in m.events()),
+                sound.out + sound.err)
+    bench.check(f"{label}: the service and the agent run", m.active(UNIT) and m.active("staunch-agent"),
+                m.run("systemctl --failed; systemctl status nginx staunch-agent").out)
+    clients = load.Load(m.ports[80], daemons.DAEMONS["nginx"][2]()).start()
+    clients.more(20)
+    clients.stop()
+    bench.check(f"{label}: it serves", not clients.lost, clients.lost[:5])
+
+
+def baselines(m):
+    return [b["state"] for b in m.json("staunch history")["baselines"]]
+
+
+def prepare(m, bench, broken=True):
+    """nginx in its new version on disk, its restart pending, and (`broken`) nothing good to come of it."""
+    old, new = bench.base.pairs["nginx"]
+    m.repository("old", "new")
+    if broken:
+        m.check(BREAK.format(version=new))
+    follow = m.follow()
+    m.apt("install --only-upgrade " + " ".join(image.PAIRS["nginx"]))
+    m.await_event(follow, lambda e: e["id"] == 1020 and e["fields"].get("STAUNCH_UNIT") == UNIT)
+    return old, new, follow
+
+
+def open_window(m):
+    m.start("cat >/etc/staunch/staunch.toml.d/10-vm.toml <<'END'\n" + window.POLICY.format(reboot="Never", **window.OPEN) +
+            "END\nsystemctl reload staunch-agent")
+
+
+def rolled_back(bench, m, label, old, new):
+    bench.check(f"{label}: the old version is back", version(m) == old and baselines(m)[-1:] == ["rolled-back"],
+                version(m) + m.run("staunch history").out)
+    m.run("apt-get -q -y install --only-upgrade nginx")
+    bench.check(f"{label}: apt does not install the new one again", version(m) == old,
+                m.run("apt-cache policy nginx; cat /etc/apt/preferences.d/staunch-held").out)
+    m.round()
+    bench.check(f"{label}: it is not tried again", len(baselines(m)) == 1, m.run("staunch history; staunch list").out)
+    number = m.json("staunch history")["baselines"][-1]["id"]
+    m.check(f"staunch release {number}")
+    bench.check(f"{label}: 'staunch release' lets it in again",
+                f"Candidate: {new}" in m.check("apt-cache policy nginx"), m.run("apt-cache policy nginx").out)
+
+
+def by_packages(bench):
+    m = bench.boot("daemons", daemons.PORTS)
+    old, new, follow = prepare(m, bench)
+    open_window(m)
+    _, seen = m.await_event(follow, lambda e: e["id"] in (1056, 1057))
+    follow.stop()
+    numbers = [n for n in window.ids(seen) if n in (1021, 1052, 1025, 1054, 1055, 1056, 1057)]
+    log = m.run("journalctl -u 'staunch-rollback-*' -o cat")
+    bench.check("by packages: the baseline fails and goes back", numbers == [1021, 1052, 1025, 1054, 1055, 1056],
+                f"{numbers}\n{log.out}" + m.run("staunch events").out)
+    bench.check("by packages: systemd ran the rollback as a unit", "staunch-rollback-1.service" in
+                m.run("journalctl -o cat --grep staunch-rollback-1").out, log.out)
+    consistent(bench, m, "by packages")
+    rolled_back(bench, m, "by packages", old, new)
+
+
+def cut_in_baseline(bench):
+    m = bench.boot("daemons", daemons.PORTS)
+    _, new, follow = prepare(m, bench, broken=False)
+    open_window(m)
+    m.await_event(follow, lambda e: e["id"] == 1023)
+    m.cut()
+    m = bench.again(m.disk, daemons.PORTS)
+    m.round()
+    follow = m.follow()
+    if not set(baselines(m)) <= {"done", "cancelled"}:
+        m.await_event(follow, lambda e: e["id"] in (1053, 1054))
+    label = "power cut in a baseline"
+    consistent(bench, m, label)
+    bench.check(f"{label}: it was ended, with the new version", version(m) == new and baselines(m) in (["done"], ["cancelled"]),
+                m.run("staunch history").out)
+    bench.check(f"{label}: nothing is pending", not m.json("staunch list")["restarts"], m.run("staunch list").out)
+
+
+def cut_in_rollback(bench):
+    for moment in ("begins", "unpacks"):
+        m = bench.boot("daemons", daemons.PORTS)
+        old, new, follow = prepare(m, bench)
+        if moment == "unpacks":
+            tail = m.start("tail -n0 -F /var/log/dpkg.log 2>/dev/null")
+        open_window(m)
+        if moment == "begins":
+            m.await_event(follow, lambda e: e["id"] == 1055)
+        else:
+            next(line for kind, line in tail.each() if "status half-installed nginx" in line)
+        m.cut()
+        m = bench.again(m.disk, daemons.PORTS)
+        label = f"power cut when a rollback {moment}"
+        follow = m.follow()
+        bench.figure(f"rollback_cut_{moment}_state_after_boot", baselines(m))
+        if baselines(m) != ["rolled-back"]:
+            m.await_event(follow, lambda e: e["id"] in (1056, 1057))
+        consistent(bench, m, label)
+        rolled_back(bench, m, label, old, new)
+        bench.clean()
+
+
+def from_snapshot(bench):
+    path = os.path.join(bench.folder, "btrfs.raw")
+    with open(path, "wb") as f:
+        f.truncate(4 << 30)
+    image.run(["mkfs.btrfs", "-q", "-f", path])
+    disk = rig.Disk(os.path.join(bench.folder, "btrfs.qcow2"))
+    image.run(["qemu-img", "convert", "-O", "qcow2", path, disk.path])
+    os.unlink(path)
+    m = bench.boot("daemons", daemons.PORTS, extra=disk)
+    m.check(TO_BTRFS)
+    m.off()
+    m = bench.again(m.disk, daemons.PORTS, extra=disk, btrfs=True, reboots=True)
+    bench.check("from a snapshot: the root is on btrfs", m.check("findmnt -no FSTYPE /").strip() == "btrfs")
+    m.check("printf '[baseline]\\nsnapshot = \"btrfs\"\\n' >/etc/staunch/staunch.toml.d/20-vm.toml && "
+            "systemctl reload staunch-agent")
+    old, new, follow = prepare(m, bench)
+    m.start("cat >/etc/staunch/staunch.toml.d/10-vm.toml <<'END'\n" +
+            window.POLICY.format(reboot="IfRequired", **window.OPEN) +
+            "END\nsystemctl reload staunch-agent")
+    m.await_event(follow, lambda e: e["id"] in (1055, 1057))
+    m.next_boot()
+    m.settle()
+    follow = m.follow()
+    if baselines(m) != ["rolled-back"]:
+        m.await_event(follow, lambda e: e["id"] in (1056, 1057))
+    consistent(bench, m, "from a snapshot")
+    rolled_back(bench, m, "from a snapshot", old, new)
+
+
+def run(bench):
+    for part in (by_packages, cut_in_baseline, cut_in_rollback, from_snapshot):
+        part(bench)
+        bench.clean()
