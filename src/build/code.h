@@ -27,6 +27,12 @@ typedef struct Ref {
         bool lea;         /* REF_PCREL: the address itself is taken, memory is not touched here */
 } Ref;
 
+/* Whether the address goes into a register, or is one part of an address (an array's, with an index): how far code
+ * goes from there is not told by the instruction. */
+static inline bool takes_address(const Ref *ref) {
+        return ref->lea || ref->kind >= REF_ABS32;
+}
+
 typedef struct Insn {
         uint32_t offset; /* from Code.text_base */
         uint8_t length;

@@ -156,6 +156,12 @@ static bool same_within(const Diff *d, uint64_t old, uint64_t new, unsigned dept
         return strings_only(old | new, a, n);
 }
 
+bool constant_bytes_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size) {
+        const uint8_t *a = image_bytes(d->old_image, old, size), *b = image_bytes(d->new_image, new, size);
+
+        return a && b && memcmp(a, b, size) == 0 && addresses_same(d, old, new, size, ADDRESS_DEPTH);
+}
+
 bool constants_same(const Diff *d, uint64_t old, uint64_t new) {
         return same_within(d, old, new, ADDRESS_DEPTH);
 }

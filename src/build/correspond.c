@@ -88,6 +88,8 @@ static void vote_words(Work *w, uint64_t old, uint64_t new, uint32_t match) {
         }
 }
 
+enum { WIDEST_READ = 64 }; /* bytes: a register of AVX-512 */
+
 typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
 
 static void join_places(Work *w, const Place *p, const Place *q) {
@@ -113,11 +115,13 @@ static bool both_ends(const Diff *d, uint64_t old, uint64_t new) {
 }
 
 /* Compares what two references of a pair refer to. Variables vote, and count as the same until the
- * votes are counted. */
-static RefResult compare_targets(Work *w, const Function *f, const Function *g, uint64_t old, uint64_t new,
+ * votes are counted. `ref` is the old reference where the pair are the same instructions, else NULL. */
+static RefResult compare_targets(Work *w, const Function *f, const Function *g, const Ref *ref, uint64_t old, uint64_t new,
                                  uint32_t match, const char **why) {
         Diff *d = w->d;
         Place p = place_of(d->old, old), q = place_of(d->new, new);
+        uint64_t extent, width = 0;
+        bool same;
 
         if (f->uncovered && both_ends(d, old, new))
                 return REF_SAME;
@@ -154,7 +158,7 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                         *why = "refers to another kind of pointer";
                         return REF_OTHER;
                 }
-                return compare_targets(w, f, g, p.target, q.target, match, why);
+                return compare_targets(w, f, g, NULL, p.target, q.target, match, why);
         case PLACE_CONST:
                 if (strcmp(p.section->name, q.section->name) != 0) {
                         *why = "a constant moved to another section";
@@ -162,12 +166,24 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                 }
                 if (tables_same(d, f, g, old, new))
                         return REF_SAME;
-                if (unrelocated(d->old_image, old, const_extent(d->old, old)) && constants_same(d, old, new)) {
+                extent = MIN(const_extent(d->old, old), const_extent(d->new, new));
+                same = unrelocated(d->old_image, old, const_extent(d->old, old)) && constants_same(d, old, new);
+                if (ref && !takes_address(ref) && (!same || extent < WIDEST_READ))
+                        width = access_width(d->old, ref->insn);
+                /* Another reference into the middle of what is read at once ends the constant too early. */
+                if (same && (width <= extent || constant_bytes_same(d, old, new, width))) {
                         vec_push(&w->consts, (Vote){ .new = new, .old = old, .match = match });
                         vote_words(w, old, new, match);
                         return REF_SAME;
                 }
                 vec_push(&w->blames, (Blame){ new, const_extent(d->new, new) });
+                /* What lies behind (the padding of the next one) is nothing to an instruction that goes no further;
+                 * it may be to those who have the address of what contains this: they are blamed. */
+                if (width && unrelocated(d->old_image, old, width) && unrelocated(d->new_image, new, width) &&
+                    constant_bytes_same(d, old, new, width)) {
+                        vote_words(w, old, new, match);
+                        return REF_SAME;
+                }
                 *why = "a constant that it uses changed";
                 return REF_CONST;
         case PLACE_RELRO:
@@ -205,7 +221,7 @@ static void compare_pair(Work *w, uint32_t match) {
                         become(w, match, MATCH_CHANGED, "references");
                         continue;
                 }
-                r = compare_targets(w, f, g, a->target, b->target, match, &why);
+                r = compare_targets(w, f, g, a, a->target, b->target, match, &why);
                 if (r != REF_SAME)
                         become(w, match, r == REF_CONST ? MATCH_CARRIED : MATCH_CHANGED, why);
         }
@@ -261,7 +277,7 @@ static void vote_aligned(Work *w, uint32_t match) {
                                         const Ref *b = ref_of_insn(d->new, g, insn_addr(d->new, y), nth, &hint_new);
 
                                         if (a && b && a->kind == b->kind)
-                                                compare_targets(w, f, g, a->target, b->target, match, &why);
+                                                compare_targets(w, f, g, NULL, a->target, b->target, match, &why);
                                 }
                         }
                 run = 0;
@@ -539,8 +555,7 @@ static void apply_blames(Work *w) {
                 if (m->kind != MATCH_IDENTICAL)
                         continue;
                 for (uint32_t k = 0; k < g->n_refs; k++)
-                        if (d->new->refs[g->ref + k].kind != REF_CALL && d->new->refs[g->ref + k].lea &&
-                            blamed(w, d->new->refs[g->ref + k].target))
+                        if (takes_address(&d->new->refs[g->ref + k]) && blamed(w, d->new->refs[g->ref + k].target))
                                 become(w, i, MATCH_CARRIED, "a constant beside one that it uses changed");
         }
 }

@@ -90,6 +90,8 @@ bool added_variable(const Diff *d, uint64_t new, uint64_t *from, uint64_t *to);
 /* Whether the constants at the two addresses are the same, as far as the next thing that anything
  * refers to. */
 bool constants_same(const Diff *d, uint64_t old, uint64_t new);
+/* The same for no more than `size` bytes, however far the constants go. */
+bool constant_bytes_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size);
 /* Text: what is read, and never compared by its address. */
 bool constant_is_text(const Image *image, uint64_t addr, uint64_t size);
 bool all_zero(const uint8_t *b, uint64_t n);

@@ -159,7 +159,7 @@ static bool exchange(Diff *d, uint64_t old, uint64_t n_old, uint64_t new, uint64
 /* Old code takes the address of a function by itself: it may compare it with what a table holds. */
 static bool address_taken(const Code *code, uint64_t addr) {
         for (size_t i = 0; i < code->n_refs; i++)
-                if (code->refs[i].target == addr && (code->refs[i].lea || code->refs[i].kind >= REF_ABS32))
+                if (code->refs[i].target == addr && takes_address(&code->refs[i]))
                         return true;
         return false;
 }
