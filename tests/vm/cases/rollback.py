@@ -22,7 +22,7 @@ TO_BTRFS = """set -e
 systemctl stop staunch-agent redis-server postgresql
 modprobe btrfs
 mount /dev/vdc /mnt
-python3 -c 'import fcntl, os; fcntl.ioctl(os.open("/mnt", os.O_RDONLY), 0x5000940e, bytes(8) + b"@".ljust(4088, bytes(1)))'
+python3 -c 'import fcntl, os; fcntl.ioctl(os.open("/mnt", os.O_RDONLY), 0x5000940e, bytearray(8) + b"@".ljust(4088, bytes(1)))'
 cp -ax / /mnt/@
 echo '/dev/vdc / btrfs subvol=@ 0 0' >/mnt/@/etc/fstab
 umount /mnt
