@@ -86,7 +86,7 @@ tidy: build
 
 format:
 	@tools/deps check
-	@clang-format -i $$(git ls-files 'src/*.[ch]' 'bench/*.[ch]' 'tests/*.[ch]')
+	@tests/format.sh --fix
 
 install: build
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild

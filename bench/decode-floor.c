@@ -36,8 +36,8 @@ static void *decode(void *arg) {
                         ZydisDecodedInstruction insn;
                         ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 
-                        if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, chunks[i].bytes + at, chunks[i].left - at,
-                                                               &insn, operands))) {
+                        if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, chunks[i].bytes + at,
+                                                               chunks[i].left - at, &insn, operands))) {
                                 at++;
                                 continue;
                         }
@@ -59,7 +59,8 @@ static size_t add_text(const Image *image) {
                         continue;
                 bytes += s->size;
                 for (size_t at = 0; at < s->size && n_chunks < MAX_CHUNKS; at += CHUNK)
-                        chunks[n_chunks++] = (Chunk){ s->bytes + at, MIN((size_t)CHUNK, s->size - at), s->size - at };
+                        chunks[n_chunks++] =
+                                (Chunk){ s->bytes + at, MIN((size_t)CHUNK, s->size - at), s->size - at };
         }
         return bytes;
 }

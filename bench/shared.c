@@ -12,13 +12,13 @@
 
 static unsigned long total;
 
-#define FUNCTION(n)                                                                                            \
-        __attribute__((noinline)) unsigned long shared_##n(const char *text) {                                 \
-                unsigned long sum = n;                                                                         \
-                for (size_t i = 0; text[i]; i++)                                                               \
-                        sum = sum * 31 + (unsigned char)text[i] + CHANGE;                                      \
-                total += sum;                                                                                  \
-                return sum;                                                                                    \
+#define FUNCTION(n)                                                            \
+        __attribute__((noinline)) unsigned long shared_##n(const char *text) { \
+                unsigned long sum = n;                                         \
+                for (size_t i = 0; text[i]; i++)                               \
+                        sum = sum * 31 + (unsigned char)text[i] + CHANGE;      \
+                total += sum;                                                  \
+                return sum;                                                    \
         }
 #if VERSION >= 2
 #define CHANGE (sum >> 7)

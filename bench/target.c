@@ -79,7 +79,8 @@ static void calibrate(void) {
         nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
         clock_gettime(CLOCK_MONOTONIC, &b);
         t1 = __rdtsc();
-        nsec_per_tick = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / (double)(t1 - t0);
+        nsec_per_tick =
+                ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / (double)(t1 - t0);
 }
 
 static double cycles_of(uint64_t (*function)(uint64_t)) {

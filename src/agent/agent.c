@@ -460,8 +460,8 @@ static char *on_metrics(void *data, bool openmetrics) {
         while (crash_noted(a->book, now.patched))
                 now.patched++;
         while (now.n_probes < ELEMENTSOF(probes) && observer_probe(a->observer, now.n_probes, &p))
-                probes[now.n_probes++] = (MetricsProbe){ p.probe->subject, p.probe->name, p.good,
-                                                         p.sec,            p.runs,        p.failures };
+                probes[now.n_probes++] =
+                        (MetricsProbe){ p.probe->subject, p.probe->name, p.good, p.sec, p.runs, p.failures };
         return metrics_text(a->metrics, &now, openmetrics);
 }
 
@@ -473,11 +473,11 @@ static json_t *on_control(void *data, const char *op, bool *wait) {
 
                 for (size_t i = 0; crash_noted(a->book, i); i++)
                         json_array_append_new(patched, json_integer(crash_noted(a->book, i)));
-                return json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:b, s:O?, s:O?}", "version", STAUNCH_VERSION,
-                                 "mode", patch_mode_text(a->policy.mode), "busy", a->job != JOB_NONE,
-                                 "rounds", (json_int_t)a->rounds, "watch_lost", (json_int_t)a->lost,
-                                 "patched_pids", patched, "watching", a->watch_fd >= 0, "vault",
-                                 a->vault.ready, "net", network_ready(a->network));
+                return json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:b, s:O?, s:O?}", "version",
+                                 STAUNCH_VERSION, "mode", patch_mode_text(a->policy.mode), "busy",
+                                 a->job != JOB_NONE, "rounds", (json_int_t)a->rounds, "watch_lost",
+                                 (json_int_t)a->lost, "patched_pids", patched, "watching", a->watch_fd >= 0,
+                                 "vault", a->vault.ready, "net", network_ready(a->network));
         }
         if (strcmp(op, "health") == 0)
                 return observer_health(a->observer);

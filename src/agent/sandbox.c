@@ -18,14 +18,22 @@
 /* What the vault may open by name, read-only: debug information. */
 static const char *const vault_reads[] = { "/usr/lib/debug", NULL };
 
-/* What net may open by name, read-only: how names are resolved (the C library loads a part of itself for that),
- * and which certificates are trusted. */
-static const char *const net_reads[] = {
-        "/etc/resolv.conf", "/etc/hosts",      "/etc/host.conf", "/etc/gai.conf",
-        "/etc/services",    "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
-        "/usr/share/ca-certificates", "/etc/ld.so.cache", "/usr/lib", "/lib",
-        "/run/systemd/resolve", NULL
-};
+/* What net may open by name, read-only: how names are resolved (the C library loads a part of itself for
+ * that), and which certificates are trusted. */
+static const char *const net_reads[] = { "/etc/resolv.conf",
+                                         "/etc/hosts",
+                                         "/etc/host.conf",
+                                         "/etc/gai.conf",
+                                         "/etc/services",
+                                         "/etc/nsswitch.conf",
+                                         "/etc/ssl/certs",
+                                         "/etc/ssl/openssl.cnf",
+                                         "/usr/share/ca-certificates",
+                                         "/etc/ld.so.cache",
+                                         "/usr/lib",
+                                         "/lib",
+                                         "/run/systemd/resolve",
+                                         NULL };
 
 /* What the applier keeps: reading and stopping processes (PTRACE; SYS_ADMIN for their map_files and for
  * holding a seccomp filter), their files (DAC_*), signals, the process events connector (NET_ADMIN), a
@@ -57,8 +65,9 @@ static const char *const vault_calls[] = {
 };
 // clang-format on
 
-/* And what net may call besides: IP sockets (socket itself is allowed by add_streams), and what its loop and its
- * resolver's threads use. What the vault has for images and forks comes along and can do no more there. */
+/* And what net may call besides: IP sockets (socket itself is allowed by add_streams), and what its loop and
+ * its resolver's threads use. What the vault has for images and forks comes along and can do no more there.
+ */
 // clang-format off
 static const char *const net_calls[] = {
         "connect", "bind", "listen", "accept", "accept4", "getsockname", "getpeername", "getsockopt", "setsockopt",

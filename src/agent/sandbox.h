@@ -20,7 +20,7 @@ typedef struct SandboxReport {
         bool user;         /* runs as the agent's own unprivileged user (not the applier) */
         bool capabilities; /* all but the role's own are gone, for good */
         bool seccomp;      /* (not the applier) */
-        int landlock; /* ABI version in force; 0: the kernel has none, or the role needs none */
+        int landlock;      /* ABI version in force; 0: the kernel has none, or the role needs none */
 } SandboxReport;
 
 /* The user that vault and net run as; nobody when there is none; who is not root stays what he is. */

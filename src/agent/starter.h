@@ -8,9 +8,9 @@
 
 /*
  * Starts what must not be as the applier is, which can trace every process: what is started inherits the
- * starter's few capabilities instead. A process of its own, from before the applier is narrowed, that keeps nothing but
- * becoming another user: it starts staunch-net, and runs probes that are commands, each as its user with
- * limits.
+ * starter's few capabilities instead. A process of its own, from before the applier is narrowed, that keeps
+ * nothing but becoming another user: it starts staunch-net, and runs probes that are commands, each as its
+ * user with limits.
  */
 typedef struct Starter {
         pid_t pid;

@@ -96,7 +96,9 @@ static int try_listen(void) {
         struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        return fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0 ? errno : 0;
+        return fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0
+                       ? errno
+                       : 0;
 }
 static int try_shadow(void) {
         return open("/etc/shadow", O_RDONLY) < 0 ? errno : 0;

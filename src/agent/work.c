@@ -222,8 +222,8 @@ static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
 
 /* Keeps and tells what became of one image. Returns WORK_AGAIN when it is worth another try. */
 static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, const ConvergedImage *image) {
-        static const char *const outcomes[] = { "patched",    "hotpatchable", "reverted", "revertible",
-                                                "refused",    "current",      "error" };
+        static const char *const outcomes[] = { "patched", "hotpatchable", "reverted", "revertible",
+                                                "refused", "current",      "error" };
         const Patch *patch =
                 image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
@@ -244,7 +244,8 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
                                   : "",
                 .action = reverts ? "revert" : "apply",
                 .outcome = outcomes[image->outcome],
-                .reason = patched || image->outcome == IMAGE_REVERTED ? "" : reason_of(image, &detail, run->arena),
+                .reason = patched || image->outcome == IMAGE_REVERTED ? ""
+                                                                      : reason_of(image, &detail, run->arena),
                 .functions = image->functions,
                 .pause_usec = image->pause_usec,
         };
@@ -257,8 +258,8 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
                 keep(run, &a);
                 metrics_pause(run->w->metrics, image->pause_usec);
                 tell(run->w, EVENT_PATCH_REVERTED, &a,
-                     arena_printf(run->arena, "%s (pid %d): the patch of %s was taken out: %s", a.comm, a.pid, a.image,
-                                  a.detail));
+                     arena_printf(run->arena, "%s (pid %d): the patch of %s was taken out: %s", a.comm, a.pid,
+                                  a.image, a.detail));
                 store_drop_restart(run->store, subject, a.image, NULL);
                 return WORK_DONE;
         }
@@ -275,8 +276,8 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
         } else if (again) {
                 tell(run->w, EVENT_PATCH_FAILED, &a,
                      arena_printf(run->arena, "%s (pid %d): %s%s: %s (%s)", a.comm, a.pid, a.image,
-                                  reverts ? ": its patch could not be taken out" : " is not patched", a.reason,
-                                  a.detail));
+                                  reverts ? ": its patch could not be taken out" : " is not patched",
+                                  a.reason, a.detail));
         } else if (image->outcome == IMAGE_RESTART) {
                 keep_restart(run, subject, &a);
         }

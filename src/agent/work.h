@@ -18,7 +18,7 @@ typedef struct Work {
         const char *events; /* file, where there is no journal */
         const char *root;   /* only images below it; NULL: all */
         Peer *vault;
-        Metrics *metrics;   /* NULL: nothing is counted */
+        Metrics *metrics; /* NULL: nothing is counted */
 } Work;
 
 /* Exit codes of a piece of work. */

@@ -20,7 +20,8 @@ typedef struct Instance {
         uint64_t base;
         const Header *replaced; /* of the session: an older patch in its place; NULL: none */
         const Header *dead;     /* of the session: what it was about is gone; NULL: none */
-        const Header *header;   /* whose jumps are written: of the session (put to use again), or &staged.header */
+        const Header
+                *header; /* whose jumps are written: of the session (put to use again), or &staged.header */
         bool is_staged, kept; /* kept: must not be unmapped again */
         Staged staged;
         uint64_t *imports, *bound; /* bound: bind_variables */
@@ -40,12 +41,14 @@ static void plan_free(Plan *p) {
         free(p->items);
 }
 
-static int cache_get(ShadowCache *c, const Patch *p, int64_t delta, bool share, const Shadow **out, Error *e) {
+static int cache_get(ShadowCache *c, const Patch *p, int64_t delta, bool share, const Shadow **out,
+                     Error *e) {
         Shadow *s;
         int r;
 
         for (size_t i = 0; i < c->n; i++)
-                if (c->items[i]->patch == p && c->items[i]->delta == delta && c->items[i]->no_sharing == !share) {
+                if (c->items[i]->patch == p && c->items[i]->delta == delta &&
+                    c->items[i]->no_sharing == !share) {
                         *out = c->items[i];
                         return 0;
                 }
@@ -91,9 +94,11 @@ static size_t order_headers(const Session *s, const Instance *x, const Header **
                 size_t at = n;
 
                 if (h->image_base != x->base || !build_id_equal(&h->old_id, &x->patch->old_id) ||
-                    (h->state != PATCH_STATE_ACTIVE && h->state != PATCH_STATE_REVERTED) || !header_counts(s, h))
+                    (h->state != PATCH_STATE_ACTIVE && h->state != PATCH_STATE_REVERTED) ||
+                    !header_counts(s, h))
                         continue;
-                while (at > 0 && (h == x->replaced || (out[at - 1] != x->replaced && out[at - 1]->time_sec < h->time_sec))) {
+                while (at > 0 && (h == x->replaced ||
+                                  (out[at - 1] != x->replaced && out[at - 1]->time_sec < h->time_sec))) {
                         out[at] = out[at - 1];
                         at--;
                 }
@@ -110,7 +115,8 @@ static int plan_variables(Session *s, Instance *x, Error *e) {
         int r = bind_variables(s, x->patch, headers, n, x->replaced != NULL, &x->bound, e);
 
         for (size_t k = 0; r == 0 && k < n && !x->header; k++)
-                if (headers[k]->state == PATCH_STATE_REVERTED && bind_agrees(headers[k], x->patch, x->bound) &&
+                if (headers[k]->state == PATCH_STATE_REVERTED &&
+                    bind_agrees(headers[k], x->patch, x->bound) &&
                     memcmp(headers[k]->digest, x->patch->digest, sizeof(headers[k]->digest)) == 0)
                         x->header = headers[k];
         return r;
@@ -162,7 +168,8 @@ static int plan_patch(Session *s, const Patch *p, Plan *plan, Error *e) {
         if (found)
                 return 0;
         if (mapped_without_text(s, &p->old_id))
-                return refuse(s->res, REFUSAL_CODE_IMAGE_UNUSUAL, p->name, "its text is not mapped from the file");
+                return refuse(s->res, REFUSAL_CODE_IMAGE_UNUSUAL, p->name,
+                              "its text is not mapped from the file");
         return refuse(s->res, REFUSAL_CODE_IMAGE_NOT_MAPPED, p->name, "process %d", s->pid);
 }
 
@@ -203,8 +210,8 @@ static int map_instance(Session *s, Remote *remote, Instance *x, bool share, int
         }
         if (prlimit(s->pid, RLIMIT_AS, NULL, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
                 return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name,
-                              "%zu places tried; its address space is limited to %llu MiB (RLIMIT_AS)", x->n_deltas,
-                              (unsigned long long)limit.rlim_cur >> 20);
+                              "%zu places tried; its address space is limited to %llu MiB (RLIMIT_AS)",
+                              x->n_deltas, (unsigned long long)limit.rlim_cur >> 20);
         return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name, "%zu places tried", x->n_deltas);
 }
 
@@ -234,10 +241,12 @@ static int map_plan(Session *s, Plan *plan, bool share, int mem_fd, Error *e) {
         Remote remote = { 0 };
         int r = session_remote(s, &remote, e);
 
-        for (size_t i = 0; i < s->n_headers && r == 0; i++) /* left behind by one that was killed while staging */
+        for (size_t i = 0; i < s->n_headers && r == 0;
+             i++) /* left behind by one that was killed while staging */
                 if (s->headers[i].state == PATCH_STATE_STAGED)
                         stage_unmap(&remote, s->headers[i].self,
-                                    s->headers[i].self + s->headers[i].size + (s->headers[i].hi - s->headers[i].lo));
+                                    s->headers[i].self + s->headers[i].size +
+                                            (s->headers[i].hi - s->headers[i].lo));
         for (size_t i = 0; i < plan->n && r == 0; i++)
                 if (!plan->items[i].header)
                         r = map_instance(s, &remote, &plan->items[i], share, mem_fd, e);
@@ -271,8 +280,10 @@ static int stage_all(Session *s, Plan *plan, int mem_fd, Error *e) {
 
                 if (!x->is_staged)
                         continue;
-                r = stage_fill(&x->staged, mem_fd,
-                               &(StageValues){ .imports = x->imports, .bound = x->bound, .any_bound = x->any_bound }, e);
+                r = stage_fill(
+                        &x->staged, mem_fd,
+                        &(StageValues){ .imports = x->imports, .bound = x->bound, .any_bound = x->any_bound },
+                        e);
                 if (r == 0) {
                         s->res->private_bytes += x->staged.private_bytes;
                         s->res->shared_bytes += x->staged.shared_bytes;
@@ -290,7 +301,8 @@ static void add_old_ranges(const Session *s, const Instance *x, SafeSet *set) {
                 const PatchSite *site = &x->patch->sites[r->site];
                 uint64_t start = x->base + r->addr, end = start + r->size;
 
-                safe_set_add(set, (SafeRange){ .start = start, .end = end,
+                safe_set_add(set, (SafeRange){ .start = start,
+                                               .end = end,
                                                .entry = site->old_addr == r->addr ? start : 0,
                                                .ends_in_call = range_ends_in_call(s->pid, start, end),
                                                .name = site->name });
@@ -343,21 +355,27 @@ static void add_marks(const Plan *plan, Switch *sw) {
                 const Header *h = plan->items[i].replaced;
 
                 if (h)
-                        sw->marks[sw->n_marks++] = (Mark){ .at = h->self, .from = *h, .op = OP_REPLACED,
-                                                           .to = PATCH_STATE_REVERTED };
+                        sw->marks[sw->n_marks++] = (Mark){
+                                .at = h->self, .from = *h, .op = OP_REPLACED, .to = PATCH_STATE_REVERTED
+                        };
         }
         for (size_t i = 0; i < plan->n; i++) {
                 const Header *h = plan->items[i].header;
 
-                sw->marks[sw->n_marks++] = (Mark){ .at = h->self, .from = *h, .op = OP_APPLY,
-                                                   .to = PATCH_STATE_ACTIVE };
+                sw->marks[sw->n_marks++] =
+                        (Mark){ .at = h->self, .from = *h, .op = OP_APPLY, .to = PATCH_STATE_ACTIVE };
         }
 }
 
 int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
         _cleanup_(plan_free) Plan plan = { 0 };
-        _cleanup_(switch_free) Switch sw = { .pid = s->pid, .mem_fd = -1, .owner_name = owner_name, .owners = &plan,
-                                            .maps = &s->maps, .loaded = s->loaded, .n_loaded = s->n_loaded };
+        _cleanup_(switch_free) Switch sw = { .pid = s->pid,
+                                             .mem_fd = -1,
+                                             .owner_name = owner_name,
+                                             .owners = &plan,
+                                             .maps = &s->maps,
+                                             .loaded = s->loaded,
+                                             .n_loaded = s->n_loaded };
         uint64_t begin = now_usec();
         int r = fault("begin", e);
 

@@ -87,7 +87,8 @@ static Fit pair_variables(Pairing *x) {
                         vote(x->forth, i, k);
                         vote(x->back, k, i);
                         if (x->forth[i] == CONFLICT || x->back[k] == CONFLICT)
-                                return unfit(x, UNCLEAR, v, "its name speaks for one variable, code for another");
+                                return unfit(x, UNCLEAR, v,
+                                             "its name speaks for one variable, code for another");
                 }
         }
         for (uint32_t i = 0; i < p->n_variables; i++) {
@@ -97,13 +98,15 @@ static Fit pair_variables(Pairing *x) {
 
                 if (x->forth[i] == NONE) {
                         if (!left++)
-                                unfit(x, UNCLEAR, v, "it may be a variable of the patch in place under another name");
+                                unfit(x, UNCLEAR, v,
+                                      "it may be a variable of the patch in place under another name");
                         continue;
                 }
                 w = &h->variables[x->forth[i] - 1];
                 name = header_string(h, w->name);
                 if (name[0] && v->name[0] && strcmp(name, v->name) != 0)
-                        return unfit(x, UNCLEAR, v, "code uses it where the patch in place uses a variable of another name");
+                        return unfit(x, UNCLEAR, v,
+                                     "code uses it where the patch in place uses a variable of another name");
                 if (w->size != v->size)
                         return unfit(x, CHANGED, v, "its size differs from the one in the process");
                 if (w->initial != v->initial)
@@ -136,8 +139,11 @@ static Fit compare_users(Pairing *x) {
                                 same = same_user(&p->users[i], u);
                         }
                 if (there && !same && u->old_addr) {
-                        snprintf(x->subject, sizeof(x->subject), "function at 0x%llx", (unsigned long long)u->old_addr);
-                        return unfit(x, UNCLEAR, NULL, "it uses memory in another way than in the patch in place, which added variables");
+                        snprintf(x->subject, sizeof(x->subject), "function at 0x%llx",
+                                 (unsigned long long)u->old_addr);
+                        return unfit(x, UNCLEAR, NULL,
+                                     "it uses memory in another way than in the patch in place, which added "
+                                     "variables");
                 }
                 gone += !same && !u->old_addr;
         }
@@ -145,12 +151,14 @@ static Fit compare_users(Pairing *x) {
                 bool same = false;
 
                 for (size_t k = 0; k < h->n_users && !same; k++)
-                        same = p->users[i].old_addr == h->users[k].old_addr && p->users[i].content == h->users[k].content;
+                        same = p->users[i].old_addr == h->users[k].old_addr &&
+                               p->users[i].content == h->users[k].content;
                 new += !same;
         }
         if (gone && new) {
                 snprintf(x->subject, sizeof(x->subject), "%zu function%s", gone, gone == 1 ? "" : "s");
-                return unfit(x, UNCLEAR, NULL, "added by the patch in place, with variables, and not the same in this one");
+                return unfit(x, UNCLEAR, NULL,
+                             "added by the patch in place, with variables, and not the same in this one");
         }
         return FITS;
 }
@@ -180,7 +188,9 @@ int bind_variables(Session *s, const Patch *p, const Header *const *headers, siz
                         continue;
                 fit = pair(&x);
                 if (fit != FITS && k == 0 && has_active)
-                        return refuse(s->res, fit == CHANGED ? REFUSAL_CODE_VARIABLE_CHANGED : REFUSAL_CODE_ALREADY_PATCHED,
+                        return refuse(s->res,
+                                      fit == CHANGED ? REFUSAL_CODE_VARIABLE_CHANGED
+                                                     : REFUSAL_CODE_ALREADY_PATCHED,
                                       x.subject, "%s", x.detail);
                 for (size_t i = 0; i < p->n_variables && fit == FITS; i++)
                         if (forth[i] != NONE && !bound[i])

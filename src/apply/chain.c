@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 /*
- * rbx: the next entry of the table; r12: the silent signal; r15: the page of the header, which begins with what the
- * registers are to be when all is over. The stack is not used. A negative number ends the table, an unexpected result
- * ends it early.
+ * rbx: the next entry of the table; r12: the silent signal; r15: the page of the header, which begins with
+ * what the registers are to be when all is over. The stack is not used. A negative number ends the table, an
+ * unexpected result ends it early.
  */
 __asm__(".pushsection .rodata, \"a\"\n"
         "chain_begin:\n"
@@ -105,9 +105,11 @@ typedef struct Entry {
 _Static_assert(sizeof(Entry) == ENTRY_BYTES, "the code's entry");
 
 typedef struct Block {
-        uint64_t flags, mask, rsp, rip, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15;
+        uint64_t flags, mask, rsp, rip, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14,
+                r15;
 } Block;
-_Static_assert(offsetof(Block, rip) == RIP_AT && offsetof(Block, rax) == 32 && offsetof(Block, r15) == 144, "the code's");
+_Static_assert(offsetof(Block, rip) == RIP_AT && offsetof(Block, rax) == 32 && offsetof(Block, r15) == 144,
+               "the code's");
 
 typedef struct Chain {
         Remote *remote;
@@ -133,7 +135,8 @@ void chain_write(uint8_t *to, int64_t distance) {
         memcpy(to + (chain_distance - chain_begin), &field, sizeof(field));
 }
 
-static Entry *add(Chain *c, long nr, uint64_t a, uint64_t b, uint64_t d3, uint64_t d4, int64_t f, uint64_t g, int64_t expected) {
+static Entry *add(Chain *c, long nr, uint64_t a, uint64_t b, uint64_t d3, uint64_t d4, int64_t f, uint64_t g,
+                  int64_t expected) {
         uint64_t at = c->s->start + TABLE_AT + c->n * ENTRY_BYTES;
         Entry *x = &c->entries[c->n];
 
@@ -142,8 +145,16 @@ static Entry *add(Chain *c, long nr, uint64_t a, uint64_t b, uint64_t d3, uint64
                 return x; /* the last: it is written anew each time */
         }
         c->n++;
-        *x = (Entry){ .nr = nr, .a = at + offsetof(Entry, a_value), .b = b, .c = d3, .d = d4,
-                      .f = at + offsetof(Entry, f_value), .g = g, .expected = expected, .a_value = a, .f_value = f };
+        *x = (Entry){ .nr = nr,
+                      .a = at + offsetof(Entry, a_value),
+                      .b = b,
+                      .c = d3,
+                      .d = d4,
+                      .f = at + offsetof(Entry, f_value),
+                      .g = g,
+                      .expected = expected,
+                      .a_value = a,
+                      .f_value = f };
         return x;
 }
 
@@ -175,9 +186,24 @@ static int run(Chain *c, const char *name, Error *e) {
 
 static int write_block(const Chain *c) {
         const struct user_regs_struct x = remote_parked(c->remote);
-        const Block b = { .flags = x.eflags & ~UINT64_C(0x100), .mask = c->remote->mask, .rsp = x.rsp, .rip = x.rip,
-                          .rax = x.rax, .rbx = x.rbx, .rcx = x.rcx, .rdx = x.rdx, .rsi = x.rsi, .rdi = x.rdi, .rbp = x.rbp,
-                          .r8 = x.r8, .r9 = x.r9, .r10 = x.r10, .r11 = x.r11, .r12 = x.r12, .r13 = x.r13, .r14 = x.r14,
+        const Block b = { .flags = x.eflags & ~UINT64_C(0x100),
+                          .mask = c->remote->mask,
+                          .rsp = x.rsp,
+                          .rip = x.rip,
+                          .rax = x.rax,
+                          .rbx = x.rbx,
+                          .rcx = x.rcx,
+                          .rdx = x.rdx,
+                          .rsi = x.rsi,
+                          .rdi = x.rdi,
+                          .rbp = x.rbp,
+                          .r8 = x.r8,
+                          .r9 = x.r9,
+                          .r10 = x.r10,
+                          .r11 = x.r11,
+                          .r12 = x.r12,
+                          .r13 = x.r13,
+                          .r14 = x.r14,
                           .r15 = x.r15 };
         _cleanup_(freep) uint8_t *code = malloc(chain_size());
         int r;
@@ -194,13 +220,18 @@ static int pass(Chain *c, Error *e) {
         union {
                 struct cmsghdr h;
                 char bytes[CMSG_SPACE(sizeof(int))];
-        } control = { .h = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+        } control = {
+                .h = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+        };
         const uint64_t page = c->s->start;
         char byte = 0;
         struct iovec iov = { &byte, 1 }, there_iov = { (void *)(uintptr_t)(page + BYTE_AT), 1 };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        struct msghdr msg = { .msg_iov = &iov,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
                               .msg_controllen = sizeof(control.bytes) };
-        const struct msghdr there = { .msg_iov = (void *)(uintptr_t)(page + IOV_AT), .msg_iovlen = 1,
+        const struct msghdr there = { .msg_iov = (void *)(uintptr_t)(page + IOV_AT),
+                                      .msg_iovlen = 1,
                                       .msg_control = (void *)(uintptr_t)(page + CONTROL_AT),
                                       .msg_controllen = sizeof(control.bytes) };
         _cleanup_(closep) int pidfd = -1, ours = -1;
@@ -235,7 +266,8 @@ static void close_rest(Chain *c) {
         int32_t fds[3] = { -1, c->pair[0], c->pair[1] };
         int64_t result;
 
-        if (c->done && mem_read_fd(c->mem_fd, c->s->start + CONTROL_AT + CMSG_LEN(0), fds, sizeof(fds[0])) < 0)
+        if (c->done &&
+            mem_read_fd(c->mem_fd, c->s->start + CONTROL_AT + CMSG_LEN(0), fds, sizeof(fds[0])) < 0)
                 fds[0] = -1;
         for (size_t i = 0; i < ELEMENTSOF(fds); i++)
                 if (fds[i] >= 0 && (!c->closes || c->closes + i >= c->done))
@@ -243,8 +275,9 @@ static void close_rest(Chain *c) {
 }
 
 static void add_map(Chain *c, uint64_t at, uint64_t size, int prot, uint64_t offset, bool shared) {
-        Entry *x = add(c, SYS_mmap, at, size, (uint64_t)prot, MAP_PRIVATE | MAP_FIXED | (shared ? 0 : MAP_ANONYMOUS), -1,
-                       shared ? offset : 0, (int64_t)at);
+        Entry *x = add(c, SYS_mmap, at, size, (uint64_t)prot,
+                       MAP_PRIVATE | MAP_FIXED | (shared ? 0 : MAP_ANONYMOUS), -1, shared ? offset : 0,
+                       (int64_t)at);
 
         if (shared)
                 x->f = c->s->start + CONTROL_AT + CMSG_LEN(0);
@@ -264,7 +297,8 @@ static void add_maps(Chain *c, bool shared) {
                 if (start > at) /* of the reservation, nobody's */
                         add(c, SYS_mprotect, at, start - at, PROT_NONE, 0, 0, 0, 0);
                 at = start + p->size;
-                /* Where the code lies that does this there is the same in the memfd. Without one it stays as it is. */
+                /* Where the code lies that does this there is the same in the memfd. Without one it stays as
+                 * it is. */
                 if (shared || c->code < start || c->code >= at)
                         add_map(c, start, p->size, p->prot, p->offset, shared);
         }
@@ -273,7 +307,8 @@ static void add_maps(Chain *c, bool shared) {
         add(c, SYS_mprotect, c->s->start, PAGE_SIZE_X86, PROT_READ, 0, 0, 0, 0);
         if (shared) {
                 c->closes = c->n;
-                add(c, SYS_close, 0, 0, 0, 0, 0, 0, 0)->a = c->s->start + CONTROL_AT + CMSG_LEN(0); /* 4 of 8 bytes count */
+                add(c, SYS_close, 0, 0, 0, 0, 0, 0, 0)->a =
+                        c->s->start + CONTROL_AT + CMSG_LEN(0); /* 4 of 8 bytes count */
                 add(c, SYS_close, (uint64_t)c->pair[0], 0, 0, 0, 0, 0, 0);
                 add(c, SYS_close, (uint64_t)c->pair[1], 0, 0, 0, 0, 0, 0);
         }
@@ -290,14 +325,15 @@ static bool is_mapped(const Chain *c, Error *e) {
         for (size_t i = 0; i < sh->n_pieces + 1; i++) {
                 const ShadowPiece *p = i ? &sh->pieces[i - 1] : NULL;
                 uint64_t start = p ? shadow_base(c->s) + p->addr : c->s->start + PAGE_SIZE_X86;
-                uint64_t size = p ? p->size : sh->header_size - PAGE_SIZE_X86, offset = p ? p->offset : PAGE_SIZE_X86;
+                uint64_t size = p ? p->size : sh->header_size - PAGE_SIZE_X86,
+                         offset = p ? p->offset : PAGE_SIZE_X86;
                 const Mapping *m;
                 char path[96];
 
                 if (!size)
                         continue;
-                snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", c->remote->pid, (unsigned long long)start,
-                         (unsigned long long)(start + size));
+                snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", c->remote->pid,
+                         (unsigned long long)start, (unsigned long long)(start + size));
                 if (stat(path, &there) == 0) {
                         if (there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)
                                 return false;
@@ -307,7 +343,8 @@ static bool is_mapped(const Chain *c, Error *e) {
                 if (!maps.n && maps_read(c->remote->pid, &maps, e) < 0)
                         return false;
                 m = maps_at(&maps, start);
-                if (!m || m->end < start + size || m->inode != ours.st_ino || m->offset + (start - m->start) != offset)
+                if (!m || m->end < start + size || m->inode != ours.st_ino ||
+                    m->offset + (start - m->start) != offset)
                         return false;
         }
         return true;
@@ -315,10 +352,17 @@ static bool is_mapped(const Chain *c, Error *e) {
 
 int chain_map(Remote *remote, const Staged *s, int mem_fd, bool *shared, Error *e) {
         const Shadow *sh = s->shadow;
-        Chain c = { .remote = remote, .s = s, .mem_fd = mem_fd, .pair = { -1, -1 },
+        Chain c = { .remote = remote,
+                    .s = s,
+                    .mem_fd = mem_fd,
+                    .pair = { -1, -1 },
                     .code = shadow_base(s) + sh->chain_addr };
-        const uint64_t args[6] = { s->start, s->end - s->start, PROT_READ | PROT_EXEC,
-                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, (uint64_t)-1, 0 };
+        const uint64_t args[6] = { s->start,
+                                   s->end - s->start,
+                                   PROT_READ | PROT_EXEC,
+                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+                                   (uint64_t)-1,
+                                   0 };
         bool from_file = sh->memfd >= 0;
         int64_t result;
         int r;
@@ -333,7 +377,8 @@ int chain_map(Remote *remote, const Staged *s, int mem_fd, bool *shared, Error *
                 return error_errno(e, r, "process %d: remote mmap", s->pid);
         if (result == -EEXIST)
                 return STAGE_TAKEN;
-        if (result != (int64_t)s->start) { /* refused by a security module, perhaps; or an old kernel chose another place */
+        if (result != (int64_t)s->start) { /* refused by a security module, perhaps; or an old kernel chose
+                                              another place */
                 if (result >= 0)
                         stage_unmap(remote, (uint64_t)result, (uint64_t)result + (s->end - s->start));
                 return CHAIN_UNFIT;

@@ -18,8 +18,12 @@ void edits_add(Edits *s, uint64_t addr, const uint8_t *from, const uint8_t *to, 
                 s->bytes = vec_grow(s->bytes, s->room, sizeof(*s->bytes));
         }
         for (size_t i = 0; i < n; i++)
-                s->bytes[s->n++] = (EditByte){ .addr = addr + i, .from = from[i], .to = to[i], .between = from[i],
-                                               .either = either, .owner = owner };
+                s->bytes[s->n++] = (EditByte){ .addr = addr + i,
+                                               .from = from[i],
+                                               .to = to[i],
+                                               .between = from[i],
+                                               .either = either,
+                                               .owner = owner };
 }
 
 void edits_add_word(Edits *s, uint64_t addr, uint64_t from, uint64_t to, bool either, uint32_t owner) {
@@ -119,7 +123,8 @@ int edits_check(Edits *s, pid_t pid, uint32_t *owner, uint64_t *addr, Error *e) 
                 while (b->addr >= s->spans[span].addr + s->spans[span].size)
                         span++;
                 at = s->spans[span].at + (b->addr - s->spans[span].addr);
-                if (s->before[at] != b->from && !(b->either && (s->before[at] == b->to || s->before[at] == b->between))) {
+                if (s->before[at] != b->from &&
+                    !(b->either && (s->before[at] == b->to || s->before[at] == b->between))) {
                         *owner = b->owner;
                         *addr = b->addr;
                         return EDIT_DIFFERS;

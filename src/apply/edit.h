@@ -16,8 +16,8 @@ typedef struct EditByte {
         uint8_t from, to;
         uint8_t between; /* `from` of the last of several edits of this byte */
         bool either;     /* `to` or `between` may be there: an interrupted switch is being repaired */
-        bool word;      /* of a pointer */
-        uint32_t owner; /* for messages */
+        bool word;       /* of a pointer */
+        uint32_t owner;  /* for messages */
 } EditByte;
 
 typedef struct EditSpan { /* bytes written with one call: inside one page */
@@ -37,7 +37,8 @@ typedef struct Edits {
 } Edits;
 
 /* Later edits of a byte go over earlier ones: `from` of the first, `to` of the last. */
-void edits_add(Edits *s, uint64_t addr, const uint8_t *from, const uint8_t *to, size_t n, bool either, uint32_t owner);
+void edits_add(Edits *s, uint64_t addr, const uint8_t *from, const uint8_t *to, size_t n, bool either,
+               uint32_t owner);
 /* A pointer: eight bytes. */
 void edits_add_word(Edits *s, uint64_t addr, uint64_t from, uint64_t to, bool either, uint32_t owner);
 void edits_prepare(Edits *s);

@@ -27,8 +27,11 @@ int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const
         return guardian_call(&q, patches, n_patches, result, e);
 }
 
-int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *options, EngineResult *result, Error *e) {
-        GuardianRequest q = { .op = GUARDIAN_REVERT, .pid = pid, .has_digest = digest != NULL,
+int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *options, EngineResult *result,
+                  Error *e) {
+        GuardianRequest q = { .op = GUARDIAN_REVERT,
+                              .pid = pid,
+                              .has_digest = digest != NULL,
                               .has_options = options != NULL };
 
         if (pid <= 1 || pid == getpid())
@@ -48,13 +51,17 @@ static uint32_t count_intact(pid_t pid, const Header *h) {
                 const uint8_t *want = h->state == PATCH_STATE_ACTIVE ? s->after : s->before;
                 uint8_t have[PATCH_SITE_BYTES];
 
-                if (mem_read(pid, h->image_base + s->patch_addr, have, s->n) == 0 && memcmp(have, want, s->n) == 0)
+                if (mem_read(pid, h->image_base + s->patch_addr, have, s->n) == 0 &&
+                    memcmp(have, want, s->n) == 0)
                         intact++;
         }
         for (size_t i = 0; i < h->n_words; i++) {
-                uint64_t want = h->state == PATCH_STATE_ACTIVE ? header_word_after(h, i) : header_word_before(h, i), have;
+                uint64_t want = h->state == PATCH_STATE_ACTIVE ? header_word_after(h, i)
+                                                               : header_word_before(h, i),
+                         have;
 
-                if (mem_read(pid, h->image_base + h->words[i].where, &have, sizeof(have)) == 0 && have == want)
+                if (mem_read(pid, h->image_base + h->words[i].where, &have, sizeof(have)) == 0 &&
+                    have == want)
                         intact++;
         }
         return intact;
@@ -78,10 +85,15 @@ int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e) {
                 r = loaded_list(pid, &maps, &loaded, &n_loaded, e);
         for (size_t i = 0; r == 0 && i < n_headers; i++) {
                 const Header *h = &headers[i];
-                ProcessPatch p = { .old_id = h->old_id, .new_id = h->new_id, .state = h->state,
-                                   .image_base = h->image_base, .shadow_base = h->shadow_base,
-                                   .low = h->shadow_base + h->lo, .high = h->shadow_base + h->hi,
-                                   .sites = (uint32_t)(h->n_sites + h->n_words), .time_sec = h->time_sec };
+                ProcessPatch p = { .old_id = h->old_id,
+                                   .new_id = h->new_id,
+                                   .state = h->state,
+                                   .image_base = h->image_base,
+                                   .shadow_base = h->shadow_base,
+                                   .low = h->shadow_base + h->lo,
+                                   .high = h->shadow_base + h->hi,
+                                   .sites = (uint32_t)(h->n_sites + h->n_words),
+                                   .time_sec = h->time_sec };
 
                 if (h->state != PATCH_STATE_STAGED && !header_is_current(pid, h, loaded, n_loaded))
                         continue;

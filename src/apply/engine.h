@@ -22,15 +22,15 @@ typedef struct EngineOptions {
 } EngineOptions;
 
 typedef struct EngineResult {
-        RefusalCode refusal;   /* REFUSAL_N when not refused */
-        char subject[128];     /* function, thread, symbol */
+        RefusalCode refusal; /* REFUSAL_N when not refused */
+        char subject[128];   /* function, thread, symbol */
         char detail[320];
-        uint64_t pause_usec;   /* of the last stop: first thread stopped to last resumed */
+        uint64_t pause_usec;       /* of the last stop: first thread stopped to last resumed */
         uint64_t pause_total_usec; /* of all tries */
         uint64_t stage_usec;
         uint32_t attempts, threads, functions;
         uint64_t private_bytes, shared_bytes; /* memory that the patch added */
-        uint32_t instances;    /* copies of the image that were patched (dlmopen: several) */
+        uint32_t instances;                   /* copies of the image that were patched (dlmopen: several) */
 } EngineResult;
 
 /* Applies all patches to the process, all or nothing. A patch whose image already carries an older
@@ -39,7 +39,8 @@ int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const
                  EngineResult *result, Error *e);
 /* Takes out the patch with that digest (NULL: every patch). The old code runs again; variables that
  * the patch added and read-only code that a thread might still hold an address of stay mapped. */
-int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *options, EngineResult *result, Error *e);
+int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *options, EngineResult *result,
+                  Error *e);
 
 typedef enum PatchState {
         PATCH_STATE_STAGED = 1, /* in memory, nothing leads to it */
@@ -54,11 +55,11 @@ typedef struct ProcessPatch {
         BuildId old_id, new_id;
         char name[64];
         PatchState state;
-        uint64_t image_base;  /* address = image_base + vaddr of the old image */
-        uint64_t shadow_base; /* address = shadow_base + new vaddr */
-        uint64_t low, high;   /* addresses that the patch's own code and data lie in */
+        uint64_t image_base;          /* address = image_base + vaddr of the old image */
+        uint64_t shadow_base;         /* address = shadow_base + new vaddr */
+        uint64_t low, high;           /* addresses that the patch's own code and data lie in */
         uint32_t sites, sites_intact; /* replaced functions and pointers; how many read back as written */
-        uint64_t time_sec;    /* when applied, CLOCK_REALTIME */
+        uint64_t time_sec;            /* when applied, CLOCK_REALTIME */
 } ProcessPatch;
 
 /* Reads the patches of a process from its memory. *out is malloc'ed; the caller frees. 0 with *n ==

@@ -7,10 +7,9 @@
 #include <unistd.h>
 
 const char *const fault_names[] = {
-        "begin",         "stage-reserved", "chain-pair",       "chain-stopped",  "chain-map",     "stage-piece",
-        "stage-done",    "staged",
-        "stopped",       "switch-checked", "switch-journal",   "switch-page",    "switch-word",   "switch-written",
-        "switch-header", "switch-marked",  "resumed",          NULL,
+        "begin",       "stage-reserved", "chain-pair",    "chain-stopped",  "chain-map",      "stage-piece",
+        "stage-done",  "staged",         "stopped",       "switch-checked", "switch-journal", "switch-page",
+        "switch-word", "switch-written", "switch-header", "switch-marked",  "resumed",        NULL,
 };
 
 static const char *armed;

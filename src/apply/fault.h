@@ -6,7 +6,13 @@
 #include <sys/types.h>
 
 /* Named faults, for tests: something fails, or somebody is killed, at one step. */
-typedef enum FaultKind { FAULT_NONE, FAULT_ERROR, FAULT_KILL_GUARDIAN, FAULT_KILL_FRONT, FAULT_KILL_BOTH } FaultKind;
+typedef enum FaultKind {
+        FAULT_NONE,
+        FAULT_ERROR,
+        FAULT_KILL_GUARDIAN,
+        FAULT_KILL_FRONT,
+        FAULT_KILL_BOTH
+} FaultKind;
 
 /* Every name, in the order of a switch; NULL at the end. */
 extern const char *const fault_names[];

@@ -59,8 +59,9 @@ static bool is_free(const Session *s, const Remote *r) {
                 if ((stack[i] & UINT64_C(0x1fffffffffff1fff)) == UINT64_C(0x002b000000000033))
                         return false;
                 for (size_t k = 0; k < s->n_loaded; k++)
-                        if (is_unwinder(&s->loaded[k]) && stack[i] - (s->loaded[k].base + s->loaded[k].head.lo) <
-                                                                  s->loaded[k].head.hi - s->loaded[k].head.lo)
+                        if (is_unwinder(&s->loaded[k]) &&
+                            stack[i] - (s->loaded[k].base + s->loaded[k].head.lo) <
+                                    s->loaded[k].head.hi - s->loaded[k].head.lo)
                                 return false;
         }
         return n > 0;

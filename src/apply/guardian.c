@@ -34,8 +34,8 @@ static struct {
         size_t n;
 } guardian = { .mutex = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
-/* True when it could not be done and the thread that stood for the process has ended meanwhile, but not the process:
- * a leader ends before its other threads. */
+/* True when it could not be done and the thread that stood for the process has ended meanwhile, but not the
+ * process: a leader ends before its other threads. */
 static bool serve_once(const GuardianRequest *q, const Patch *const *patches, size_t n, ShadowCache *cache,
                        Reply *reply) {
         const EngineOptions *options = q->has_options ? &q->options : NULL;
@@ -58,7 +58,8 @@ static void serve_one(const GuardianRequest *q, const Patch *const *patches, siz
         for (unsigned tries = 0; serve_once(q, patches, n, cache, reply) && tries < THREADS_THAT_END; tries++)
                 ;
         if (reply->code == -ESRCH && kill(q->pid, 0) < 0 && errno == ESRCH)
-                reply->code = refuse(&reply->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", q->pid);
+                reply->code =
+                        refuse(&reply->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", q->pid);
 }
 
 static _Noreturn void serve(int fd, pid_t front, const Patch *const *patches, size_t n) {

@@ -19,6 +19,7 @@ typedef struct GuardianRequest {
 } GuardianRequest;
 
 /* Positive outcome ENGINE_REFUSED. Starts a guardian when there is none that knows the patches. */
-int guardian_call(const GuardianRequest *request, const Patch *const *patches, size_t n, EngineResult *res, Error *e);
+int guardian_call(const GuardianRequest *request, const Patch *const *patches, size_t n, EngineResult *res,
+                  Error *e);
 /* Ends the guardian, if any: so that a fault set now is known to the next one. */
 void guardian_end(void);

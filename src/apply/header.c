@@ -11,8 +11,15 @@
 #include <string.h>
 
 static const uint8_t magic[16] = "staunch-shadow\r";
-enum { SITE_SIZE = 72, RANGE_SIZE = 16, VARIABLE_SIZE = 40, BOUND_AT = 24, TESTIMONY_SIZE = 12, USER_SIZE = 24,
-       WORD_SIZE = 32 };
+enum {
+        SITE_SIZE = 72,
+        RANGE_SIZE = 16,
+        VARIABLE_SIZE = 40,
+        BOUND_AT = 24,
+        TESTIMONY_SIZE = 12,
+        USER_SIZE = 24,
+        WORD_SIZE = 32
+};
 
 void header_free(Header *h) {
         free(h->sites);
@@ -209,12 +216,12 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         take_id(&c, &h.old_id);
         take_id(&c, &h.new_id);
         take_into(&c, h.name, sizeof(h.name));
-        if (c.failed || h.state < PATCH_STATE_STAGED || h.state > PATCH_STATE_REVERTED || h.op > OP_REPLACED ||
-            h.n_sites > PATCH_MAX_SITES || h.n_code > PATCH_MAX_SECTIONS || h.strings_size > HEADER_MAX_SIZE ||
-            h.n_variables > PATCH_MAX_VARIABLES || h.n_testimonies > PATCH_MAX_TESTIMONIES ||
-            h.n_users > PATCH_MAX_USERS || h.n_words > PATCH_MAX_WORDS ||
-            h.size != header_size(&h) || h.size > HEADER_MAX_SIZE || h.lo > h.hi ||
-            h.hi - h.lo > PATCH_MAX_SPAN || memchr(h.name, 0, sizeof(h.name)) == NULL)
+        if (c.failed || h.state < PATCH_STATE_STAGED || h.state > PATCH_STATE_REVERTED ||
+            h.op > OP_REPLACED || h.n_sites > PATCH_MAX_SITES || h.n_code > PATCH_MAX_SECTIONS ||
+            h.strings_size > HEADER_MAX_SIZE || h.n_variables > PATCH_MAX_VARIABLES ||
+            h.n_testimonies > PATCH_MAX_TESTIMONIES || h.n_users > PATCH_MAX_USERS ||
+            h.n_words > PATCH_MAX_WORDS || h.size != header_size(&h) || h.size > HEADER_MAX_SIZE ||
+            h.lo > h.hi || h.hi - h.lo > PATCH_MAX_SPAN || memchr(h.name, 0, sizeof(h.name)) == NULL)
                 return -EBADMSG;
         cursor_seek(&c, HEADER_FIXED);
         h.sites = calloc(h.n_sites + 1, sizeof(*h.sites));
@@ -312,7 +319,8 @@ static bool is_file_page(int pagemap, uint64_t addr) {
         enum { PRESENT = 63, SWAPPED = 62, FILE_OR_SHARED = 61 };
         uint64_t entry;
 
-        if (pread(pagemap, &entry, sizeof(entry), (off_t)(addr / PAGE_SIZE_X86 * sizeof(entry))) != sizeof(entry))
+        if (pread(pagemap, &entry, sizeof(entry), (off_t)(addr / PAGE_SIZE_X86 * sizeof(entry))) !=
+            sizeof(entry))
                 return false;
         if (!(entry >> PRESENT & 1))
                 return !(entry >> SWAPPED & 1);

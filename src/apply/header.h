@@ -11,7 +11,7 @@
  */
 enum {
         HEADER_VERSION = 3,
-        HEADER_FIXED = 512,       /* bytes of the part that is written for each process */
+        HEADER_FIXED = 512, /* bytes of the part that is written for each process */
         HEADER_MAX_SIZE = 64 << 20,
 };
 

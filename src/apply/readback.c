@@ -12,7 +12,8 @@ static uint64_t size_of(const Header *h) {
         uint64_t size = 0;
 
         for (size_t i = 0; i < h->n_code; i++)
-                size += h->code[i].size > PATCH_MAX_FILE ? PATCH_MAX_FILE + UINT64_C(1) : 16 + h->code[i].size;
+                size += h->code[i].size > PATCH_MAX_FILE ? PATCH_MAX_FILE + UINT64_C(1)
+                                                         : 16 + h->code[i].size;
         for (size_t i = 0; i < h->n_sites; i++)
                 size += 9 + (uint64_t)h->sites[i].n;
         return size;
@@ -47,7 +48,8 @@ static int hash(pid_t pid, const Header *h, uint8_t sha256[DIGEST_SIZE], Error *
         int r;
 
         if (size > PATCH_MAX_FILE)
-                return error_set(e, -EFBIG, "patch %s says that it has more code than a patch can have", h->name);
+                return error_set(e, -EFBIG, "patch %s says that it has more code than a patch can have",
+                                 h->name);
         bytes = malloc(size + 1);
         if (!bytes)
                 return error_errno(e, -ENOMEM, "the code of patch %s", h->name);
@@ -71,7 +73,8 @@ int engine_read_back(pid_t pid, const uint8_t digest[DIGEST_SIZE], uint8_t sha25
                 return r;
         r = error_set(e, -ENOENT, "the process does not carry this patch");
         for (size_t i = 0; i < n; i++)
-                if (headers[i].state == PATCH_STATE_ACTIVE && memcmp(headers[i].digest, digest, DIGEST_SIZE) == 0) {
+                if (headers[i].state == PATCH_STATE_ACTIVE &&
+                    memcmp(headers[i].digest, digest, DIGEST_SIZE) == 0) {
                         r = hash(pid, &headers[i], sha256, e);
                         break;
                 }

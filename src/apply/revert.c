@@ -17,7 +17,11 @@ static const char *owner_name(const Switch *sw, uint32_t owner) {
 }
 
 static int open_switch(Session *s, Switch *sw, Error *e) {
-        *sw = (Switch){ .pid = s->pid, .owner_name = owner_name, .owners = s, .maps = &s->maps, .loaded = s->loaded,
+        *sw = (Switch){ .pid = s->pid,
+                        .owner_name = owner_name,
+                        .owners = s,
+                        .maps = &s->maps,
+                        .loaded = s->loaded,
                         .n_loaded = s->n_loaded };
         sw->mem_fd = mem_open(s->pid);
         if (sw->mem_fd == -EACCES || sw->mem_fd == -EPERM)
@@ -51,8 +55,8 @@ int session_revert(Session *s, const uint8_t *digest, Error *e) {
                     (digest && memcmp(digest, h->digest, sizeof(h->digest)) != 0))
                         continue;
                 take_out(s, &sw, i, false);
-                sw.marks[sw.n_marks++] = (Mark){ .at = h->self, .from = *h, .op = OP_REVERT,
-                                                 .to = PATCH_STATE_REVERTED };
+                sw.marks[sw.n_marks++] =
+                        (Mark){ .at = h->self, .from = *h, .op = OP_REVERT, .to = PATCH_STATE_REVERTED };
                 s->res->functions += (uint32_t)h->n_sites;
                 s->res->instances++;
         }
@@ -102,7 +106,8 @@ static int repair_one(Session *s, uint64_t txn, Error *e) {
                                 add_header_edits(h, false, true, (uint32_t)(i << 24), &sw.edits);
                         if (round == 0)
                                 continue;
-                        m.to = stays || (complete && h->op == OP_APPLY) ? PATCH_STATE_ACTIVE : PATCH_STATE_REVERTED;
+                        m.to = stays || (complete && h->op == OP_APPLY) ? PATCH_STATE_ACTIVE
+                                                                        : PATCH_STATE_REVERTED;
                         sw.marks[sw.n_marks++] = m;
                 }
         r = switch_run(&sw, s->options, &counters, e);

@@ -15,9 +15,9 @@
 #include <xxhash.h>
 
 enum {
-        SCAN_MAX = 1 << 20,      /* bytes of one stack; a longer one has to be unwound */
+        SCAN_MAX = 1 << 20, /* bytes of one stack; a longer one has to be unwound */
         SCAN_TOTAL = 128 << 20,
-        STACK_USUAL = 16384,     /* bytes that a thread which waits has in use, and then some */
+        STACK_USUAL = 16384, /* bytes that a thread which waits has in use, and then some */
         STACKS_PER_THREAD = 4,
         BATCH = 512,
         UNWIND_USEC = 2000, /* for unwinding in one stop; what is proved by then need not be the next time */
@@ -92,7 +92,8 @@ const SafeRange *safe_returning(const SafeSet *s, uint64_t addr) {
 
 /* PROCMAP_QUERY (Linux 6.11): the mapping at one address. */
 struct procmap_query_ {
-        uint64_t size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+        uint64_t size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size, vma_offset,
+                inode;
         uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
         uint64_t vma_name_addr, build_id_addr;
 };
@@ -310,7 +311,7 @@ static Hit scan(const SafeSet *s, StackReader *r, size_t index) {
 }
 
 static const SafeRange *in_registers(const SafeSet *s, const struct user_regs_struct *g, uint64_t *pc) {
-        const uint64_t all[] = { g->rax, g->rbx, g->rdx, g->rsi, g->rdi, g->rbp, g->r8,  g->r9,
+        const uint64_t all[] = { g->rax, g->rbx, g->rdx, g->rsi, g->rdi, g->rbp, g->r8, g->r9,
                                  g->r10, g->r11, g->r12, g->r13, g->r14, g->r15, g->rcx };
         /* A system call leaves its return address in rcx; rip has it, too. */
         size_t n = g->rcx == g->rip ? ELEMENTSOF(all) - 1 : ELEMENTSOF(all);
@@ -372,8 +373,8 @@ static XXH128_hash_t state_hash(const StoppedThread *t, const StackReader *r, si
 }
 
 /* 0: every frame of the thread is known, and none is in a range. Otherwise *hit says why not. */
-static int unwind_one(const SafeSet *s, const StoppedThread *t, StackReader *r, size_t thread, Unwinder *unwinder,
-                      uint64_t until, Hit *hit) {
+static int unwind_one(const SafeSet *s, const StoppedThread *t, StackReader *r, size_t thread,
+                      Unwinder *unwinder, uint64_t until, Hit *hit) {
         Unwinding u = { .set = s, .reader = r, .thread = thread };
         XXH128_hash_t hash = state_hash(t, r, thread);
         int q;

@@ -39,7 +39,8 @@ static bool is_32bit(pid_t pid) {
 
 /* One engine at a time: a lock on the process's mem file, which only those can open that may trace it. */
 static int lock_process(Session *s) {
-        uint64_t limit = now_usec() + (s->options && s->options->deadline_usec ? s->options->deadline_usec : 5000000);
+        uint64_t limit =
+                now_usec() + (s->options && s->options->deadline_usec ? s->options->deadline_usec : 5000000);
         char path[64];
 
         snprintf(path, sizeof(path), "/proc/%d/mem", s->pid);
@@ -47,7 +48,8 @@ static int lock_process(Session *s) {
         if (s->lock < 0)
                 return errno == ENOENT || errno == ESRCH
                                ? refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", s->pid)
-                               : refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "cannot open its memory");
+                               : refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "",
+                                        "cannot open its memory");
         while (flock(s->lock, LOCK_EX | LOCK_NB) < 0) {
                 if (now_usec() >= limit)
                         return refuse(s->res, REFUSAL_CODE_PROCESS_TRACED, "", "another staunch works on it");
@@ -121,7 +123,8 @@ int session_remote(Session *s, Remote *out, Error *e) {
         if (!s->gate)
                 s->gate = stage_gate(s->pid, &s->maps);
         if (!s->gate)
-                return refuse(s->res, REFUSAL_CODE_IMAGE_UNUSUAL, "", "the process has no system call instruction");
+                return refuse(s->res, REFUSAL_CODE_IMAGE_UNUSUAL, "",
+                              "the process has no system call instruction");
         for (unsigned tries = 0; tries < REMOTE_TRIES; tries++) {
                 free(TAKE_PTR(tids));
                 r = task_threads(s->pid, &tids, &n);
@@ -154,21 +157,23 @@ bool header_counts(const Session *s, const Header *h) {
 }
 
 const char *header_site_name(const Header *h, size_t i) {
-        return i < h->n_sites ? h->strings + h->sites[i].name : i < h->n_sites + h->n_words ? "constant table" : "";
+        return i < h->n_sites                ? h->strings + h->sites[i].name
+               : i < h->n_sites + h->n_words ? "constant table"
+                                             : "";
 }
 
 void add_header_edits(const Header *h, bool out, bool either, uint32_t owner, Edits *edits) {
         for (size_t i = 0; i < h->n_sites; i++) {
                 const HeaderSite *x = &h->sites[i];
 
-                edits_add(edits, h->image_base + x->patch_addr, out ? x->after : x->before, out ? x->before : x->after,
-                          x->n, either, owner + (uint32_t)i);
+                edits_add(edits, h->image_base + x->patch_addr, out ? x->after : x->before,
+                          out ? x->before : x->after, x->n, either, owner + (uint32_t)i);
         }
         for (size_t i = 0; i < h->n_words; i++) {
                 uint64_t before = header_word_before(h, i), after = header_word_after(h, i);
 
-                edits_add_word(edits, h->image_base + h->words[i].where, out ? after : before, out ? before : after, either,
-                               owner + (uint32_t)(h->n_sites + i));
+                edits_add_word(edits, h->image_base + h->words[i].where, out ? after : before,
+                               out ? before : after, either, owner + (uint32_t)(h->n_sites + i));
         }
 }
 
@@ -203,7 +208,8 @@ void add_shadow_ranges(const Session *s, const Header *h, SafeSet *set) {
 
                 if (by_new)
                         found = bsearch(&pkey, by_new, h->n_sites, sizeof(*by_new), site_by_new);
-                safe_set_add(set, (SafeRange){ .start = start, .end = end,
+                safe_set_add(set, (SafeRange){ .start = start,
+                                               .end = end,
                                                .ends_in_call = range_ends_in_call(s->pid, start, end),
                                                .name = found ? h->strings + (*found)->name : "new code" });
         }

@@ -17,7 +17,8 @@ static bool starts_with(const char *s, const char *prefix) {
 
 /* Relocated once, read-only after: the engine writes it, the process does not. */
 static bool is_writable(const PatchSection *s) {
-        return (s->flags & SHF_WRITE) && !starts_with(s->name, ".data.rel.ro") && !starts_with(s->name, ".got");
+        return (s->flags & SHF_WRITE) && !starts_with(s->name, ".data.rel.ro") &&
+               !starts_with(s->name, ".got");
 }
 
 static uint64_t count_code(const Patch *p) {
@@ -39,8 +40,13 @@ static uint64_t names_size(const Patch *p) {
 }
 
 uint64_t shadow_lo(const Patch *p) {
-        Header h = { .n_sites = p->n_sites, .n_code = count_code(p), .strings_size = names_size(p),
-                     .n_variables = p->n_variables, .n_testimonies = p->n_testimonies, .n_users = p->n_users, .n_words = p->n_words };
+        Header h = { .n_sites = p->n_sites,
+                     .n_code = count_code(p),
+                     .strings_size = names_size(p),
+                     .n_variables = p->n_variables,
+                     .n_testimonies = p->n_testimonies,
+                     .n_users = p->n_users,
+                     .n_words = p->n_words };
 
         return p->lo - header_size(&h);
 }
@@ -53,8 +59,10 @@ static int make_pieces(Shadow *s, Error *e) {
 
         for (size_t i = 0; i < p->n_sections; i++) {
                 const PatchSection *x = &p->sections[i];
-                int prot = PROT_READ | (is_writable(x) ? PROT_WRITE : 0) | (x->flags & SHF_EXECINSTR ? PROT_EXEC : 0);
-                uint64_t first = align_down(x->addr, PAGE_SIZE_X86), end = align_up(x->addr + x->size, PAGE_SIZE_X86);
+                int prot = PROT_READ | (is_writable(x) ? PROT_WRITE : 0) |
+                           (x->flags & SHF_EXECINSTR ? PROT_EXEC : 0);
+                uint64_t first = align_down(x->addr, PAGE_SIZE_X86),
+                         end = align_up(x->addr + x->size, PAGE_SIZE_X86);
                 ShadowPiece *last;
 
                 if (!x->size || !(x->flags & SHF_ALLOC))
@@ -62,7 +70,9 @@ static int make_pieces(Shadow *s, Error *e) {
                 last = v.n ? &v.items[v.n - 1] : NULL;
                 if (last && first < last->addr + last->size && prot != last->prot) {
                         /* The page where two protections meet. Code and constants may share one. */
-                        ShadowPiece meet = { .addr = first, .size = PAGE_SIZE_X86, .prot = prot | last->prot };
+                        ShadowPiece meet = { .addr = first,
+                                             .size = PAGE_SIZE_X86,
+                                             .prot = prot | last->prot };
 
                         last->size -= PAGE_SIZE_X86;
                         if (!last->size)
@@ -76,7 +86,8 @@ static int make_pieces(Shadow *s, Error *e) {
                                 last->size = MAX(last->addr + last->size, end) - last->addr;
                         else if (!last || last->addr + last->size < end) {
                                 first = last ? MAX(first, last->addr + last->size) : first;
-                                vec_push(&v, (ShadowPiece){ .addr = first, .size = end - first, .prot = prot });
+                                vec_push(&v,
+                                         (ShadowPiece){ .addr = first, .size = end - first, .prot = prot });
                         }
                 }
         }
@@ -122,11 +133,13 @@ static int fill_sections(Shadow *s, Error *e) {
                         continue;
                 while (done < x->size) { /* a section may reach over several pieces */
                         uint64_t addr = x->addr + done;
-                        uint64_t n = MIN(x->size - done, align_down(addr, PAGE_SIZE_X86) + PAGE_SIZE_X86 - addr);
+                        uint64_t n =
+                                MIN(x->size - done, align_down(addr, PAGE_SIZE_X86) + PAGE_SIZE_X86 - addr);
                         size_t at = shadow_offset(s, addr, n);
 
                         if (at == SIZE_MAX)
-                                return error_set(e, -EINVAL, "patch %s: section %s lies outside", p->name, x->name);
+                                return error_set(e, -EINVAL, "patch %s: section %s lies outside", p->name,
+                                                 x->name);
                         memcpy(s->content + at, x->bytes + done, n);
                         done += n;
                 }
@@ -178,10 +191,14 @@ static int make_jumps(Shadow *s, Error *e) {
                 int64_t near = (int64_t)(x->jump_addr - (x->patch_addr + x->short_at + 2));
                 int32_t field = (int32_t)far;
 
-                *h = (HeaderSite){ .old_addr = x->old_addr, .new_addr = x->new_addr, .patch_addr = x->patch_addr,
-                                   .jump_addr = x->jump_addr, .n = x->n_expect };
+                *h = (HeaderSite){ .old_addr = x->old_addr,
+                                   .new_addr = x->new_addr,
+                                   .patch_addr = x->patch_addr,
+                                   .jump_addr = x->jump_addr,
+                                   .n = x->n_expect };
                 if (x->n_expect > PATCH_SITE_BYTES || at > x->n_expect || x->n_expect - at < 5)
-                        return error_set(e, -EINVAL, "patch %s: site %s is malformed", s->patch->name, x->name);
+                        return error_set(e, -EINVAL, "patch %s: site %s is malformed", s->patch->name,
+                                         x->name);
                 memcpy(h->before, x->expect, x->n_expect);
                 memcpy(h->after, x->expect, x->n_expect);
                 if (field != far)
@@ -192,7 +209,8 @@ static int make_jumps(Shadow *s, Error *e) {
                         continue;
                 if (x->short_at + 2U > x->n_expect || near != (int8_t)near ||
                     (x->short_at + 2U > at && x->short_at < at + 5))
-                        return error_set(e, -EINVAL, "patch %s: site %s is malformed", s->patch->name, x->name);
+                        return error_set(e, -EINVAL, "patch %s: site %s is malformed", s->patch->name,
+                                         x->name);
                 h->after[x->short_at] = 0xeb;
                 h->after[x->short_at + 1] = (uint8_t)near;
         }
@@ -226,7 +244,8 @@ static int make_header(Shadow *s, Error *e) {
         h->users = calloc(h->n_users + 1, sizeof(*h->users));
         h->n_words = p->n_words;
         h->words = calloc(h->n_words + 1, sizeof(*h->words));
-        if (!h->words || !h->sites || !h->code || !h->strings || !h->variables || !h->testimonies || !h->users)
+        if (!h->words || !h->sites || !h->code || !h->strings || !h->variables || !h->testimonies ||
+            !h->users)
                 return error_errno(e, -ENOMEM, "patch %s", p->name);
         r = make_jumps(s, e);
         if (r)
@@ -249,8 +268,11 @@ static int make_header(Shadow *s, Error *e) {
                 const PatchVariable *v = &p->variables[i];
                 size_t n = strlen(v->name) + 1;
 
-                h->variables[i] = (HeaderVariable){ .addr = v->addr, .size = v->size, .initial = v->initial,
-                                                    .align = v->align, .name = (uint32_t)at };
+                h->variables[i] = (HeaderVariable){ .addr = v->addr,
+                                                    .size = v->size,
+                                                    .initial = v->initial,
+                                                    .align = v->align,
+                                                    .name = (uint32_t)at };
                 memcpy(h->strings + at, v->name, n);
                 at += n;
         }
@@ -259,8 +281,10 @@ static int make_header(Shadow *s, Error *e) {
         if (p->n_users)
                 memcpy(h->users, p->users, p->n_users * sizeof(*h->users));
         for (size_t i = 0; i < p->n_words; i++)
-                h->words[i] = (HeaderWord){ .where = p->words[i].where, .old_value = p->words[i].old_value,
-                                            .value = p->words[i].value, .shadow = p->words[i].base == PATCH_BASE_SHADOW };
+                h->words[i] = (HeaderWord){ .where = p->words[i].where,
+                                            .old_value = p->words[i].old_value,
+                                            .value = p->words[i].value,
+                                            .shadow = p->words[i].base == PATCH_BASE_SHADOW };
         s->header_size = header_size(h);
         return 0;
 }
@@ -390,8 +414,10 @@ static bool fits(const Patch *p, const Near *near, int64_t delta, uint64_t *star
 
 size_t place_candidates(const Patch *p, uint64_t base, const Maps *maps, uint64_t lo, uint64_t hi,
                         int64_t out[PLACE_MAX]) {
-        const Near near = { .base = base, .lo = hi ? MIN(lo, base + p->old_lo) : base + p->old_lo,
-                            .hi = MAX(hi, base + p->old_hi), .maps = maps };
+        const Near near = { .base = base,
+                            .lo = hi ? MIN(lo, base + p->old_lo) : base + p->old_lo,
+                            .hi = MAX(hi, base + p->old_hi),
+                            .maps = maps };
         uint64_t size = p->hi - shadow_lo(p), start;
         size_t n = 0;
 

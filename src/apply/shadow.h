@@ -16,17 +16,18 @@ typedef struct ShadowPiece { /* pages of one protection */
 
 typedef struct Shadow {
         const Patch *patch;
-        int64_t delta;         /* shadow_base - image_base */
-        uint64_t header_size;  /* the header lies below `lo`, and is the start of the content */
+        int64_t delta;        /* shadow_base - image_base */
+        uint64_t header_size; /* the header lies below `lo`, and is the start of the content */
         uint8_t *content;
         size_t content_size;
-        uint64_t chain_addr; /* new vaddr of the code of apply/chain.h in the slack of a piece; 0: there is no room */
-        ShadowPiece *pieces;   /* sorted by addr */
+        uint64_t chain_addr; /* new vaddr of the code of apply/chain.h in the slack of a piece; 0: there is no
+                                room */
+        ShadowPiece *pieces; /* sorted by addr */
         size_t n_pieces;
-        size_t *late;          /* relocations whose value depends on the process */
+        size_t *late; /* relocations whose value depends on the process */
         size_t n_late;
-        Header header;         /* as STAGED, without what depends on the process */
-        int memfd;             /* sealed; -1: could not be made */
+        Header header; /* as STAGED, without what depends on the process */
+        int memfd;     /* sealed; -1: could not be made */
         bool no_sharing;
 } Shadow;
 

@@ -66,20 +66,25 @@ static bool is_ours(const Remote *r, int32_t there, int here) {
         return there >= 0 && syscall(SYS_kcmp, r->tid, getpid(), KCMP_FILE, there, here) == 0;
 }
 
-/* Sends our memfd through a socket pair of the process. Positive when that is not possible, and the memory has to be
- * private. What is in *out is to be closed in any case. */
+/* Sends our memfd through a socket pair of the process. Positive when that is not possible, and the memory
+ * has to be private. What is in *out is to be closed in any case. */
 static int pass_fd(Remote *r, int mem_fd, uint64_t scratch, int fd, Passed *out) {
         union {
                 struct cmsghdr h;
                 char bytes[CMSG_SPACE(sizeof(int))];
-        } control = { .h = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+        } control = {
+                .h = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+        };
         char byte = 0;
         struct iovec iov = { &byte, 1 };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        struct msghdr msg = { .msg_iov = &iov,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
                               .msg_controllen = sizeof(control.bytes) };
         _cleanup_(closep) int pidfd = -1, ours = -1;
         struct iovec there_iov = { (void *)(uintptr_t)(scratch + BYTE_AT), 1 };
-        struct msghdr there = { .msg_iov = (void *)(uintptr_t)(scratch + IOV_AT), .msg_iovlen = 1,
+        struct msghdr there = { .msg_iov = (void *)(uintptr_t)(scratch + IOV_AT),
+                                .msg_iovlen = 1,
                                 .msg_control = (void *)(uintptr_t)(scratch + CONTROL_AT),
                                 .msg_controllen = sizeof(control.bytes) };
         int64_t result;
@@ -102,9 +107,10 @@ static int pass_fd(Remote *r, int mem_fd, uint64_t scratch, int fd, Passed *out)
             mem_write(mem_fd, scratch + IOV_AT, &there_iov, sizeof(there_iov)) != 0 ||
             mem_write(mem_fd, scratch + MSG_AT, &there, sizeof(there)) != 0)
                 return 1;
-        q = call(r, SYS_recvmsg, (uint64_t)out->pair[1], scratch + MSG_AT, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0,
-                 &result);
-        if (q < 0 || result != 1 || mem_read_fd(mem_fd, scratch + CONTROL_AT, &control, sizeof(control.bytes)) != 0 ||
+        q = call(r, SYS_recvmsg, (uint64_t)out->pair[1], scratch + MSG_AT, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0,
+                 0, 0, &result);
+        if (q < 0 || result != 1 ||
+            mem_read_fd(mem_fd, scratch + CONTROL_AT, &control, sizeof(control.bytes)) != 0 ||
             control.h.cmsg_len != CMSG_LEN(sizeof(int)) || control.h.cmsg_type != SCM_RIGHTS)
                 return q < 0 ? q : 1;
         memcpy(&out->fd, CMSG_DATA(&control.h), sizeof(int));
@@ -117,7 +123,8 @@ static void close_passed(Remote *r, const Passed *p) {
         int64_t result;
 
         if (fds[0] >= 0 && fds[1] == fds[0] + 1 && fds[2] == fds[1] + 1 &&
-            call(r, SYS_close_range, (uint64_t)fds[0], (uint64_t)fds[2], 0, 0, 0, 0, &result) == 0 && result == 0)
+            call(r, SYS_close_range, (uint64_t)fds[0], (uint64_t)fds[2], 0, 0, 0, 0, &result) == 0 &&
+            result == 0)
                 return;
         for (size_t i = 0; i < ELEMENTSOF(fds); i++)
                 if (fds[i] >= 0)
@@ -142,7 +149,8 @@ static uint64_t reloc_value(const Staged *s, const PatchReloc *x, const StageVal
                 break;
         case PATCH_BASE_SHADOW:
                 k = bound_variable(p, x, values->bound);
-                v += k == SIZE_MAX ? shadow_base(s) + x->value : values->bound[k] + (x->value - p->variables[k].addr);
+                v += k == SIZE_MAX ? shadow_base(s) + x->value
+                                   : values->bound[k] + (x->value - p->variables[k].addr);
                 break;
         case PATCH_BASE_IMPORT:
                 v += values->imports[x->value];
@@ -174,10 +182,13 @@ static int write_bound(const Staged *s, int mem_fd, const uint64_t *bound, Error
         const Header *h = &s->shadow->header;
 
         for (size_t i = 0; i < h->n_variables; i++) {
-                int r = bound[i] ? mem_write(mem_fd, s->start + header_bound_at(h, i), &bound[i], sizeof(bound[i])) : 0;
+                int r = bound[i] ? mem_write(mem_fd, s->start + header_bound_at(h, i), &bound[i],
+                                             sizeof(bound[i]))
+                                 : 0;
 
                 if (r < 0)
-                        return error_errno(e, r, "process %d: write to 0x%llx", s->pid, (unsigned long long)s->start);
+                        return error_errno(e, r, "process %d: write to 0x%llx", s->pid,
+                                           (unsigned long long)s->start);
         }
         return 0;
 }
@@ -248,12 +259,13 @@ static int map_piece(Remote *r, int mem_fd, int remote_fd, uint64_t addr, uint64
         if (q < 0)
                 return error_errno(e, q, "process %d: remote mmap", r->pid);
         if (result != (int64_t)addr)
-                return error_errno(e, result < 0 ? (int)result : -EINVAL, "process %d: mmap of %llu bytes", r->pid,
-                                   (unsigned long long)size);
+                return error_errno(e, result < 0 ? (int)result : -EINVAL, "process %d: mmap of %llu bytes",
+                                   r->pid, (unsigned long long)size);
         if (remote_fd < 0) {
                 q = mem_write(mem_fd, addr, content + offset, size);
                 if (q < 0)
-                        return error_errno(e, q, "process %d: write to 0x%llx", r->pid, (unsigned long long)addr);
+                        return error_errno(e, q, "process %d: write to 0x%llx", r->pid,
+                                           (unsigned long long)addr);
         }
         return 0;
 }
@@ -357,7 +369,8 @@ int stage_fill(Staged *s, int mem_fd, const StageValues *values, Error *e) {
         int q = s->empty ? write_content(s, mem_fd) : 0;
 
         for (size_t i = 0; i < shadow->n_pieces; i++)
-                *(!s->shared || (shadow->pieces[i].prot & PROT_WRITE) ? &s->private_bytes : &s->shared_bytes) +=
+                *(!s->shared || (shadow->pieces[i].prot & PROT_WRITE) ? &s->private_bytes
+                                                                      : &s->shared_bytes) +=
                         shadow->pieces[i].size;
         s->private_bytes += !s->shared ? shadow->header_size : PAGE_SIZE_X86;
         s->shared_bytes += !s->shared ? 0 : shadow->header_size - PAGE_SIZE_X86;

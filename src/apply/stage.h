@@ -10,8 +10,8 @@ typedef struct Staged {
         const Shadow *shadow;
         pid_t pid;
         uint64_t image_base;
-        uint64_t start, end;  /* addresses of the whole */
-        Header header;        /* of this process; sites, code and strings belong to the shadow */
+        uint64_t start, end; /* addresses of the whole */
+        Header header;       /* of this process; sites, code and strings belong to the shadow */
         uint64_t private_bytes, shared_bytes;
         bool shared; /* mapped from the shadow's memfd */
         bool empty;  /* what is not shared has not been written */
@@ -34,7 +34,8 @@ typedef struct StageValues {
 
 /* Maps the pieces. `remote` is open on a thread of the process. */
 int stage_map(Remote *remote, const Shadow *shadow, uint64_t image_base, int mem_fd, Staged *out, Error *e);
-/* Writes what is the process's own, its header last. No thread need be stopped. When it fails the memory stays. */
+/* Writes what is the process's own, its header last. No thread need be stopped. When it fails the memory
+ * stays. */
 int stage_fill(Staged *s, int mem_fd, const StageValues *values, Error *e);
 /* Unmaps it again. */
 void stage_unmap(Remote *remote, uint64_t start, uint64_t end);

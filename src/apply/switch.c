@@ -70,7 +70,8 @@ static bool same_memory(const Switch *s) {
 
                 header_encode_state(&s->marks[i].from, want);
                 if (mem_read(s->pid, at, have, sizeof(have)) < 0 || memcmp(want, have, sizeof(want)) != 0 ||
-                    mem_read_fd(s->mem_fd, at, ours, sizeof(ours)) < 0 || memcmp(want, ours, sizeof(want)) != 0)
+                    mem_read_fd(s->mem_fd, at, ours, sizeof(ours)) < 0 ||
+                    memcmp(want, ours, sizeof(want)) != 0)
                         return false;
         }
         return true;
@@ -153,7 +154,8 @@ static void sleep_usec(uint64_t usec) {
 }
 
 int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error *e) {
-        uint64_t limit = now_usec() + (options && options->deadline_usec ? options->deadline_usec : DEADLINE_USEC);
+        uint64_t limit =
+                now_usec() + (options && options->deadline_usec ? options->deadline_usec : DEADLINE_USEC);
         uint64_t backoff = options && options->retry_usec ? options->retry_usec : BACKOFF_USEC;
         StackReader *reader = NULL;
         Unwinder *unwinder;
@@ -175,8 +177,9 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                 res->attempts++;
                 stop = world_stop(&w, STOP_USEC, e);
                 if (stop == WORLD_TRACED || stop == WORLD_PERMISSION) {
-                        r = refuse(res, stop == WORLD_TRACED ? REFUSAL_CODE_PROCESS_TRACED
-                                                             : REFUSAL_CODE_PROCESS_PERMISSION,
+                        r = refuse(res,
+                                   stop == WORLD_TRACED ? REFUSAL_CODE_PROCESS_TRACED
+                                                        : REFUSAL_CODE_PROCESS_PERMISSION,
                                    "", "thread %d", w.stuck);
                         break;
                 }
@@ -204,7 +207,8 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                 }
                 sleep_usec(MIN(backoff, limit - now_usec() + 1));
                 backoff = MIN(backoff * 2, BACKOFF_MAX_USEC);
-                if ((stop && !w.stuck) || world_outdated(&w)) { /* new sharers, or too many to tell: look again */
+                if ((stop && !w.stuck) ||
+                    world_outdated(&w)) { /* new sharers, or too many to tell: look again */
                         world_free(&w);
                         r = world_init(&w, s->pid, e);
                 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "apply/test-support.h"
 #include "apply/fault.h"
 #include "apply/guardian.h"
+#include "apply/test-support.h"
 #include "base/macro.h"
 
 #include <elf.h>
@@ -18,7 +18,9 @@
 static const uint8_t imported[] = { 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0 };
 
 static void apply_revert(void **state) {
-        const char *const args[][2] = { { NULL, NULL }, { "w2", NULL }, { "s64", NULL }, { "m1", NULL }, { "s20", "b2" } };
+        const char *const args[][2] = {
+                { NULL, NULL }, { "w2", NULL }, { "s64", NULL }, { "m1", NULL }, { "s20", "b2" }
+        };
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(args); i++) {

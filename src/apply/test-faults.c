@@ -126,10 +126,11 @@ static void without_a_chain(void **state) {
         provoke_and_look(FAULT_KILL_GUARDIAN, "u");
 }
 
-/* A thread that is in the middle of a chain, or before or behind it, when the guardian is killed: it goes on as if nothing
- * had been. The only thread of a process, and it runs. */
+/* A thread that is in the middle of a chain, or before or behind it, when the guardian is killed: it goes on
+ * as if nothing had been. The only thread of a process, and it runs. */
 static void chain_puts_registers_back(void **state) {
-        static const char *const names[] = { "stage-reserved", "chain-pair", "chain-stopped", "chain-map", "stage-done" };
+        static const char *const names[] = { "stage-reserved", "chain-pair", "chain-stopped", "chain-map",
+                                             "stage-done" };
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {

@@ -20,7 +20,8 @@ static void entry_is_not_inside(void **state) {
         (void)state;
         safe_set_add(&s, (SafeRange){ .start = 0x1000, .end = 0x1100, .entry = 0x1000, .name = "f" });
         safe_set_add(&s, (SafeRange){ .start = 0x2000, .end = 0x2100, .name = "f.cold" });
-        safe_set_add(&s, (SafeRange){ .start = 0x3000, .end = 0x3100, .entry = 0x3000, .ends_in_call = true });
+        safe_set_add(&s,
+                     (SafeRange){ .start = 0x3000, .end = 0x3100, .entry = 0x3000, .ends_in_call = true });
         safe_set_sort(&s);
         assert_null(safe_running(&s, 0x1000)); /* about to be called */
         assert_non_null(safe_running(&s, 0x1001));
@@ -83,18 +84,39 @@ static void edits_are_layered(void **state) {
 }
 
 static void header_round_trip(void **state) {
-        HeaderSite site = { .old_addr = 1, .new_addr = 2, .patch_addr = 3, .jump_addr = 4, .n = 5, .name = 1 };
+        HeaderSite site = {
+                .old_addr = 1, .new_addr = 2, .patch_addr = 3, .jump_addr = 4, .n = 5, .name = 1
+        };
         HeaderRange range = { 0x4000, 16 };
-        HeaderVariable variable = { .addr = 0x4010, .size = 8, .initial = 3, .bound = 0x7000, .align = 8, .name = 1 };
+        HeaderVariable variable = {
+                .addr = 0x4010, .size = 8, .initial = 3, .bound = 0x7000, .align = 8, .name = 1
+        };
         PatchTestimony testimony = { 77, 0 };
         PatchUser user = { 1, 2, 3 };
         HeaderWord word = { .where = 0x18, .old_value = 0x20, .value = 0x30, .shadow = true };
         char strings[] = "\0answer";
-        Header h = { .state = PATCH_STATE_ACTIVE, .lo = 0x4000, .hi = 0x5000, .n_sites = 1, .sites = &site,
-                     .n_code = 1, .code = &range, .strings = strings, .strings_size = sizeof(strings),
-                     .name = "image", .n_variables = 1, .variables = &variable, .n_testimonies = 1,
-                     .testimonies = &testimony, .n_users = 1, .users = &user, .n_words = 1, .words = &word, .image_base = 0x10000,
-                     .shadow_base = 0x20000, .self = 0x1000, .txn = 7 };
+        Header h = { .state = PATCH_STATE_ACTIVE,
+                     .lo = 0x4000,
+                     .hi = 0x5000,
+                     .n_sites = 1,
+                     .sites = &site,
+                     .n_code = 1,
+                     .code = &range,
+                     .strings = strings,
+                     .strings_size = sizeof(strings),
+                     .name = "image",
+                     .n_variables = 1,
+                     .variables = &variable,
+                     .n_testimonies = 1,
+                     .testimonies = &testimony,
+                     .n_users = 1,
+                     .users = &user,
+                     .n_words = 1,
+                     .words = &word,
+                     .image_base = 0x10000,
+                     .shadow_base = 0x20000,
+                     .self = 0x1000,
+                     .txn = 7 };
         size_t size = header_size(&h);
         uint8_t *bytes = calloc(1, size);
         Header again;

@@ -46,7 +46,8 @@ static void wait_blocked(pid_t pid, pid_t sharer) {
                         f = tids[i] == pid ? NULL : fopen(path, "r");
                         if (!f)
                                 continue;
-                        found |= fgets(text, sizeof(text), f) && (strncmp(text, "0 ", 2) == 0 || strncmp(text, "58 ", 3) == 0);
+                        found |= fgets(text, sizeof(text), f) &&
+                                 (strncmp(text, "0 ", 2) == 0 || strncmp(text, "58 ", 3) == 0);
                         fclose(f);
                 }
                 free(tids);
@@ -67,7 +68,8 @@ static void refused_then_applied(const char *command, const char *function, Refu
         wait_blocked(v.pid, r);
         assert_int_equal(try_for(&v, p, 30000, &res), ENGINE_REFUSED);
         if (res.refusal != code)
-                fail_msg("%s: refused with %s %s %s", command, refusal_get(res.refusal)->code, res.subject, res.detail);
+                fail_msg("%s: refused with %s %s %s", command, refusal_get(res.refusal)->code, res.subject,
+                         res.detail);
         if (code == REFUSAL_CODE_PROCESS_BUSY)
                 assert_string_equal(res.subject, function);
         assert_int_equal(victim_ask(&v, "release", NULL), 0);
@@ -322,7 +324,8 @@ static size_t count_lines(pid_t pid, const char *what) {
         size_t n = 0;
         FILE *f;
 
-        snprintf(command, sizeof(command), "%s /proc/%d/%s", strcmp(what, "fd") == 0 ? "ls" : "cat", pid, what);
+        snprintf(command, sizeof(command), "%s /proc/%d/%s", strcmp(what, "fd") == 0 ? "ls" : "cat", pid,
+                 what);
         f = popen(command, "r");
         for (int c; (c = fgetc(f)) != EOF;)
                 n += c == '\n';

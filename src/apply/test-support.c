@@ -122,20 +122,28 @@ Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
         for (size_t i = 0; i < n; i++) {
                 uint64_t at = 0x4000 + 256 * i;
 
-                p->sections[i] = (PatchSection){ .name = arena_printf(a, ".text.%s", r[i].function), .addr = at,
-                                                 .size = r[i].size, .flags = SHF_ALLOC | SHF_EXECINSTR,
-                                                 .type = SHT_PROGBITS, .align = 16,
+                p->sections[i] = (PatchSection){ .name = arena_printf(a, ".text.%s", r[i].function),
+                                                 .addr = at,
+                                                 .size = r[i].size,
+                                                 .flags = SHF_ALLOC | SHF_EXECINSTR,
+                                                 .type = SHT_PROGBITS,
+                                                 .align = 16,
                                                  .bytes = arena_dup(a, r[i].code, r[i].size) };
                 if (r[i].variable)
-                        p->relocs[p->n_relocs++] = (PatchReloc){ .where = at + r[i].reloc_at, .type = r[i].reloc_type,
-                                                                 .base = PATCH_BASE_OLD, .addend = r[i].addend,
-                                                                 .value = symbol(image, r[i].variable)->addr };
+                        p->relocs[p->n_relocs++] =
+                                (PatchReloc){ .where = at + r[i].reloc_at,
+                                              .type = r[i].reloc_type,
+                                              .base = PATCH_BASE_OLD,
+                                              .addend = r[i].addend,
+                                              .value = symbol(image, r[i].variable)->addr };
                 if (r[i].import) {
-                        p->relocs[p->n_relocs++] = (PatchReloc){ .where = at + r[i].reloc_at, .type = r[i].reloc_type,
-                                                                 .base = PATCH_BASE_IMPORT, .addend = r[i].addend,
+                        p->relocs[p->n_relocs++] = (PatchReloc){ .where = at + r[i].reloc_at,
+                                                                 .type = r[i].reloc_type,
+                                                                 .base = PATCH_BASE_IMPORT,
+                                                                 .addend = r[i].addend,
                                                                  .value = p->n_imports };
-                        p->imports[p->n_imports++] = (PatchImport){ .name = r[i].import, .version = "",
-                                                                    .function = true };
+                        p->imports[p->n_imports++] =
+                                (PatchImport){ .name = r[i].import, .version = "", .function = true };
                 }
         }
         for (size_t i = 0; i < n; i++) {
@@ -144,9 +152,13 @@ Patch *patch_make(const Replacement *r, size_t n, uint8_t id) {
                 bool endbr = memcmp(bytes, "\xf3\x0f\x1e\xfa", 4) == 0;
                 PatchSite *site = &p->sites[i];
 
-                *site = (PatchSite){ .name = arena_strdup(a, r[i].function), .old_addr = s->addr,
-                                     .new_addr = 0x4000 + 256 * i, .jump_addr = s->addr + (endbr ? 4 : 0),
-                                     .patch_addr = s->addr, .n_expect = endbr ? 9 : 5, .short_at = 0xff };
+                *site = (PatchSite){ .name = arena_strdup(a, r[i].function),
+                                     .old_addr = s->addr,
+                                     .new_addr = 0x4000 + 256 * i,
+                                     .jump_addr = s->addr + (endbr ? 4 : 0),
+                                     .patch_addr = s->addr,
+                                     .n_expect = endbr ? 9 : 5,
+                                     .short_at = 0xff };
                 memcpy(site->expect, bytes, site->n_expect);
                 p->ranges[i] = (PatchRange){ .addr = s->addr, .size = s->size };
         }
@@ -202,10 +214,11 @@ Patch *patch_simple(const uint8_t code[12], uint8_t id) {
 }
 
 void show(const char *what, int r, const EngineResult *res, const Error *e) {
-        printf("%s: %d %s %s %s %s threads %u pause %lu total %lu stage %lu attempts %u private %lu shared %lu\n",
-                      what, r, r < 0 ? e->text : "", res->refusal < REFUSAL_N ? refusal_get(res->refusal)->code : "",
-                      res->subject, res->detail, res->threads, res->pause_usec, res->pause_total_usec, res->stage_usec,
-                      res->attempts, res->private_bytes, res->shared_bytes);
+        printf("%s: %d %s %s %s %s threads %u pause %lu total %lu stage %lu attempts %u private %lu shared "
+               "%lu\n",
+               what, r, r < 0 ? e->text : "", res->refusal < REFUSAL_N ? refusal_get(res->refusal)->code : "",
+               res->subject, res->detail, res->threads, res->pause_usec, res->pause_total_usec,
+               res->stage_usec, res->attempts, res->private_bytes, res->shared_bytes);
 }
 
 int victim_apply(Victim *v, Patch *p, EngineResult *res) {

@@ -22,7 +22,7 @@ typedef struct Replacement {
         const char *function;
         const uint8_t *code;
         size_t size;
-        size_t reloc_at;      /* 0: none */
+        size_t reloc_at; /* 0: none */
         uint32_t reloc_type;
         const char *variable; /* of the old image */
         const char *import;

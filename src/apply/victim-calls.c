@@ -85,9 +85,9 @@ static int epoll_fd(void) {
         return epoll_create1(0);
 }
 
-#define CALL(name, expression)                                                                     \
-        static long call_##name(void) {                                                            \
-                return (long)(expression);                                                         \
+#define CALL(name, expression)             \
+        static long call_##name(void) {    \
+                return (long)(expression); \
         }
 static char buffer[65536];
 CALL(nanosleep, nanosleep(&hour, NULL))
@@ -105,7 +105,12 @@ static int word;
 CALL(futex, syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0))
 CALL(futex_timeout, syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &hour, NULL, 0))
 CALL(msgrcv, msgrcv(queue_empty, buffer, 8, 0, 0))
-CALL(msgsnd, ({ long m[2] = { 1, 0 }; while (msgsnd(queue_full, m, 8, IPC_NOWAIT) == 0); msgsnd(queue_full, m, 8, 0); }))
+CALL(msgsnd, ({
+             long m[2] = { 1, 0 };
+             while (msgsnd(queue_full, m, 8, IPC_NOWAIT) == 0)
+                     ;
+             msgsnd(queue_full, m, 8, 0);
+     }))
 CALL(semop, semop(semaphores, &(struct sembuf){ 0, -1, 0 }, 1))
 CALL(semtimedop, semtimedop(semaphores, &(struct sembuf){ 0, -1, 0 }, 1, &hour))
 static sigset_t usr(void) {
@@ -116,25 +121,83 @@ static sigset_t usr(void) {
         pthread_sigmask(SIG_BLOCK, &s, NULL);
         return s;
 }
-CALL(sigtimedwait, ({ sigset_t s = usr(); sigtimedwait(&s, NULL, &hour); }))
-CALL(sigwaitinfo, ({ sigset_t s = usr(); sigwaitinfo(&s, NULL); }))
+CALL(sigtimedwait, ({
+             sigset_t s = usr();
+             sigtimedwait(&s, NULL, &hour);
+     }))
+CALL(sigwaitinfo, ({
+             sigset_t s = usr();
+             sigwaitinfo(&s, NULL);
+     }))
 CALL(pause, pause())
-CALL(sigsuspend, ({ sigset_t s = usr(); sigsuspend(&s); }))
-CALL(io_getevents, ({ aio_context_t c = 0; struct io_event ev; syscall(SYS_io_setup, 1, &c) < 0 ? (pause(), 0L) : syscall(SYS_io_getevents, c, 1, 1, &ev, &hour); }))
-CALL(io_pgetevents, ({ aio_context_t c = 0; struct io_event ev; syscall(SYS_io_setup, 1, &c) < 0 ? (pause(), 0L) : syscall(333, c, 1, 1, &ev, &hour, NULL); }))
-CALL(io_uring, ({ struct io_uring_params p = { 0 }; int fd = (int)syscall(425, 4, &p); fd < 0 ? (pause(), 0L) : syscall(426, fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0); }))
+CALL(sigsuspend, ({
+             sigset_t s = usr();
+             sigsuspend(&s);
+     }))
+CALL(io_getevents, ({
+             aio_context_t c = 0;
+             struct io_event ev;
+             syscall(SYS_io_setup, 1, &c) < 0 ? (pause(), 0L)
+                                              : syscall(SYS_io_getevents, c, 1, 1, &ev, &hour);
+     }))
+CALL(io_pgetevents, ({
+             aio_context_t c = 0;
+             struct io_event ev;
+             syscall(SYS_io_setup, 1, &c) < 0 ? (pause(), 0L) : syscall(333, c, 1, 1, &ev, &hour, NULL);
+     }))
+CALL(io_uring, ({
+             struct io_uring_params p = { 0 };
+             int fd = (int)syscall(425, 4, &p);
+             fd < 0 ? (pause(), 0L) : syscall(426, fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+     }))
 CALL(read_pipe, read(a_pipe(), buffer, 1))
 CALL(read_socket, read(a_socket(SOCK_STREAM), buffer, 1))
-CALL(readv_socket, ({ struct iovec v = { buffer, 1 }; readv(a_socket(SOCK_STREAM), &v, 1); }))
+CALL(readv_socket, ({
+             struct iovec v = { buffer, 1 };
+             readv(a_socket(SOCK_STREAM), &v, 1);
+     }))
 CALL(recv_socket, recv(a_socket(SOCK_DGRAM), buffer, 1, 0))
-CALL(recvmsg_socket, ({ struct iovec v = { buffer, 1 }; struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 }; recvmsg(a_socket(SOCK_STREAM), &m, 0); }))
-CALL(recvmmsg_socket, ({ struct iovec v = { buffer, 1 }; struct mmsghdr m = { .msg_hdr = { .msg_iov = &v, .msg_iovlen = 1 } }; recvmmsg(a_socket(SOCK_DGRAM), &m, 1, 0, NULL); }))
+CALL(recvmsg_socket, ({
+             struct iovec v = { buffer, 1 };
+             struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+             recvmsg(a_socket(SOCK_STREAM), &m, 0);
+     }))
+CALL(recvmmsg_socket, ({
+             struct iovec v = { buffer, 1 };
+             struct mmsghdr m = { .msg_hdr = { .msg_iov = &v, .msg_iovlen = 1 } };
+             recvmmsg(a_socket(SOCK_DGRAM), &m, 1, 0, NULL);
+     }))
 CALL(send_socket, send(full_socket(), buffer, 65536, 0))
 CALL(write_socket, write(full_socket(), buffer, 65536))
-CALL(sendmsg_socket, ({ struct iovec v = { buffer, 65536 }; struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 }; sendmsg(full_socket(), &m, 0); }))
-CALL(accept_socket, ({ struct sockaddr_un a; socklen_t n; accept(listener(&a, &n), NULL, NULL); }))
-CALL(accept4_socket, ({ struct sockaddr_un a; socklen_t n; accept4(listener(&a, &n), NULL, NULL, 0); }))
-CALL(connect_socket, ({ struct sockaddr_un a; socklen_t n; int s; listener(&a, &n); long r = 0; while (r == 0) { s = socket(AF_UNIX, SOCK_STREAM, 0); limit(s); atomic_load(&entered); r = connect(s, (struct sockaddr *)&a, n); } r; }))
+CALL(sendmsg_socket, ({
+             struct iovec v = { buffer, 65536 };
+             struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+             sendmsg(full_socket(), &m, 0);
+     }))
+CALL(accept_socket, ({
+             struct sockaddr_un a;
+             socklen_t n;
+             accept(listener(&a, &n), NULL, NULL);
+     }))
+CALL(accept4_socket, ({
+             struct sockaddr_un a;
+             socklen_t n;
+             accept4(listener(&a, &n), NULL, NULL, 0);
+     }))
+CALL(connect_socket, ({
+             struct sockaddr_un a;
+             socklen_t n;
+             int s;
+             listener(&a, &n);
+             long r = 0;
+             while (r == 0) {
+                     s = socket(AF_UNIX, SOCK_STREAM, 0);
+                     limit(s);
+                     atomic_load(&entered);
+                     r = connect(s, (struct sockaddr *)&a, n);
+             }
+             r;
+     }))
 CALL(inotify, read(inotify_init(), buffer, 4096))
 CALL(eventfd, read(eventfd(0, 0), buffer, 8))
 CALL(timerfd, read(timerfd_create(CLOCK_MONOTONIC, 0), buffer, 8))
@@ -151,8 +214,20 @@ static int locked(void) {
 }
 CALL(flock, flock(locked(), LOCK_EX))
 CALL(fcntl_lock, fcntl(locked(), F_OFD_SETLKW, &(struct flock){ .l_type = F_WRLCK }))
-CALL(mq_receive, ({ char name[32]; snprintf(name, sizeof(name), "/staunch-%d", getpid()); struct mq_attr at = { .mq_maxmsg = 1, .mq_msgsize = 8 }; mqd_t q = mq_open(name, O_CREAT | O_RDWR, 0600, &at); mq_unlink(name); q < 0 ? (pause(), 0L) : mq_timedreceive(q, buffer, 8, NULL, &(struct timespec){ 4000000000, 0 }); }))
-CALL(cond, ({ pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; pthread_cond_t c = PTHREAD_COND_INITIALIZER; pthread_mutex_lock(&m); pthread_cond_wait(&c, &m); }))
+CALL(mq_receive, ({
+             char name[32];
+             snprintf(name, sizeof(name), "/staunch-%d", getpid());
+             struct mq_attr at = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+             mqd_t q = mq_open(name, O_CREAT | O_RDWR, 0600, &at);
+             mq_unlink(name);
+             q < 0 ? (pause(), 0L) : mq_timedreceive(q, buffer, 8, NULL, &(struct timespec){ 4000000000, 0 });
+     }))
+CALL(cond, ({
+             pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+             pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+             pthread_mutex_lock(&m);
+             pthread_cond_wait(&c, &m);
+     }))
 
 static struct {
         const char *name;
@@ -161,14 +236,23 @@ static struct {
         long result;
         int error;
 } calls[] = {
-#define C(name) { #name, call_##name, 0, 0, 0 }
-        C(nanosleep), C(clock_nanosleep), C(poll), C(poll_timeout), C(ppoll), C(select), C(pselect), C(epoll_wait),
-        C(epoll_wait_timeout), C(epoll_pwait), C(epoll_pwait2), C(futex), C(futex_timeout), C(msgrcv), C(msgsnd),
-        C(semop), C(semtimedop), C(sigtimedwait), C(sigwaitinfo), C(pause), C(sigsuspend), C(io_getevents),
-        C(io_pgetevents), C(io_uring), C(read_pipe), C(read_socket), C(readv_socket), C(recv_socket),
-        C(recvmsg_socket), C(recvmmsg_socket), C(send_socket), C(write_socket), C(sendmsg_socket), C(accept_socket),
-        C(accept4_socket), C(connect_socket), C(inotify), C(eventfd), C(timerfd), C(wait4), C(waitid), C(flock),
-        C(fcntl_lock), C(mq_receive), C(cond),
+#define C(name) \
+        { #name, call_##name, 0, 0, 0 }
+        C(nanosleep),     C(clock_nanosleep), C(poll),
+        C(poll_timeout),  C(ppoll),           C(select),
+        C(pselect),       C(epoll_wait),      C(epoll_wait_timeout),
+        C(epoll_pwait),   C(epoll_pwait2),    C(futex),
+        C(futex_timeout), C(msgrcv),          C(msgsnd),
+        C(semop),         C(semtimedop),      C(sigtimedwait),
+        C(sigwaitinfo),   C(pause),           C(sigsuspend),
+        C(io_getevents),  C(io_pgetevents),   C(io_uring),
+        C(read_pipe),     C(read_socket),     C(readv_socket),
+        C(recv_socket),   C(recvmsg_socket),  C(recvmmsg_socket),
+        C(send_socket),   C(write_socket),    C(sendmsg_socket),
+        C(accept_socket), C(accept4_socket),  C(connect_socket),
+        C(inotify),       C(eventfd),         C(timerfd),
+        C(wait4),         C(waitid),          C(flock),
+        C(fcntl_lock),    C(mq_receive),      C(cond),
 };
 enum { N = sizeof(calls) / sizeof(*calls) };
 

@@ -200,11 +200,13 @@ static void *read_on(void *stack) {
         return r == 1 ? NULL : stack;
 }
 
-/* Counts down in the red zone, with known values in all registers and the carry flag set: 0, or one of them changed. */
+/* Counts down in the red zone, with known values in all registers and the carry flag set: 0, or one of them
+ * changed. */
 int spin_once(void);
 __asm__(".text\n"
         "spin_once:\n"
-        "       push %rbx\n       push %rbp\n       push %r12\n       push %r13\n       push %r14\n       push %r15\n"
+        "       push %rbx\n       push %rbp\n       push %r12\n       push %r13\n       push %r14\n       "
+        "push %r15\n"
         "       mov $0x101, %rax\n       mov $0x102, %rbx\n       mov $0x103, %rcx\n       mov $0x104, %rdx\n"
         "       mov $0x105, %rsi\n       mov $0x106, %rdi\n       mov $0x107, %rbp\n       mov $0x108, %r8\n"
         "       mov $0x109, %r9\n       mov $0x10a, %r10\n       mov $0x10b, %r11\n       mov $0x10c, %r12\n"
@@ -214,15 +216,21 @@ __asm__(".text\n"
         "1:     decl -8(%rsp)\n" /* keeps the carry flag */
         "       jnz 1b\n"
         "       jnc 2f\n"
-        "       cmp $0x101, %rax\n       jne 2f\n       cmp $0x102, %rbx\n       jne 2f\n       cmp $0x103, %rcx\n       jne 2f\n"
-        "       cmp $0x104, %rdx\n       jne 2f\n       cmp $0x105, %rsi\n       jne 2f\n       cmp $0x106, %rdi\n       jne 2f\n"
-        "       cmp $0x107, %rbp\n       jne 2f\n       cmp $0x108, %r8\n       jne 2f\n       cmp $0x109, %r9\n       jne 2f\n"
-        "       cmp $0x10a, %r10\n       jne 2f\n       cmp $0x10b, %r11\n       jne 2f\n       cmp $0x10c, %r12\n       jne 2f\n"
-        "       cmp $0x10d, %r13\n       jne 2f\n       cmp $0x10e, %r14\n       jne 2f\n       cmp $0x10f, %r15\n       jne 2f\n"
+        "       cmp $0x101, %rax\n       jne 2f\n       cmp $0x102, %rbx\n       jne 2f\n       cmp $0x103, "
+        "%rcx\n       jne 2f\n"
+        "       cmp $0x104, %rdx\n       jne 2f\n       cmp $0x105, %rsi\n       jne 2f\n       cmp $0x106, "
+        "%rdi\n       jne 2f\n"
+        "       cmp $0x107, %rbp\n       jne 2f\n       cmp $0x108, %r8\n       jne 2f\n       cmp $0x109, "
+        "%r9\n       jne 2f\n"
+        "       cmp $0x10a, %r10\n       jne 2f\n       cmp $0x10b, %r11\n       jne 2f\n       cmp $0x10c, "
+        "%r12\n       jne 2f\n"
+        "       cmp $0x10d, %r13\n       jne 2f\n       cmp $0x10e, %r14\n       jne 2f\n       cmp $0x10f, "
+        "%r15\n       jne 2f\n"
         "       xor %eax, %eax\n"
         "       jmp 3f\n"
         "2:     mov $1, %eax\n"
-        "3:     pop %r15\n       pop %r14\n       pop %r13\n       pop %r12\n       pop %rbp\n       pop %rbx\n"
+        "3:     pop %r15\n       pop %r14\n       pop %r13\n       pop %r12\n       pop %rbp\n       pop "
+        "%rbx\n"
         "       ret\n");
 
 static int spin_bad, spin_rounds;
@@ -246,8 +254,17 @@ static int sharer(void *arg) {
 }
 
 static int deny_all_else(void) {
-        static const int allowed[] = { SYS_read, SYS_write, SYS_exit, SYS_exit_group, SYS_futex, SYS_restart_syscall,
-                                       SYS_clock_nanosleep, SYS_rt_sigreturn, SYS_brk, SYS_newfstatat, SYS_getrandom };
+        static const int allowed[] = { SYS_read,
+                                       SYS_write,
+                                       SYS_exit,
+                                       SYS_exit_group,
+                                       SYS_futex,
+                                       SYS_restart_syscall,
+                                       SYS_clock_nanosleep,
+                                       SYS_rt_sigreturn,
+                                       SYS_brk,
+                                       SYS_newfstatat,
+                                       SYS_getrandom };
         struct sock_filter f[2 + 2 * sizeof(allowed) / sizeof(*allowed)] = {
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
         };
@@ -344,14 +361,18 @@ int main(int argc, char **argv) {
 
                 how = argv[i][0];
                 for (int k = 0; strchr("wsb", how) && k < n; k++)
-                        if (pthread_create(&t, NULL, how == 'b' ? breed : work, how == 's' ? &quit : NULL) != 0)
+                        if (pthread_create(&t, NULL, how == 'b' ? breed : work, how == 's' ? &quit : NULL) !=
+                            0)
                                 return 1;
                 if (how == 'm' && prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0) < 0)
                         return 1;
-                if (how == 'r' && sigaction(SIGRTMIN, &(struct sigaction){ .sa_handler = on_signal_count,
-                                                                           .sa_flags = SA_RESTART }, NULL) < 0)
+                if (how == 'r' &&
+                    sigaction(SIGRTMIN,
+                              &(struct sigaction){ .sa_handler = on_signal_count, .sa_flags = SA_RESTART },
+                              NULL) < 0)
                         return 1;
-                if (how == 'u' && (signal(SIGURG, on_urgent) == SIG_ERR || signal(SIGWINCH, on_urgent) == SIG_ERR))
+                if (how == 'u' &&
+                    (signal(SIGURG, on_urgent) == SIG_ERR || signal(SIGWINCH, on_urgent) == SIG_ERR))
                         return 1;
         }
         if (how == 'l') {

@@ -36,13 +36,13 @@ const uint8_t *cursor_take(Cursor *c, size_t size) {
         return p;
 }
 
-#define READ(name, type)                                                                           \
-        type name(Cursor *c) {                                                                     \
-                const uint8_t *p = cursor_take(c, sizeof(type));                                   \
-                type v = 0;                                                                        \
-                if (p)                                                                             \
-                        memcpy(&v, p, sizeof(v));                                                  \
-                return v;                                                                          \
+#define READ(name, type)                                         \
+        type name(Cursor *c) {                                   \
+                const uint8_t *p = cursor_take(c, sizeof(type)); \
+                type v = 0;                                      \
+                if (p)                                           \
+                        memcpy(&v, p, sizeof(v));                \
+                return v;                                        \
         }
 READ(cursor_u8, uint8_t)
 READ(cursor_u16, uint16_t)

@@ -31,11 +31,11 @@ static inline void closep(int *fd) {
 }
 
 /* Takes the value out of `p`, leaves `empty`: hands ownership to the caller. */
-#define TAKE(p, empty)                                                                             \
-        ({                                                                                         \
-                __typeof__(p) _taken = (p);                                                        \
-                (p) = (empty);                                                                     \
-                _taken;                                                                            \
+#define TAKE(p, empty)                      \
+        ({                                  \
+                __typeof__(p) _taken = (p); \
+                (p) = (empty);              \
+                _taken;                     \
         })
 #define TAKE_PTR(p) TAKE(p, NULL)
 #define TAKE_FD(fd) TAKE(fd, -1)

@@ -46,7 +46,8 @@ void verdict_add(Verdict *v, RefusalCode code, const char *subject, const char *
         for (size_t i = 0; i < v->n; i++) {
                 if (v->findings[i].code != code)
                         continue;
-                if (strcmp(v->findings[i].subject, subject) == 0 && strcmp(v->findings[i].detail, detail) == 0)
+                if (strcmp(v->findings[i].subject, subject) == 0 &&
+                    strcmp(v->findings[i].detail, detail) == 0)
                         return;
                 same++;
         }
@@ -61,7 +62,8 @@ void verdict_add(Verdict *v, RefusalCode code, const char *subject, const char *
                 v->findings = f;
                 v->room = room;
         }
-        v->findings[v->n++] = (Finding){ code, arena_strdup(v->arena, subject), arena_strdup(v->arena, detail) };
+        v->findings[v->n++] =
+                (Finding){ code, arena_strdup(v->arena, subject), arena_strdup(v->arena, detail) };
 }
 
 bool verdict_hotpatchable(const Verdict *v, const bool accepted[REFUSAL_N]) {

@@ -36,7 +36,9 @@ static void cursor_slice_is_inside(void **state) {
 
 static void cursor_leb(void **state) {
         static const uint8_t good[] = { 0xe5, 0x8e, 0x26, 0x7f };
-        static const uint8_t endless[] = { 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1 };
+        static const uint8_t endless[] = {
+                0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1
+        };
         Cursor c = cursor_make(good, sizeof(good));
 
         (void)state;
@@ -110,10 +112,14 @@ static void error_texts(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(cursor_stops_at_end),         cmocka_unit_test(cursor_slice_is_inside),
-                cmocka_unit_test(cursor_leb),                  cmocka_unit_test(cursor_strings_end),
-                cmocka_unit_test(refusal_codes_are_found),     cmocka_unit_test(verdict_counts),
-                cmocka_unit_test(arena_keeps_large_and_small), cmocka_unit_test(error_texts),
+                cmocka_unit_test(cursor_stops_at_end),
+                cmocka_unit_test(cursor_slice_is_inside),
+                cmocka_unit_test(cursor_leb),
+                cmocka_unit_test(cursor_strings_end),
+                cmocka_unit_test(refusal_codes_are_found),
+                cmocka_unit_test(verdict_counts),
+                cmocka_unit_test(arena_keeps_large_and_small),
+                cmocka_unit_test(error_texts),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,9 +128,8 @@ static void what_it_leaves(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(output_and_code), cmocka_unit_test(input_and_user),
-                cmocka_unit_test(much_output),
-                cmocka_unit_test(time_is_limited), cmocka_unit_test(not_there),
-                cmocka_unit_test(what_it_leaves),
+                cmocka_unit_test(much_output),     cmocka_unit_test(time_is_limited),
+                cmocka_unit_test(not_there),       cmocka_unit_test(what_it_leaves),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,26 +9,26 @@
  * A growable array: VEC(T) declares its type; vec_push appends (memory out: the process ends, as
  * with the arena). Freed with vec_free.
  */
-#define VEC(T)                                                                                     \
-        struct {                                                                                   \
-                T *items;                                                                          \
-                size_t n, room;                                                                    \
+#define VEC(T)                  \
+        struct {                \
+                T *items;       \
+                size_t n, room; \
         }
 
-#define vec_push(v, ...)                                                                           \
-        do {                                                                                       \
-                if ((v)->n == (v)->room) {                                                         \
-                        (v)->room = (v)->room ? (v)->room * 2 : 16;                                \
-                        (v)->items = vec_grow((v)->items, (v)->room, sizeof(*(v)->items));         \
-                }                                                                                  \
-                (v)->items[(v)->n++] = (__VA_ARGS__);                                              \
+#define vec_push(v, ...)                                                                   \
+        do {                                                                               \
+                if ((v)->n == (v)->room) {                                                 \
+                        (v)->room = (v)->room ? (v)->room * 2 : 16;                        \
+                        (v)->items = vec_grow((v)->items, (v)->room, sizeof(*(v)->items)); \
+                }                                                                          \
+                (v)->items[(v)->n++] = (__VA_ARGS__);                                      \
         } while (0)
 
-#define vec_free(v)                                                                                \
-        do {                                                                                       \
-                free((v)->items);                                                                  \
-                (v)->items = NULL;                                                                 \
-                (v)->n = (v)->room = 0;                                                            \
+#define vec_free(v)                     \
+        do {                            \
+                free((v)->items);       \
+                (v)->items = NULL;      \
+                (v)->n = (v)->room = 0; \
         } while (0)
 
 static inline void *vec_grow(void *items, size_t room, size_t size) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "build/passes.h"
 
 #include <string.h>
 
@@ -41,14 +41,16 @@ static uint64_t norm(const Side *s, uint32_t i) {
         return s->code->insns[s->insns[i]].norm;
 }
 
-static void one_sided(const Side *a, uint32_t a0, uint32_t a1, const Side *b, uint32_t b0, uint32_t b1, PairVec *out) {
+static void one_sided(const Side *a, uint32_t a0, uint32_t a1, const Side *b, uint32_t b0, uint32_t b1,
+                      PairVec *out) {
         for (; a0 < a1; a0++)
                 vec_push(out, (InsnPair){ a->insns[a0], UINT32_MAX });
         for (; b0 < b1; b0++)
                 vec_push(out, (InsnPair){ UINT32_MAX, b->insns[b0] });
 }
 
-static void align_lcs(const Side *a, uint32_t a0, uint32_t a1, const Side *b, uint32_t b0, uint32_t b1, PairVec *out) {
+static void align_lcs(const Side *a, uint32_t a0, uint32_t a1, const Side *b, uint32_t b0, uint32_t b1,
+                      PairVec *out) {
         size_t n = a1 - a0, m = b1 - b0;
         uint16_t *t;
 

@@ -88,7 +88,8 @@ static void ranges_normalise(RangeVec *v) {
 
 /* One gap of undescribed code: pieces that end without fall-through and are followed by padding, or
  * by an aligned address, are ranges of their own. */
-static void add_gap(const Decoder *decoder, const ImageSection *s, uint64_t start, uint64_t end, RangeVec *gaps) {
+static void add_gap(const Decoder *decoder, const ImageSection *s, uint64_t start, uint64_t end,
+                    RangeVec *gaps) {
         uint64_t at = start;
 
         while (at < end) {
@@ -128,7 +129,7 @@ static void add_gaps(const Image *image, RangeVec *v) {
                         ;
                 while (at < s->addr + s->size) {
                         uint64_t next = k < v->n && v->items[k].addr < s->addr + s->size ? v->items[k].addr
-                                                                                       : s->addr + s->size;
+                                                                                         : s->addr + s->size;
                         uint64_t start = at + decode_padding(s->bytes + (at - s->addr), next - at);
 
                         if (start < next)
@@ -176,7 +177,8 @@ static void *decode_job(void *argument) {
                                 job->undecoded[i] = true;
                                 /* Keep the rest comparable: one byte, one pseudo-instruction. */
                                 vec_push(&job->insns,
-                                         (Insn){ .offset = (uint32_t)(r->addr + at - job->text_base), .length = 1,
+                                         (Insn){ .offset = (uint32_t)(r->addr + at - job->text_base),
+                                                 .length = 1,
                                                  .norm = bytes[at] + UINT64_C(0x9e3779b97f4a7c15) });
                                 at++;
                                 continue;
@@ -186,12 +188,15 @@ static void *decode_job(void *argument) {
                         } else if (d.has_ref) {
                                 d.flags |= INSN_REF;
                                 for (unsigned j = 0; j < d.n_refs; j++) {
-                                        d.refs[j].function = (uint32_t)i; /* the part; the function comes later */
+                                        d.refs[j].function =
+                                                (uint32_t)i; /* the part; the function comes later */
                                         vec_push(&job->refs, d.refs[j]);
                                 }
                         }
                         vec_push(&job->insns, (Insn){ .offset = (uint32_t)(r->addr + at - job->text_base),
-                                                      .length = d.length, .flags = d.flags, .norm = d.norm });
+                                                      .length = d.length,
+                                                      .flags = d.flags,
+                                                      .norm = d.norm });
                         at += d.length;
                 }
                 job->parts[i].n_insns = (uint32_t)job->insns.n - job->parts[i].insn;
@@ -217,8 +222,12 @@ static int decode_all(Code *code, const RangeVec *ranges, bool *undecoded, unsig
         while (at < ranges->n) {
                 Job *job = &jobs[n++];
 
-                *job = (Job){ .image = code->image, .ranges = ranges->items, .parts = code->parts,
-                              .undecoded = undecoded, .from = at, .text_base = code->text_base };
+                *job = (Job){ .image = code->image,
+                              .ranges = ranges->items,
+                              .parts = code->parts,
+                              .undecoded = undecoded,
+                              .from = at,
+                              .text_base = code->text_base };
                 for (sum = 0; at < ranges->n && (sum < share || n == threads); at++)
                         sum += ranges->items[at].size;
                 job->to = at;
@@ -245,7 +254,8 @@ static int decode_all(Code *code, const RangeVec *ranges, bool *undecoded, unsig
                 for (size_t k = jobs[i].from; k < jobs[i].to; k++)
                         code->parts[k].insn += (uint32_t)code->n_insns;
                 if (jobs[i].insns.n)
-                        memcpy(code->insns + code->n_insns, jobs[i].insns.items, jobs[i].insns.n * sizeof(Insn));
+                        memcpy(code->insns + code->n_insns, jobs[i].insns.items,
+                               jobs[i].insns.n * sizeof(Insn));
                 if (jobs[i].refs.n)
                         memcpy(code->refs + code->n_refs, jobs[i].refs.items, jobs[i].refs.n * sizeof(Ref));
                 code->n_insns += jobs[i].insns.n;
@@ -310,7 +320,8 @@ uint64_t code_branch_target(const Code *code, const Insn *insn) {
         for (unsigned i = 0; i + 1 < insn->length; i++) {
                 uint8_t op = b[i];
 
-                if (i + 2 == insn->length && ((op >= 0x70 && op <= 0x7f) || (op >= 0xe0 && op <= 0xe3) || op == 0xeb)) {
+                if (i + 2 == insn->length &&
+                    ((op >= 0x70 && op <= 0x7f) || (op >= 0xe0 && op <= 0xe3) || op == 0xeb)) {
                         memcpy(&narrow, b + i + 1, 1);
                         return addr + insn->length + (uint64_t)(int64_t)narrow;
                 }
@@ -354,7 +365,8 @@ static void find_entered(Code *code) {
                 if (image->dynsyms[i].defined)
                         mark_entered(code, image->dynsyms[i].addr);
         for (size_t i = 0; i < image->n_syms; i++)
-                if (image->syms[i].defined && image->syms[i].type == STT_FUNC && !strstr(image->syms[i].name, ".cold"))
+                if (image->syms[i].defined && image->syms[i].type == STT_FUNC &&
+                    !strstr(image->syms[i].name, ".cold"))
                         mark_entered(code, image->syms[i].addr);
         mark_entered(code, image->entry);
         mark_entered(code, image->init);
@@ -494,7 +506,8 @@ static void name_functions(Code *code) {
         }
         for (size_t i = 0; i < image->n_relocs; i++) {
                 const CodePart *p = image->relocs[i].type == R_X86_64_IRELATIVE
-                                            ? code_part_start(code, (uint64_t)image->relocs[i].addend) : NULL;
+                                            ? code_part_start(code, (uint64_t)image->relocs[i].addend)
+                                            : NULL;
 
                 if (p)
                         code->functions[p->function].ifunc = true;
@@ -532,7 +545,8 @@ static void sort_refs(Code *code) {
                                         else
                                                 hi = mid;
                                 }
-                                code->insns[lo].flags = (uint8_t)((code->insns[lo].flags & ~INSN_REF) | INSN_INTERNAL);
+                                code->insns[lo].flags =
+                                        (uint8_t)((code->insns[lo].flags & ~INSN_REF) | INSN_INTERNAL);
                                 continue;
                         }
                 }
@@ -684,7 +698,8 @@ int code_load(const Image *image, unsigned threads, Code **out, Error *e) {
                         code->text_base = image->sections[i].addr;
         for (size_t i = 0; i < image->n_fdes; i++)
                 if (image->fdes[i].size && in_code(image, image->fdes[i].addr, image->fdes[i].size))
-                        vec_push(&ranges, (RawRange){ .addr = image->fdes[i].addr, .size = image->fdes[i].size,
+                        vec_push(&ranges, (RawRange){ .addr = image->fdes[i].addr,
+                                                      .size = image->fdes[i].size,
                                                       .lsda = image->fdes[i].lsda != 0 });
         add_symbol_ranges(image, image->dynsyms, image->n_dynsyms, &ranges);
         add_symbol_ranges(image, image->syms, image->n_syms, &ranges);

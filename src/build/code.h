@@ -9,26 +9,26 @@
  */
 
 typedef enum RefKind {
-        REF_CALL,     /* call rel32 */
-        REF_JUMP,     /* jmp/jcc that leaves the function (tail call) */
-        REF_PCREL,    /* memory operand or lea with rip base: see `access` of the instruction */
-        REF_ABS32,    /* 32-bit immediate or displacement that looks like an address (not PIE only) */
-        REF_ABS64,    /* movabs whose immediate looks like an address (not PIE only) */
+        REF_CALL,  /* call rel32 */
+        REF_JUMP,  /* jmp/jcc that leaves the function (tail call) */
+        REF_PCREL, /* memory operand or lea with rip base: see `access` of the instruction */
+        REF_ABS32, /* 32-bit immediate or displacement that looks like an address (not PIE only) */
+        REF_ABS64, /* movabs whose immediate looks like an address (not PIE only) */
 } RefKind;
 
 typedef struct Ref {
-        uint64_t insn;    /* vaddr of the instruction */
-        uint64_t field;   /* vaddr of the field that holds the address */
-        uint64_t target;  /* vaddr it refers to */
+        uint64_t insn;   /* vaddr of the instruction */
+        uint64_t field;  /* vaddr of the field that holds the address */
+        uint64_t target; /* vaddr it refers to */
         uint32_t function;
-        uint8_t kind;     /* RefKind */
+        uint8_t kind;       /* RefKind */
         uint8_t field_size; /* 1, 4 or 8 */
-        uint8_t after;    /* bytes from the field's start to the instruction's end: P-adjustment */
-        bool lea;         /* REF_PCREL: the address itself is taken, memory is not touched here */
+        uint8_t after;      /* bytes from the field's start to the instruction's end: P-adjustment */
+        bool lea;           /* REF_PCREL: the address itself is taken, memory is not touched here */
 } Ref;
 
-/* Whether the address goes into a register, or is one part of an address (an array's, with an index): how far code
- * goes from there is not told by the instruction. */
+/* Whether the address goes into a register, or is one part of an address (an array's, with an index): how far
+ * code goes from there is not told by the instruction. */
 static inline bool takes_address(const Ref *ref) {
         return ref->lea || ref->kind >= REF_ABS32;
 }
@@ -36,9 +36,10 @@ static inline bool takes_address(const Ref *ref) {
 typedef struct Insn {
         uint32_t offset; /* from Code.text_base */
         uint8_t length;
-        uint8_t flags;   /* INSN_* */
+        uint8_t flags; /* INSN_* */
         uint16_t spare;
-        uint64_t norm;   /* hash of the bytes with address fields blanked; short and near forms of a branch are the same */
+        uint64_t norm; /* hash of the bytes with address fields blanked; short and near forms of a branch are
+                          the same */
 } Insn;
 enum {
         INSN_REF = 1,      /* has an entry in refs */
@@ -67,7 +68,8 @@ typedef struct Function {
         uint32_t *parts; /* indexes into Code.parts; [0] is the entry, then .cold and the like, by address */
         uint32_t n_parts;
         uint32_t ref, n_refs; /* Code.refs, in order of part, then address */
-        uint64_t norm;   /* hash over all instructions and the places that inner branches lead to, without trailing padding */
+        uint64_t norm; /* hash over all instructions and the places that inner branches lead to, without
+                          trailing padding */
         uint32_t n_insns;
         uint64_t total_size; /* all parts */
 } Function;
@@ -75,7 +77,7 @@ typedef struct Function {
 typedef struct Code {
         const Image *image;
         Arena *arena;
-        uint64_t text_base; /* lowest vaddr of an executable section */
+        uint64_t text_base;  /* lowest vaddr of an executable section */
         Function *functions; /* sorted by addr of their entry part */
         uint32_t n_functions;
         CodePart *parts; /* sorted by addr */
@@ -86,7 +88,8 @@ typedef struct Code {
         size_t n_refs;
         uint64_t *targets; /* what code and relocated data refer to outside of functions; sorted, unique */
         size_t n_targets;
-        uint64_t *entries; /* places inside parts, not their start, that other functions call or take the address of; sorted, unique */
+        uint64_t *entries; /* places inside parts, not their start, that other functions call or take the
+                              address of; sorted, unique */
         size_t n_entries;
 } Code;
 

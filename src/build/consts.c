@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
+#include "build/passes.h"
 
 #include <elf.h>
 #include <string.h>
@@ -81,7 +81,8 @@ static bool offsets_same(const Diff *d, uint64_t old, uint64_t new, uint64_t siz
                 if (w)
                         memcpy(&v, w, 4);
                 a = image_bytes(d->old_image, old + (uint64_t)(int64_t)v - 1, 2);
-                if (v == 0 || !a || a[0] || a[1] < 0x20 || place_of(d->old, old + (uint64_t)(int64_t)v).kind != PLACE_CONST)
+                if (v == 0 || !a || a[0] || a[1] < 0x20 ||
+                    place_of(d->old, old + (uint64_t)(int64_t)v).kind != PLACE_CONST)
                         return true; /* no such table */
                 do {
                         a = image_bytes(d->old_image, old + (uint64_t)(int64_t)v, n);
@@ -99,8 +100,8 @@ static bool same_within(const Diff *d, uint64_t old, uint64_t new, unsigned dept
 
 enum { ADDRESS_DEPTH = 8 }; /* how far addresses among constants are followed; more counts as changed */
 
-/* In programs at a fixed address constants hold addresses, as linked. Equal ones may lead to what has changed;
- * variables are held against the map by whoever calls. */
+/* In programs at a fixed address constants hold addresses, as linked. Equal ones may lead to what has
+ * changed; variables are held against the map by whoever calls. */
 static bool addresses_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, unsigned depth) {
         if (d->old_image->type != ET_EXEC || d->new_image->type != ET_EXEC)
                 return true;
@@ -117,9 +118,11 @@ static bool addresses_same(const Diff *d, uint64_t old, uint64_t new, uint64_t s
                 q = place_of(d->new, v);
                 if (p.kind != q.kind)
                         return false;
-                if (p.kind == PLACE_FUNCTION && (d->matches[d->old_match[p.index]].new != q.index || p.part != q.part || p.offset != q.offset))
+                if (p.kind == PLACE_FUNCTION && (d->matches[d->old_match[p.index]].new != q.index ||
+                                                 p.part != q.part || p.offset != q.offset))
                         return false;
-                if (p.kind == PLACE_CONST && v - old >= size && (depth == 0 || !same_within(d, v, v, depth - 1)))
+                if (p.kind == PLACE_CONST && v - old >= size &&
+                    (depth == 0 || !same_within(d, v, v, depth - 1)))
                         return false;
         }
         return true;
@@ -134,14 +137,17 @@ static bool ends_text(const Image *image, uint64_t addr) {
 
 static bool same_within(const Diff *d, uint64_t old, uint64_t new, unsigned depth) {
         uint64_t n_old = const_extent(d->old, old), n_new = const_extent(d->new, new), n = MIN(n_old, n_new);
-        const uint8_t *a = image_bytes(d->old_image, old, n_old), *b = image_bytes(d->new_image, new, n_new), *behind;
+        const uint8_t *a = image_bytes(d->old_image, old, n_old), *b = image_bytes(d->new_image, new, n_new),
+                      *behind;
 
-        if (!a || !b || memcmp(a, b, n) != 0 || !offsets_same(d, old, new, n) || !addresses_same(d, old, new, n, depth))
+        if (!a || !b || memcmp(a, b, n) != 0 || !offsets_same(d, old, new, n) ||
+            !addresses_same(d, old, new, n, depth))
                 return false;
         if (n_old == n_new)
                 return true;
-        /* Something that nothing refers to was put behind, or taken away. A neighbour of a complete text is none of
-         * this constant's; nor is padding, and should the zeros be elements, new code finds them there, too. */
+        /* Something that nothing refers to was put behind, or taken away. A neighbour of a complete text is
+         * none of this constant's; nor is padding, and should the zeros be elements, new code finds them
+         * there, too. */
         if (n_new > n_old) {
                 behind = image_bytes(d->old_image, old + n, n_new - n);
                 if (behind && all_zero(behind, n_new - n) && all_zero(b + n, n_new - n))
@@ -197,7 +203,8 @@ bool constant_is_text(const Image *image, uint64_t addr, uint64_t size) {
                 return true;
         /* References to tails of texts cut them into pieces: look as far as the text goes, and take a
          * tail that follows more text. */
-        while (n < TEXT_MAX && (b = image_bytes(image, addr + n, 1)) && (*b >= 0x20 || (*b >= '\t' && *b <= '\r')))
+        while (n < TEXT_MAX && (b = image_bytes(image, addr + n, 1)) &&
+               (*b >= 0x20 || (*b >= '\t' && *b <= '\r')))
                 n++;
         return n >= TEXT_MIN && n < TEXT_MAX && b && *b == 0 && (!before || *before == 0 || *before >= 0x20);
 }
@@ -206,8 +213,9 @@ bool constant_is_text(const Image *image, uint64_t addr, uint64_t size) {
 static uint64_t version_length(const uint8_t *s, uint64_t n) {
         uint64_t i = 0;
 
-        while (i < n && (s[i] == '.' || s[i] == '+' || s[i] == '-' || s[i] == '~' || s[i] == ':' || (s[i] >= '0' && s[i] <= '9') ||
-                         (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z')))
+        while (i < n &&
+               (s[i] == '.' || s[i] == '+' || s[i] == '-' || s[i] == '~' || s[i] == ':' ||
+                (s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z')))
                 i++;
         return n && s[0] >= '0' && s[0] <= '9' ? i : 0;
 }
@@ -247,8 +255,10 @@ static bool revisions_alike(const Diff *d, uint64_t old, uint64_t new) {
         if (!a || !b || a[n] || b[m])
                 return false;
         while (i < n && k < m) {
-                bool begins = i == 0 || a[i - 1] == ' ' || a[i - 1] == '/' || a[i - 1] == '(' || a[i - 1] == '"';
-                uint64_t x = begins ? version_length(a + i, n - i) : 0, y = begins ? version_length(b + k, m - k) : 0;
+                bool begins =
+                        i == 0 || a[i - 1] == ' ' || a[i - 1] == '/' || a[i - 1] == '(' || a[i - 1] == '"';
+                uint64_t x = begins ? version_length(a + i, n - i) : 0,
+                         y = begins ? version_length(b + k, m - k) : 0;
 
                 if (x && y && (x != y || memcmp(a + i, b + k, x) != 0)) {
                         if (!revisions_of_one(a + i, x, b + k, y))
@@ -271,7 +281,8 @@ static bool dates_alike(const Diff *d, uint64_t old, uint64_t new) {
         uint64_t i = 0, k = 0;
 
         for (;;) {
-                const uint8_t *a = image_bytes(d->old_image, old + i, 1), *b = image_bytes(d->new_image, new + k, 1);
+                const uint8_t *a = image_bytes(d->old_image, old + i, 1),
+                              *b = image_bytes(d->new_image, new + k, 1);
 
                 if (!a || !b || i > TEXT_MAX || k > TEXT_MAX)
                         return false;

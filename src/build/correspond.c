@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "build/passes.h"
 #include "build/votes.h"
 
 #include <elf.h>
@@ -66,7 +66,8 @@ static void vote(Work *w, uint64_t old, uint64_t new, uint32_t match) {
         vec_push(&w->votes, (Vote){ .new = new, .old = old, .match = match });
 }
 
-/* Equal constants of programs at a fixed address hold equal addresses: the variables at them must be the same. */
+/* Equal constants of programs at a fixed address hold equal addresses: the variables at them must be the
+ * same. */
 static void vote_words(Work *w, uint64_t old, uint64_t new, uint32_t match) {
         Diff *d = w->d;
         uint64_t size = MIN(const_extent(d->old, old), const_extent(d->new, new));
@@ -93,9 +94,10 @@ enum { WIDEST_READ = 64 }; /* bytes: a register of AVX-512 */
 typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
 
 static void join_places(Work *w, const Place *p, const Place *q) {
-        if (p->kind == PLACE_FUNCTION && q->kind == PLACE_FUNCTION && p->part == 0 && p->offset == 0 && q->part == 0 &&
-            q->offset == 0 && (w->late || match_likeness(w->d, p->index, q->index) >= 50) &&
-            !(w->guess && match_twin_of_more(w->d, p->index)) && match_join(w->d, p->index, q->index, BASIS_CALLER))
+        if (p->kind == PLACE_FUNCTION && q->kind == PLACE_FUNCTION && p->part == 0 && p->offset == 0 &&
+            q->part == 0 && q->offset == 0 && (w->late || match_likeness(w->d, p->index, q->index) >= 50) &&
+            !(w->guess && match_twin_of_more(w->d, p->index)) &&
+            match_join(w->d, p->index, q->index, BASIS_CALLER))
                 w->changed = true;
 }
 
@@ -105,7 +107,8 @@ static bool both_ends(const Diff *d, uint64_t old, uint64_t new) {
         for (size_t i = 0; i < d->old_image->n_sections; i++) {
                 const ImageSection *s = &d->old_image->sections[i], *t;
 
-                if (!(s->flags & SHF_ALLOC) || (s->flags & SHF_TLS) || align_up(s->addr + s->size, 8) != align_up(old, 8))
+                if (!(s->flags & SHF_ALLOC) || (s->flags & SHF_TLS) ||
+                    align_up(s->addr + s->size, 8) != align_up(old, 8))
                         continue;
                 t = image_section(d->new_image, s->name);
                 if (t && align_up(t->addr + t->size, 8) == align_up(new, 8))
@@ -116,8 +119,8 @@ static bool both_ends(const Diff *d, uint64_t old, uint64_t new) {
 
 /* Compares what two references of a pair refer to. Variables vote, and count as the same until the
  * votes are counted. `ref` is the old reference where the pair are the same instructions, else NULL. */
-static RefResult compare_targets(Work *w, const Function *f, const Function *g, const Ref *ref, uint64_t old, uint64_t new,
-                                 uint32_t match, const char **why) {
+static RefResult compare_targets(Work *w, const Function *f, const Function *g, const Ref *ref, uint64_t old,
+                                 uint64_t new, uint32_t match, const char **why) {
         Diff *d = w->d;
         Place p = place_of(d->old, old), q = place_of(d->new, new);
         uint64_t extent, width = 0;
@@ -136,7 +139,7 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
 
                 join_places(w, &p, &q);
                 m = &d->matches[d->old_match[p.index]];
-                if (m->new == q.index && p.part == q.part && p.offset == q.offset)
+                if (m->new == q.index && p.part == q.part &&p.offset == q.offset)
                         return REF_SAME;
                 *why = arena_printf(d->arena, "refers to %s instead of %s", d->new->functions[q.index].name,
                                     d->old->functions[p.index].name);
@@ -167,7 +170,8 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                 if (tables_same(d, f, g, old, new))
                         return REF_SAME;
                 extent = MIN(const_extent(d->old, old), const_extent(d->new, new));
-                same = unrelocated(d->old_image, old, const_extent(d->old, old)) && constants_same(d, old, new);
+                same = unrelocated(d->old_image, old, const_extent(d->old, old)) &&
+                       constants_same(d, old, new);
                 if (ref && !takes_address(ref) && (!same || extent < WIDEST_READ))
                         width = access_width(d->old, ref->insn);
                 /* Another reference into the middle of what is read at once ends the constant too early. */
@@ -177,8 +181,8 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                         return REF_SAME;
                 }
                 vec_push(&w->blames, (Blame){ new, const_extent(d->new, new) });
-                /* What lies behind (the padding of the next one) is nothing to an instruction that goes no further;
-                 * it may be to those who have the address of what contains this: they are blamed. */
+                /* What lies behind (the padding of the next one) is nothing to an instruction that goes no
+                 * further; it may be to those who have the address of what contains this: they are blamed. */
                 if (width && unrelocated(d->old_image, old, width) && unrelocated(d->new_image, new, width) &&
                     constant_bytes_same(d, old, new, width)) {
                         vote_words(w, old, new, match);
@@ -195,7 +199,8 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                         *why = "refers to another kind of thing";
                         return REF_OTHER;
                 }
-                if (p.section && q.section && strcmp(p.section->name, q.section->name) == 0 && p.offset == q.offset)
+                if (p.section && q.section && strcmp(p.section->name, q.section->name) == 0 &&
+                    p.offset == q.offset)
                         return REF_SAME;
                 vote(w, old, new, match);
                 return REF_SAME;
@@ -229,7 +234,8 @@ static void compare_pair(Work *w, uint32_t match) {
 
 /* The nth reference of an instruction. Callers go through a function in order: `hint` is where the
  * last one was found. */
-static const Ref *ref_of_insn(const Code *code, const Function *f, uint64_t insn, uint32_t nth, uint32_t *hint) {
+static const Ref *ref_of_insn(const Code *code, const Function *f, uint64_t insn, uint32_t nth,
+                              uint32_t *hint) {
         for (uint32_t step = 0; step < f->n_refs; step++) {
                 uint32_t i = *hint + step < f->n_refs ? *hint + step : *hint + step - f->n_refs;
 
@@ -268,16 +274,20 @@ static void vote_aligned(Work *w, uint32_t match) {
                 }
                 if (run >= ALIGNED_RUN || run == al->n)
                         for (size_t k = i - run; k < i; k++) {
-                                const Insn *x = &d->old->insns[al->pairs[k].old], *y = &d->new->insns[al->pairs[k].new];
+                                const Insn *x = &d->old->insns[al->pairs[k].old],
+                                           *y = &d->new->insns[al->pairs[k].new];
 
                                 if (!(x->flags & INSN_REF) || !(y->flags & INSN_REF))
                                         continue;
                                 for (uint32_t nth = 0; nth < 2; nth++) {
-                                        const Ref *a = ref_of_insn(d->old, f, insn_addr(d->old, x), nth, &hint_old);
-                                        const Ref *b = ref_of_insn(d->new, g, insn_addr(d->new, y), nth, &hint_new);
+                                        const Ref *a =
+                                                ref_of_insn(d->old, f, insn_addr(d->old, x), nth, &hint_old);
+                                        const Ref *b =
+                                                ref_of_insn(d->new, g, insn_addr(d->new, y), nth, &hint_new);
 
                                         if (a && b && a->kind == b->kind)
-                                                compare_targets(w, f, g, NULL, a->target, b->target, match, &why);
+                                                compare_targets(w, f, g, NULL, a->target, b->target, match,
+                                                                &why);
                                 }
                         }
                 run = 0;
@@ -295,7 +305,8 @@ static int vote_compare(const void *x, const void *y) {
 }
 
 static int by_old_compare(const void *x, const void *y, void *edges) {
-        const Edge *a = (const Edge *)edges + *(const uint32_t *)x, *b = (const Edge *)edges + *(const uint32_t *)y;
+        const Edge *a = (const Edge *)edges + *(const uint32_t *)x,
+                   *b = (const Edge *)edges + *(const uint32_t *)y;
 
         if (a->old != b->old)
                 return a->old < b->old ? -1 : 1;
@@ -365,7 +376,8 @@ enum { SURE_VOTES = 2 };
  * what several witnesses agree on needs none. */
 static bool out_of_order_allowed(const Work *w, size_t i) {
         const Edge *e = &w->edges[i];
-        const ImageSection *s = image_section_at(w->d->old_image, e->old), *t = image_section_at(w->d->new_image, e->new);
+        const ImageSection *s = image_section_at(w->d->old_image, e->old),
+                           *t = image_section_at(w->d->new_image, e->new);
 
         return e->votes >= SURE_VOTES || (s && t && strcmp(s->name, t->name) != 0);
 }
@@ -380,8 +392,9 @@ static void contest_order(Work *w) {
                 size_t to = from;
                 uint32_t length = 0;
 
-                while (to < w->n_edges && (s ? w->edges[to].new - s->addr < s->size || w->edges[to].new == s->addr
-                                             : image_section_at(w->d->new_image, w->edges[to].new) == NULL))
+                while (to < w->n_edges &&
+                       (s ? w->edges[to].new - s->addr < s->size || w->edges[to].new == s->addr
+                          : image_section_at(w->d->new_image, w->edges[to].new) == NULL))
                         to++;
                 if (to == from)
                         to++;
@@ -435,9 +448,11 @@ static void count_votes(Work *w) {
                         last->votes++;
                         last->sure |= v->match != last->witness;
                 } else {
-                        w->edges[w->n_edges++] = (Edge){
-                                .new = v->new, .old = v->old, .votes = 1, .witness = v->match, .sure = v->match == NO_FUNCTION
-                        };
+                        w->edges[w->n_edges++] = (Edge){ .new = v->new,
+                                                         .old = v->old,
+                                                         .votes = 1,
+                                                         .witness = v->match,
+                                                         .sure = v->match == NO_FUNCTION };
                 }
         }
         for (size_t i = 0; i < w->n_edges; i++)
@@ -555,7 +570,8 @@ static void apply_blames(Work *w) {
                 if (m->kind != MATCH_IDENTICAL)
                         continue;
                 for (uint32_t k = 0; k < g->n_refs; k++)
-                        if (takes_address(&d->new->refs[g->ref + k]) && blamed(w, d->new->refs[g->ref + k].target))
+                        if (takes_address(&d->new->refs[g->ref + k]) &&
+                            blamed(w, d->new->refs[g->ref + k].target))
                                 become(w, i, MATCH_CARRIED, "a constant beside one that it uses changed");
         }
 }
@@ -570,7 +586,8 @@ static void vote_data(Work *w) {
                 uint64_t size;
                 size_t a, b;
 
-                if (e->loses || !image_section_at(d->new_image, e->new) || !image_section_at(d->old_image, e->old))
+                if (e->loses || !image_section_at(d->new_image, e->new) ||
+                    !image_section_at(d->old_image, e->old))
                         continue;
                 size = MIN(const_extent(d->old, e->old), const_extent(d->new, e->new));
                 a = image_reloc_from(d->old_image, e->old);
@@ -585,7 +602,8 @@ static void vote_data(Work *w) {
                         if (b >= d->new_image->n_relocs)
                                 break;
                         s = &d->new_image->relocs[b];
-                        if (s->addr - e->new != r->addr - e->old || r->type != R_X86_64_RELATIVE || s->type != r->type)
+                        if (s->addr - e->new != r->addr - e->old || r->type != R_X86_64_RELATIVE ||
+                            s->type != r->type)
                                 continue;
                         p = place_of(d->old, (uint64_t)r->addend);
                         q = place_of(d->new, (uint64_t)s->addend);
@@ -740,10 +758,20 @@ void correspond(Diff *d) {
         vec_free(&w.blames);
         for (size_t i = 0; i < d->n_matches; i++)
                 switch (d->matches[i].kind) {
-                case MATCH_IDENTICAL: d->n_identical++; break;
-                case MATCH_CHANGED: d->n_changed++; break;
-                case MATCH_CARRIED: d->n_carried++; break;
-                case MATCH_ADDED: d->n_added++; break;
-                case MATCH_REMOVED: d->n_removed++; break;
+                case MATCH_IDENTICAL:
+                        d->n_identical++;
+                        break;
+                case MATCH_CHANGED:
+                        d->n_changed++;
+                        break;
+                case MATCH_CARRIED:
+                        d->n_carried++;
+                        break;
+                case MATCH_ADDED:
+                        d->n_added++;
+                        break;
+                case MATCH_REMOVED:
+                        d->n_removed++;
+                        break;
                 }
 }

@@ -82,7 +82,8 @@ bool decode(const Decoder *d, const uint8_t *bytes, size_t size, uint64_t addr, 
         if (in.raw.imm[0].is_relative) {
                 unsigned width = in.raw.imm[0].size / 8;
                 bool call = in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in.opcode == 0xe8;
-                bool jmp = in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (in.opcode == 0xe9 || in.opcode == 0xeb);
+                bool jmp =
+                        in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (in.opcode == 0xe9 || in.opcode == 0xeb);
 
                 out->target = addr + n + (uint64_t)in.raw.imm[0].value.s;
                 out->branch = !call;
@@ -120,14 +121,14 @@ bool decode(const Decoder *d, const uint8_t *bytes, size_t size, uint64_t addr, 
                                .lea = in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in.opcode == 0x8d };
                 memset(copy + in.raw.disp.offset, 0, 4);
         } else if (in.raw.disp.size == 32 && looks_like_address(d, (uint64_t)in.raw.disp.value)) {
-                out->refs[out->n_refs++] = (Ref){ .insn = addr,
-                                                  .field = addr + in.raw.disp.offset,
-                                                  .target = (uint64_t)in.raw.disp.value,
-                                                  .kind = REF_ABS32,
-                                                  .field_size = 4,
-                                                  .after = (uint8_t)(n - in.raw.disp.offset),
-                                                  .lea = in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
-                                                         in.opcode == 0x8d };
+                out->refs[out->n_refs++] =
+                        (Ref){ .insn = addr,
+                               .field = addr + in.raw.disp.offset,
+                               .target = (uint64_t)in.raw.disp.value,
+                               .kind = REF_ABS32,
+                               .field_size = 4,
+                               .after = (uint8_t)(n - in.raw.disp.offset),
+                               .lea = in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in.opcode == 0x8d };
                 memset(copy + in.raw.disp.offset, 0, 4);
         }
         for (unsigned i = 0; i < 2; i++) {
@@ -150,7 +151,12 @@ bool decode(const Decoder *d, const uint8_t *bytes, size_t size, uint64_t addr, 
 
         if (in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT) {
                 switch (in.opcode) {
-                case 0xc2: case 0xc3: case 0xca: case 0xcb: case 0xcf: case 0xf4:
+                case 0xc2:
+                case 0xc3:
+                case 0xca:
+                case 0xcb:
+                case 0xcf:
+                case 0xf4:
                         out->flags |= INSN_END;
                         break;
                 case 0xff:
@@ -209,7 +215,8 @@ unsigned decode_alignment(const uint8_t *bytes, size_t size) {
         if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, size, &in, operands)))
                 return 64;
         for (unsigned i = 0; i < in.operand_count_visible; i++)
-                if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM)
+                if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                    operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM)
                         n = operands[i].size / 8;
         if (n < 16)
                 return 1;

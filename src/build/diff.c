@@ -27,7 +27,8 @@ static void *load_job(void *argument) {
 
 /* Both sides at once. */
 static int load_codes(const Image *old, const Image *new, unsigned threads, Code **a, Code **b, Error *e) {
-        LoadJob jobs[2] = { { .image = old, .threads = (threads + 1) / 2 }, { .image = new, .threads = (threads + 1) / 2 } };
+        LoadJob jobs[2] = { { .image = old, .threads = (threads + 1) / 2 },
+                            { .image = new, .threads = (threads + 1) / 2 } };
         bool parallel = threads > 1;
         pthread_t id;
 
@@ -97,8 +98,10 @@ static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
                                 return r;
                         if (complete) {
                                 v->grade = v->n == before ? GRADE_PROVED : GRADE_UNPROVED;
-                                v->evidence = v->n == before ? "debug information of both builds: every type is the same"
-                                                             : "debug information of both builds: types differ";
+                                v->evidence =
+                                        v->n == before
+                                                ? "debug information of both builds: every type is the same"
+                                                : "debug information of both builds: types differ";
                                 return v->grade == GRADE_PROVED ? judge_allocations(d, e) : 0;
                         }
                 }
@@ -108,8 +111,9 @@ static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
                 return r;
         incomplete = old_debug && new_debug && v->evidence[0] ? v->evidence : "no debug information";
         v->evidence = arena_printf(d->arena, "%s; %s", incomplete,
-                                   v->grade == GRADE_CONSISTENT ? "the new code touches old objects only as the old code did"
-                                                                : "the code does not show that the layout is unchanged");
+                                   v->grade == GRADE_CONSISTENT
+                                           ? "the new code touches old objects only as the old code did"
+                                           : "the code does not show that the layout is unchanged");
         return 0;
 }
 

@@ -16,7 +16,14 @@ typedef enum MatchKind {
 } MatchKind;
 
 /* Why two functions were paired. */
-typedef enum MatchBasis { BASIS_NONE, BASIS_SYMBOL, BASIS_CONTENT, BASIS_ORDER, BASIS_CALLER, BASIS_SIMILAR } MatchBasis;
+typedef enum MatchBasis {
+        BASIS_NONE,
+        BASIS_SYMBOL,
+        BASIS_CONTENT,
+        BASIS_ORDER,
+        BASIS_CALLER,
+        BASIS_SIMILAR
+} MatchBasis;
 
 #define NO_FUNCTION UINT32_MAX
 
@@ -40,9 +47,9 @@ typedef struct Alignment {
 
 /* Where a new address is in the old image. */
 typedef enum MapState {
-        MAP_NONE,     /* no evidence */
+        MAP_NONE,      /* no evidence */
         MAP_TESTIFIED, /* unchanged code, a symbol or a relocation says so */
-        MAP_CONFLICT, /* evidence contradicts itself */
+        MAP_CONFLICT,  /* evidence contradicts itself */
 } MapState;
 
 typedef struct MapEntry {
@@ -69,12 +76,13 @@ typedef struct Diff {
         Match *matches; /* one per old function in order, then the added ones */
         size_t n_matches;
         uint32_t *old_match, *new_match; /* function index -> index into matches */
-        Alignment *alignments; /* per match; empty unless CHANGED */
-        MapEntry *map; /* sorted by new */
+        Alignment *alignments;           /* per match; empty unless CHANGED */
+        MapEntry *map;                   /* sorted by new */
         size_t n_map;
         ConstTable *tables; /* relocated constants that the patch brings anew */
         size_t n_tables;
-        ConstTable *changed_consts; /* constants other than text that differ, as far as code of both builds refers to them */
+        ConstTable *changed_consts; /* constants other than text that differ, as far as code of both builds
+                                       refers to them */
         size_t n_changed_consts;
         ConstWord *words; /* pointers that the patch rewrites in place; sorted by old in the patch */
         size_t n_words, room_words;
@@ -87,9 +95,9 @@ typedef struct Diff {
 } Diff;
 
 typedef struct DiffOptions {
-        unsigned threads;         /* 0: as many as there are cores */
+        unsigned threads;                  /* 0: as many as there are cores */
         const char *debug_old, *debug_new; /* debug files; NULL: search */
-        bool no_debug;            /* do not look for debug information at all */
+        bool no_debug;                     /* do not look for debug information at all */
 } DiffOptions;
 
 /* Compares two images; takes neither over, both must outlive the diff. A refusal is a result: it is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/emit.h"
 #include "base/macro.h"
+#include "build/emit.h"
 
 #include <elf.h>
 #include <string.h>
@@ -18,12 +18,15 @@ void emit_carry(Emitter *m, uint32_t function) {
 }
 
 void emit_reloc(Emitter *m, uint64_t where, uint32_t type, PatchBase base, uint64_t value, int64_t addend) {
-        vec_push(&m->relocs, (PatchReloc){ .where = where, .type = type, .base = base, .value = value, .addend = addend });
+        vec_push(
+                &m->relocs,
+                (PatchReloc){ .where = where, .type = type, .base = base, .value = value, .addend = addend });
 }
 
 static uint64_t import(Emitter *m, const char *name, const char *version, bool weak, bool function) {
         for (size_t i = 0; i < m->imports.n; i++)
-                if (strcmp(m->imports.items[i].name, name) == 0 && strcmp(m->imports.items[i].version, version) == 0)
+                if (strcmp(m->imports.items[i].name, name) == 0 &&
+                    strcmp(m->imports.items[i].version, version) == 0)
                         return i;
         vec_push(&m->imports, (PatchImport){ name, version, weak, function });
         return m->imports.n - 1;
@@ -31,7 +34,8 @@ static uint64_t import(Emitter *m, const char *name, const char *version, bool w
 
 bool emit_has_section(const Emitter *m, uint64_t addr) {
         for (size_t i = 0; i < m->sections.n; i++)
-                if (addr >= m->sections.items[i].addr && addr - m->sections.items[i].addr < m->sections.items[i].size)
+                if (addr >= m->sections.items[i].addr &&
+                    addr - m->sections.items[i].addr < m->sections.items[i].size)
                         return true;
         return false;
 }
@@ -44,14 +48,13 @@ static const ImageSymbol *find_definition(const Image *image, const char *name, 
         return NULL;
 }
 
-
 static bool slot_home(Emitter *m, const Function *user, uint64_t slot, const Place *q, Home *out);
 
 void emit_refuse(Emitter *m, RefusalCode code, const Function *user, uint64_t target, const char *what) {
         const ImageSection *s = image_section_at(m->d->new_image, target);
 
-        verdict_add(&m->d->verdict, code, user ? user->name : "data", "%s (%s+0x%llx)", what, s ? s->name : "?",
-                    (unsigned long long)(target - (s ? s->addr : 0)));
+        verdict_add(&m->d->verdict, code, user ? user->name : "data", "%s (%s+0x%llx)", what,
+                    s ? s->name : "?", (unsigned long long)(target - (s ? s->addr : 0)));
 }
 
 /* An address of code as a value: the old entry where there is one (it leads to the new code), so
@@ -93,17 +96,21 @@ static bool word_home(Emitter *m, const Function *user, const ImageReloc *r, Hom
                 if (s->defined && !find_definition(m->d->old_image, s->name, s->version)) {
                         target += s->addr;
                 } else {
-                        if (r->type != R_X86_64_64 && r->type != R_X86_64_GLOB_DAT && r->type != R_X86_64_JUMP_SLOT) {
-                                emit_refuse(m, REFUSAL_CODE_IMPORT_NEW, user, r->addr, "a kind of relocation that cannot be carried");
+                        if (r->type != R_X86_64_64 && r->type != R_X86_64_GLOB_DAT &&
+                            r->type != R_X86_64_JUMP_SLOT) {
+                                emit_refuse(m, REFUSAL_CODE_IMPORT_NEW, user, r->addr,
+                                            "a kind of relocation that cannot be carried");
                                 return false;
                         }
-                        *out = (Home){ PATCH_BASE_IMPORT,
-                                       import(m, s->name, s->version, s->bind == STB_WEAK, s->type == STT_FUNC) };
+                        *out = (Home){ PATCH_BASE_IMPORT, import(m, s->name, s->version, s->bind == STB_WEAK,
+                                                                 s->type == STT_FUNC) };
                         return true;
                 }
         } else if (r->type != R_X86_64_RELATIVE) {
-                emit_refuse(m, r->type == R_X86_64_IRELATIVE ? REFUSAL_CODE_IFUNC_CHANGED : REFUSAL_CODE_IMPORT_NEW, user, r->addr,
-                       "a kind of relocation that cannot be carried");
+                emit_refuse(m,
+                            r->type == R_X86_64_IRELATIVE ? REFUSAL_CODE_IFUNC_CHANGED
+                                                          : REFUSAL_CODE_IMPORT_NEW,
+                            user, r->addr, "a kind of relocation that cannot be carried");
                 return false;
         }
         q = place_of(m->d->new, target);
@@ -144,7 +151,8 @@ bool emit_carry_data(Emitter *m, const Function *user, uint64_t from, uint64_t t
 
                 if (!word_home(m, user, r, &h))
                         return false;
-                emit_reloc(m, r->addr, R_X86_64_64, h.base, h.value, h.base == PATCH_BASE_IMPORT ? r->addend : 0);
+                emit_reloc(m, r->addr, R_X86_64_64, h.base, h.value,
+                           h.base == PATCH_BASE_IMPORT ? r->addend : 0);
         }
         return true;
 }
@@ -164,7 +172,8 @@ bool emit_absolute_const(Emitter *m, const Function *user, uint64_t target) {
                 for (size_t k = 0; k < m->relocs.n && !seen; k++)
                         seen = m->relocs.items[k].where == where;
                 if (!seen)
-                        emit_reloc(m, where, R_X86_64_64, PATCH_BASE_SHADOW, jump_table_entry(m->d->new, target, 8, i), 0);
+                        emit_reloc(m, where, R_X86_64_64, PATCH_BASE_SHADOW,
+                                   jump_table_entry(m->d->new, target, 8, i), 0);
         }
         for (uint64_t at = align_up(target, 8); at + 8 <= target + extent; at += 8) {
                 const uint8_t *b = image_bytes(n, at, 8);
@@ -175,7 +184,8 @@ bool emit_absolute_const(Emitter *m, const Function *user, uint64_t target) {
                 if (b)
                         memcpy(&v, b, 8);
                 if (v >= n->lo && v < n->hi && image_section_at(n, v)) {
-                        emit_refuse(m, REFUSAL_CODE_ADDRESS_AMBIGUOUS, user, at, "a constant that looks like an address");
+                        emit_refuse(m, REFUSAL_CODE_ADDRESS_AMBIGUOUS, user, at,
+                                    "a constant that looks like an address");
                         return false;
                 }
         }
@@ -238,7 +248,8 @@ static bool initial_same(Emitter *m, const Function *user, uint64_t target, uint
         if (diff_map(d, target) || q->section->type == SHT_NOBITS ||
             object_same(d, old, target, MIN(const_extent(d->old, old), const_extent(d->new, target)), &what))
                 return true;
-        emit_refuse(m, q->kind == PLACE_RELRO ? REFUSAL_CODE_DATA_CONST : REFUSAL_CODE_DATA_INITIAL, user, target, what);
+        emit_refuse(m, q->kind == PLACE_RELRO ? REFUSAL_CODE_DATA_CONST : REFUSAL_CODE_DATA_INITIAL, user,
+                    target, what);
         return false;
 }
 
@@ -257,7 +268,8 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
                         return true;
                 }
                 if (!unrelocated(d->new_image, s->addr, s->size)) {
-                        emit_refuse(m, REFUSAL_CODE_DATA_CONST, user, target, "read-only data with relocations");
+                        emit_refuse(m, REFUSAL_CODE_DATA_CONST, user, target,
+                                    "read-only data with relocations");
                         return false;
                 }
                 if (emit_absolute(m) && user && !emit_absolute_const(m, user, target))
@@ -275,7 +287,8 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
                         *out = (Home){ PATCH_BASE_OLD, old };
                         return true;
                 case MAP_CONFLICT:
-                        emit_refuse(m, REFUSAL_CODE_MAP_CONFLICT, user, target, "evidence contradicts itself");
+                        emit_refuse(m, REFUSAL_CODE_MAP_CONFLICT, user, target,
+                                    "evidence contradicts itself");
                         return false;
                 case MAP_NONE:
                         break;
@@ -285,21 +298,24 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
                         return true;
                 }
                 if (is_copied(d->new_image, target)) {
-                        emit_refuse(m, REFUSAL_CODE_IMPORT_NEW, user, target, "a variable of a library that the old program does not use");
+                        emit_refuse(m, REFUSAL_CODE_IMPORT_NEW, user, target,
+                                    "a variable of a library that the old program does not use");
                         return false;
                 }
                 if (!added_variable(d, target, &from, &to)) {
-                        emit_refuse(m, REFUSAL_CODE_DATA_UNMAPPED, user, target, "no unchanged code says where the old process has it");
+                        emit_refuse(m, REFUSAL_CODE_DATA_UNMAPPED, user, target,
+                                    "no unchanged code says where the old process has it");
                         return false;
                 }
                 doubtful = q->kind == PLACE_DATA ? variable_exchanged(d, from, to) : NULL;
                 if (doubtful) {
                         emit_refuse(m, REFUSAL_CODE_DATA_UNMAPPED, doubtful, target,
-                               "a variable seems to be added where another one is no longer used");
+                                    "a variable seems to be added where another one is no longer used");
                         return false;
                 }
                 if (d->constructor_doubt && q->kind == PLACE_DATA) {
-                        emit_refuse(m, REFUSAL_CODE_CTOR_CHANGED, user, target, "a constructor may initialise a variable that was added");
+                        emit_refuse(m, REFUSAL_CODE_CTOR_CHANGED, user, target,
+                                    "a constructor may initialise a variable that was added");
                         return false;
                 }
                 if (!emit_carry_data(m, user, from, to))
@@ -334,8 +350,8 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
 }
 
 static bool same_import(const Place *p, const Place *q) {
-        return p->kind == q->kind && p->slot == q->slot && p->offset == q->offset && strcmp(p->name, q->name) == 0 &&
-               strcmp(p->version, q->version) == 0;
+        return p->kind == q->kind && p->slot == q->slot && p->offset == q->offset &&
+               strcmp(p->name, q->name) == 0 && strcmp(p->version, q->version) == 0;
 }
 
 /* A PLT entry or GOT slot of the new image: the old image's where it has one for the same symbol,
@@ -351,7 +367,8 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
                 for (size_t i = 0; i < o->n_plts; i++) {
                         const ImageSymbol *s = &o->dynsyms[o->plts[i].symbol];
 
-                        if (o->plts[i].symbol && strcmp(s->name, q->name) == 0 && strcmp(s->version, q->version) == 0) {
+                        if (o->plts[i].symbol && strcmp(s->name, q->name) == 0 &&
+                            strcmp(s->version, q->version) == 0) {
                                 *out = (Home){ PATCH_BASE_OLD, o->plts[i].addr };
                                 return true;
                         }
@@ -360,16 +377,25 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
                 if (!r || !word_home(m, user, r, &h))
                         return false;
                 if (!emit_has_section(m, plt->addr))
-                        vec_push(&m->sections, (PatchSection){ .name = arena_printf(m->p->arena, ".plt.%s", q->name),
-                                                               .addr = plt->addr, .size = plt->size,
-                                                               .flags = SHF_ALLOC | SHF_EXECINSTR, .type = SHT_PROGBITS, .align = 16,
-                                                               .bytes = image_bytes(n, plt->addr, plt->size) });
+                        vec_push(&m->sections,
+                                 (PatchSection){ .name = arena_printf(m->p->arena, ".plt.%s", q->name),
+                                                 .addr = plt->addr,
+                                                 .size = plt->size,
+                                                 .flags = SHF_ALLOC | SHF_EXECINSTR,
+                                                 .type = SHT_PROGBITS,
+                                                 .align = 16,
+                                                 .bytes = image_bytes(n, plt->addr, plt->size) });
                 if (!emit_has_section(m, plt->got)) {
-                        vec_push(&m->sections, (PatchSection){ .name = arena_printf(m->p->arena, ".got.%s", q->name),
-                                                               .addr = plt->got, .size = 8, .flags = SHF_ALLOC | SHF_WRITE,
-                                                               .type = SHT_PROGBITS, .align = 8,
-                                                               .bytes = arena_alloc(m->p->arena, 8) });
-                        emit_reloc(m, plt->got, R_X86_64_64, h.base, h.value, h.base == PATCH_BASE_IMPORT ? r->addend : 0);
+                        vec_push(&m->sections,
+                                 (PatchSection){ .name = arena_printf(m->p->arena, ".got.%s", q->name),
+                                                 .addr = plt->got,
+                                                 .size = 8,
+                                                 .flags = SHF_ALLOC | SHF_WRITE,
+                                                 .type = SHT_PROGBITS,
+                                                 .align = 8,
+                                                 .bytes = arena_alloc(m->p->arena, 8) });
+                        emit_reloc(m, plt->got, R_X86_64_64, h.base, h.value,
+                                   h.base == PATCH_BASE_IMPORT ? r->addend : 0);
                 }
                 *out = (Home){ PATCH_BASE_SHADOW, target };
                 return true;
@@ -406,7 +432,8 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
 
                         if (!r || !relocs_same(m->d, &o->relocs[i], r))
                                 continue;
-                } else if (q->kind == PLACE_TLS ? p.type != q->type || p.offset != q->offset || strcmp(p.name, q->name) != 0
+                } else if (q->kind == PLACE_TLS ? p.type != q->type || p.offset != q->offset ||
+                                                          strcmp(p.name, q->name) != 0
                                                 : !same_import(&p, q)) {
                         continue;
                 }
@@ -414,7 +441,8 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
                 return true;
         }
         if (q->kind == PLACE_TLS) {
-                emit_refuse(m, REFUSAL_CODE_TLS_CHANGED, user, target, "a thread-local variable that old code does not use in this way");
+                emit_refuse(m, REFUSAL_CODE_TLS_CHANGED, user, target,
+                            "a thread-local variable that old code does not use in this way");
                 return false;
         }
         const ImageReloc *r = image_reloc_at(n, target);
@@ -427,10 +455,16 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
         if (!word_home(m, user, r, &h))
                 return false;
         if (!emit_has_section(m, target)) {
-                vec_push(&m->sections, (PatchSection){ .name = arena_printf(m->p->arena, ".got.%llx", (unsigned long long)target),
-                                                       .addr = target, .size = 8, .flags = SHF_ALLOC | SHF_WRITE,
-                                                       .type = SHT_PROGBITS, .align = 8, .bytes = arena_alloc(m->p->arena, 8) });
-                emit_reloc(m, target, R_X86_64_64, h.base, h.value, h.base == PATCH_BASE_IMPORT ? r->addend : 0);
+                vec_push(&m->sections, (PatchSection){ .name = arena_printf(m->p->arena, ".got.%llx",
+                                                                            (unsigned long long)target),
+                                                       .addr = target,
+                                                       .size = 8,
+                                                       .flags = SHF_ALLOC | SHF_WRITE,
+                                                       .type = SHT_PROGBITS,
+                                                       .align = 8,
+                                                       .bytes = arena_alloc(m->p->arena, 8) });
+                emit_reloc(m, target, R_X86_64_64, h.base, h.value,
+                           h.base == PATCH_BASE_IMPORT ? r->addend : 0);
         }
         *out = (Home){ PATCH_BASE_SHADOW, target };
         return true;

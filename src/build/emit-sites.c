@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/emit.h"
 #include "base/macro.h"
 #include "build/decode.h"
+#include "build/emit.h"
 
 #include <string.h>
 
@@ -59,7 +59,8 @@ static uint64_t padding_before(const Code *code, const CodePart *p) {
         const CodePart *before = p > code->parts ? p - 1 : NULL;
         uint64_t end = before ? before->addr + before->size : 0;
 
-        if (!before || end > p->addr || image_section_at(code->image, before->addr) != image_section_at(code->image, p->addr) ||
+        if (!before || end > p->addr ||
+            image_section_at(code->image, before->addr) != image_section_at(code->image, p->addr) ||
             end + padding_after(code, before) != p->addr)
                 return 0;
         return p->addr - end;
@@ -128,8 +129,8 @@ static void emit_site(Emitter *m, uint32_t match, const CodePart *p, uint64_t ne
         const char *why;
 
         if (!place_jump(d->old, p, skip, &s, &why)) {
-                verdict_add(&d->verdict, REFUSAL_CODE_FUNCTION_SMALL, f->name, "%llu bytes: %s", (unsigned long long)p->size,
-                            why);
+                verdict_add(&d->verdict, REFUSAL_CODE_FUNCTION_SMALL, f->name, "%llu bytes: %s",
+                            (unsigned long long)p->size, why);
                 return;
         }
         for (size_t i = 0; i < d->old->n_entries; i++)
@@ -172,7 +173,8 @@ void emit_sites(Emitter *m) {
                         if (k > 0 && !p->entered)
                                 continue;
                         if (k > 0 && f->n_parts != g->n_parts) {
-                                verdict_add(&d->verdict, REFUSAL_CODE_ENTRY_BRANCH, f->name, "it has several entries");
+                                verdict_add(&d->verdict, REFUSAL_CODE_ENTRY_BRANCH, f->name,
+                                            "it has several entries");
                                 continue;
                         }
                         emit_site(m, i, p, k == 0 ? g->addr : d->new->parts[g->parts[k]].addr);
@@ -185,7 +187,8 @@ void emit_sites(Emitter *m) {
                         for (size_t j = first; j < m->sites.n; j++)
                                 if (m->sites.items[j].old_addr == p->addr)
                                         site = j;
-                        vec_push(&m->ranges, (PatchRange){ .addr = p->addr, .size = p->size, .site = (uint32_t)site });
+                        vec_push(&m->ranges,
+                                 (PatchRange){ .addr = p->addr, .size = p->size, .site = (uint32_t)site });
                 }
         }
         sort_sites(m);

@@ -12,12 +12,14 @@ static bool throws(const Image *image) {
         static const char base[] = "St9exception";
 
         for (size_t i = 1; i < image->n_dynsyms; i++)
-                if (strncmp(image->dynsyms[i].name, "_Unwind_R", 9) == 0 || strstr(image->dynsyms[i].name, "_personality_v0"))
+                if (strncmp(image->dynsyms[i].name, "_Unwind_R", 9) == 0 ||
+                    strstr(image->dynsyms[i].name, "_personality_v0"))
                         return true;
         for (size_t i = 0; i < image->n_sections; i++) {
                 const ImageSection *s = &image->sections[i];
 
-                if (s->bytes && (s->flags & SHF_ALLOC) && !(s->flags & SHF_EXECINSTR) && memmem(s->bytes, s->size, base, sizeof(base)))
+                if (s->bytes && (s->flags & SHF_ALLOC) && !(s->flags & SHF_EXECINSTR) &&
+                    memmem(s->bytes, s->size, base, sizeof(base)))
                         return true;
         }
         return false;
@@ -42,7 +44,8 @@ void emit_unwind(Emitter *m) {
                 if (!f->lsda || !g || !m->carried[g - m->d->new->functions])
                         continue;
                 if (!unwind_cells(n, f->lsda, &found)) {
-                        verdict_add(&m->d->verdict, REFUSAL_CODE_UNWIND_NEEDED, g->name, "its exception table cannot be carried");
+                        verdict_add(&m->d->verdict, REFUSAL_CODE_UNWIND_NEEDED, g->name,
+                                    "its exception table cannot be carried");
                         continue;
                 }
                 if (f->personality)

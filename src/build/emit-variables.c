@@ -78,7 +78,9 @@ static void add_piece(Emitter *m, uint64_t addr, uint64_t size) {
 
         while (addr % align)
                 align /= 2;
-        vec_push(&m->variables, (PatchVariable){ .addr = addr, .size = size, .align = (uint32_t)align,
+        vec_push(&m->variables, (PatchVariable){ .addr = addr,
+                                                 .size = size,
+                                                 .align = (uint32_t)align,
                                                  .name = stable_name(n, addr, size) });
 }
 
@@ -146,7 +148,8 @@ static uint64_t pointee(Emitter *m, const PatchReloc *r) {
         case PATCH_BASE_OLD:
                 return mix(1, r->value);
         case PATCH_BASE_IMPORT:
-                return XXH3_64bits_withSeed(m->imports.items[r->value].name, strlen(m->imports.items[r->value].name), 2);
+                return XXH3_64bits_withSeed(m->imports.items[r->value].name,
+                                            strlen(m->imports.items[r->value].name), 2);
         case PATCH_BASE_SHADOW:
                 break;
         }
@@ -174,7 +177,8 @@ static uint64_t initial_value(Emitter *m, const PatchVariable *v) {
                 const PatchReloc *r = &m->relocs.items[i];
 
                 if (r->where - v->addr < v->size)
-                        h = mix(mix(h, r->where - v->addr), pointee(m, r)); /* in order of address: merged before */
+                        h = mix(mix(h, r->where - v->addr),
+                                pointee(m, r)); /* in order of address: merged before */
         }
         return h;
 }
@@ -205,7 +209,8 @@ static void testify_function(Emitter *m, const Function *g) {
                         continue;
                 /* The same function, the same content, the same reference. */
                 testify(m, mix(mix(mix(mix(whose, 11), g->norm), i), r->target - v->addr), v);
-                for (at = p->insn; at < p->insn + p->n_insns && insn_addr(code, &code->insns[at]) != r->insn; at++)
+                for (at = p->insn; at < p->insn + p->n_insns && insn_addr(code, &code->insns[at]) != r->insn;
+                     at++)
                         ;
                 /* Or the same neighbours. */
                 for (int64_t k = (int64_t)at - AROUND; k <= (int64_t)at + AROUND; k++)
@@ -259,11 +264,13 @@ static uint64_t shape_of(const Code *code, const Function *g) {
                         for (unsigned j = 0; j < in.operand_count_visible; j++) {
                                 uint64_t v = 0;
 
-                                if (o[j].type == ZYDIS_OPERAND_TYPE_MEMORY && o[j].mem.base != ZYDIS_REGISTER_RIP &&
+                                if (o[j].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                                    o[j].mem.base != ZYDIS_REGISTER_RIP &&
                                     o[j].mem.base != ZYDIS_REGISTER_RSP)
-                                        v = mix(mix(mix(21, (uint64_t)o[j].mem.disp.value), o[j].size), o[j].mem.scale);
-                                else if (o[j].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && !branch && !(x->flags & INSN_REF) &&
-                                         loads_number(&in, o))
+                                        v = mix(mix(mix(21, (uint64_t)o[j].mem.disp.value), o[j].size),
+                                                o[j].mem.scale);
+                                else if (o[j].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && !branch &&
+                                         !(x->flags & INSN_REF) && loads_number(&in, o))
                                         v = mix(22, o[j].imm.value.u);
                                 if (v)
                                         vec_push(&seen, v);
@@ -289,7 +296,8 @@ void emit_variables(Emitter *m) {
                 return;
         qsort(m->variables.items, m->variables.n, sizeof(PatchVariable), variable_compare);
         for (size_t i = 0; i < m->variables.n; i++) /* ranges may overlap: what begins first counts */
-                if (n == 0 || m->variables.items[i].addr >= m->variables.items[n - 1].addr + m->variables.items[n - 1].size)
+                if (n == 0 || m->variables.items[i].addr >=
+                                      m->variables.items[n - 1].addr + m->variables.items[n - 1].size)
                         m->variables.items[n++] = m->variables.items[i];
         m->variables.n = n;
         for (size_t i = 0; i < n; i++)

@@ -20,7 +20,9 @@ void emit_words(Emitter *m) {
 
                 if (!emit_data_home(m, NULL, w->new_target, &q, &h))
                         continue; /* there is a finding */
-                vec_push(&m->words, (PatchWord){ .where = w->old, .old_value = w->old_target, .base = h.base,
+                vec_push(&m->words, (PatchWord){ .where = w->old,
+                                                 .old_value = w->old_target,
+                                                 .base = h.base,
                                                  .value = h.value });
         }
         if (m->words.n)

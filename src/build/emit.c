@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/decode.h"
 #include "build/emit.h"
 #include "base/macro.h"
+#include "build/decode.h"
 
 #include <elf.h>
 #include <string.h>
@@ -22,14 +22,19 @@ static void stand_in(Emitter *m, const Function *user, const Ref *r, const Home 
                 if (q.kind == PLACE_FUNCTION)
                         emit_carry(m, q.index); /* an equal copy serves as well */
                 else
-                        emit_refuse(m, REFUSAL_CODE_CODE_UNDECODED, user, r->insn, "a short branch leaves the function");
+                        emit_refuse(m, REFUSAL_CODE_CODE_UNDECODED, user, r->insn,
+                                    "a short branch leaves the function");
                 return;
         }
         if (emit_has_section(m, r->target))
                 return;
-        vec_push(&m->sections, (PatchSection){ .name = arena_printf(m->p->arena, ".stub.%s", m->d->new->functions[q.index].name),
-                                               .addr = r->target, .size = sizeof(jump),
-                                               .flags = SHF_ALLOC | SHF_EXECINSTR, .type = SHT_PROGBITS, .align = 1,
+        vec_push(&m->sections, (PatchSection){ .name = arena_printf(m->p->arena, ".stub.%s",
+                                                                    m->d->new->functions[q.index].name),
+                                               .addr = r->target,
+                                               .size = sizeof(jump),
+                                               .flags = SHF_ALLOC | SHF_EXECINSTR,
+                                               .type = SHT_PROGBITS,
+                                               .align = 1,
                                                .bytes = arena_dup(m->p->arena, jump, sizeof(jump)) });
         emit_reloc(m, r->target + 1, R_X86_64_PC32, home->base, home->value, -4);
 }
@@ -41,7 +46,8 @@ static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
         Home h;
 
         if (q.kind == PLACE_FUNCTION && r->kind >= REF_ABS32 && q.offset != 0) {
-                emit_refuse(m, REFUSAL_CODE_ADDRESS_AMBIGUOUS, user, r->insn, "a number that looks like an address inside a function");
+                emit_refuse(m, REFUSAL_CODE_ADDRESS_AMBIGUOUS, user, r->insn,
+                            "a number that looks like an address inside a function");
                 return;
         }
         if (q.kind == PLACE_FUNCTION) {
@@ -63,7 +69,8 @@ static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
 
                 if (!b || (h.value - r->target) % decode_alignment(b, n)) {
                         emit_refuse(m, REFUSAL_CODE_LAYOUT_SHIFT, user, r->target,
-                               "a vector instruction needs an alignment that the old variable does not have");
+                                    "a vector instruction needs an alignment that the old variable does not "
+                                    "have");
                         return;
                 }
         }
@@ -96,10 +103,15 @@ static void emit_function(Emitter *m, uint32_t function) {
         for (uint32_t k = 0; k < g->n_parts; k++) {
                 const CodePart *p = &code->parts[g->parts[k]];
 
-                vec_push(&m->sections, (PatchSection){ .name = arena_printf(m->p->arena, k ? ".text.%s.part%u" : ".text.%s", g->name, k),
-                                                       .addr = p->addr, .size = p->size,
-                                                       .flags = SHF_ALLOC | SHF_EXECINSTR, .type = SHT_PROGBITS, .align = 1,
-                                                       .bytes = image_bytes(code->image, p->addr, p->size) });
+                vec_push(&m->sections,
+                         (PatchSection){ .name = arena_printf(m->p->arena, k ? ".text.%s.part%u" : ".text.%s",
+                                                              g->name, k),
+                                         .addr = p->addr,
+                                         .size = p->size,
+                                         .flags = SHF_ALLOC | SHF_EXECINSTR,
+                                         .type = SHT_PROGBITS,
+                                         .align = 1,
+                                         .bytes = image_bytes(code->image, p->addr, p->size) });
         }
         for (uint32_t i = 0; i < g->n_refs; i++)
                 emit_ref(m, g, &code->refs[g->ref + i]);
@@ -115,10 +127,10 @@ static int reloc_compare(const void *a, const void *b) {
 
         return x->where < y->where ? -1 : x->where > y->where;
 }
-#define HAND_OVER(field)                                                                           \
-        do {                                                                                       \
-                p->field = arena_dup(p->arena, m->field.items, m->field.n * sizeof(*p->field));    \
-                p->n_##field = m->field.n;                                                         \
+#define HAND_OVER(field)                                                                        \
+        do {                                                                                    \
+                p->field = arena_dup(p->arena, m->field.items, m->field.n * sizeof(*p->field)); \
+                p->n_##field = m->field.n;                                                      \
         } while (0)
 
 static const char *base_name(const char *path) {
@@ -130,7 +142,8 @@ static const char *base_name(const char *path) {
 static void copy_verdict(Patch *p, const Verdict *v) {
         verdict_init(&p->verdict, p->arena);
         for (size_t i = 0; i < v->n; i++)
-                verdict_add(&p->verdict, v->findings[i].code, v->findings[i].subject, "%s", v->findings[i].detail);
+                verdict_add(&p->verdict, v->findings[i].code, v->findings[i].subject, "%s",
+                            v->findings[i].detail);
         p->verdict.grade = v->grade;
         p->verdict.evidence = arena_strdup(p->arena, v->evidence);
 }
@@ -162,7 +175,8 @@ static void merge_sections(Emitter *m) {
         for (size_t i = 0; i < m->sections.n; i++) {
                 PatchSection *s = &m->sections.items[i], *last = n ? &m->sections.items[n - 1] : NULL;
 
-                if (last && s->addr < last->addr + last->size && s->flags == last->flags && s->type == last->type) {
+                if (last && s->addr < last->addr + last->size && s->flags == last->flags &&
+                    s->type == last->type) {
                         uint64_t end = MAX(last->addr + last->size, s->addr + s->size);
 
                         last->size = end - last->addr;
@@ -208,7 +222,8 @@ static void finish(Emitter *m) {
         p->old_lo = o->lo;
         p->old_hi = o->hi;
         p->lo = align_down(p->sections[0].addr, PAGE_SIZE_X86);
-        p->hi = align_up(p->sections[p->n_sections - 1].addr + p->sections[p->n_sections - 1].size, PAGE_SIZE_X86);
+        p->hi = align_up(p->sections[p->n_sections - 1].addr + p->sections[p->n_sections - 1].size,
+                         PAGE_SIZE_X86);
         copy_verdict(p, &m->d->verdict);
 }
 
@@ -246,8 +261,13 @@ int emit_patch(Diff *d, const bool accepted[REFUSAL_N], Patch **out, Error *e) {
                 if (m->whole[i]) {
                         const ImageSection *s = &d->new_image->sections[i];
 
-                        vec_push(&m->sections, (PatchSection){ .name = s->name, .addr = s->addr, .size = s->size, .flags = SHF_ALLOC,
-                                                               .type = SHT_PROGBITS, .align = s->align ? s->align : 1, .bytes = s->bytes });
+                        vec_push(&m->sections, (PatchSection){ .name = s->name,
+                                                               .addr = s->addr,
+                                                               .size = s->size,
+                                                               .flags = SHF_ALLOC,
+                                                               .type = SHT_PROGBITS,
+                                                               .align = s->align ? s->align : 1,
+                                                               .bytes = s->bytes });
                 }
         if (!verdict_hotpatchable(&d->verdict, accepted)) {
                 r = EMIT_REFUSED;

@@ -9,9 +9,9 @@
 typedef struct Emitter {
         Diff *d;
         Patch *p;
-        bool *carried;  /* by new function */
+        bool *carried;       /* by new function */
         VEC(uint32_t) queue; /* carried functions whose references are to be followed */
-        bool *whole;    /* by new section: carried as it is (constants) */
+        bool *whole;         /* by new section: carried as it is (constants) */
         VEC(uint32_t) slots; /* relocations of the old image's GOT */
         VEC(PatchSection) sections;
         VEC(PatchReloc) relocs;

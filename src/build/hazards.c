@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
+#include "build/passes.h"
 
 #include <elf.h>
 #include <stdio.h>
@@ -49,14 +49,18 @@ static void judge_exports(Diff *d) {
                 if (t)
                         hint = (size_t)(t - n->dynsyms) + 1;
                 if (!t && o->executable)
-                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_LEFT, s->name, "version %s", s->version[0] ? s->version : "(none)");
+                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_LEFT, s->name, "version %s",
+                                    s->version[0] ? s->version : "(none)");
                 else if (!t)
-                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "version %s", s->version[0] ? s->version : "(none)");
+                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "version %s",
+                                    s->version[0] ? s->version : "(none)");
                 else if (export_kind(s->type) != export_kind(t->type))
-                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "it is another kind of symbol now");
+                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name,
+                                    "it is another kind of symbol now");
                 else if ((s->type == STT_OBJECT || s->type == STT_TLS) && s->size != t->size)
-                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name, "its size was %llu and is %llu",
-                                    (unsigned long long)s->size, (unsigned long long)t->size);
+                        verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name,
+                                    "its size was %llu and is %llu", (unsigned long long)s->size,
+                                    (unsigned long long)t->size);
         }
 }
 
@@ -69,7 +73,8 @@ static void judge_needed(Diff *d) {
                 while (k < o->n_needed && strcmp(o->needed[k], n->needed[i]) != 0)
                         k++;
                 if (k == o->n_needed)
-                        verdict_add(&d->verdict, REFUSAL_CODE_IMPORT_NEW, n->needed[i], "a library that the old image does not need");
+                        verdict_add(&d->verdict, REFUSAL_CODE_IMPORT_NEW, n->needed[i],
+                                    "a library that the old image does not need");
         }
 }
 
@@ -79,8 +84,9 @@ static void judge_tls(Diff *d) {
 
         if (o->has_tls != n->has_tls || o->tls_size != n->tls_size || o->tls_file_size != n->tls_file_size ||
             o->tls_align != n->tls_align) {
-                verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, "TLS", "the block has %llu bytes instead of %llu",
-                            (unsigned long long)n->tls_size, (unsigned long long)o->tls_size);
+                verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, "TLS",
+                            "the block has %llu bytes instead of %llu", (unsigned long long)n->tls_size,
+                            (unsigned long long)o->tls_size);
                 return;
         }
         if (!o->has_tls || o->tls_file_size == 0)
@@ -97,14 +103,16 @@ static void judge_tls(Diff *d) {
 
                 for (size_t i = 0; i < n_s; i++)
                         for (size_t k = 0; s[i].type == STT_TLS && s[i].defined && k < n_t; k++)
-                                if (t[k].type == STT_TLS && t[k].defined && strcmp(s[i].name, t[k].name) == 0 &&
-                                    s[i].addr != t[k].addr)
-                                        verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, s[i].name, "moved inside the block");
+                                if (t[k].type == STT_TLS && t[k].defined &&
+                                    strcmp(s[i].name, t[k].name) == 0 && s[i].addr != t[k].addr)
+                                        verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, s[i].name,
+                                                    "moved inside the block");
         }
 }
 
 static bool in_list(const Image *image, uint64_t addr) {
-        return addr - image->init_array < image->init_array_size || addr - image->preinit_array < image->preinit_array_size;
+        return addr - image->init_array < image->init_array_size ||
+               addr - image->preinit_array < image->preinit_array_size;
 }
 
 /* Constructors that nothing else refers to have run, and will not run again. One that has changed
@@ -116,14 +124,16 @@ static void judge_startup(Diff *d) {
 
         for (size_t i = 0; i < image->n_relocs; i++) {
                 const CodePart *p = image->relocs[i].symbol == 0 && in_list(image, image->relocs[i].addr)
-                                            ? code_part_start(d->old, (uint64_t)image->relocs[i].addend) : NULL;
+                                            ? code_part_start(d->old, (uint64_t)image->relocs[i].addend)
+                                            : NULL;
 
                 if (p)
                         listed[p->function] = true;
         }
         for (size_t i = 0; i < image->n_relocs; i++) {
                 const CodePart *p = image->relocs[i].symbol == 0 && !in_list(image, image->relocs[i].addr)
-                                            ? code_part_start(d->old, (uint64_t)image->relocs[i].addend) : NULL;
+                                            ? code_part_start(d->old, (uint64_t)image->relocs[i].addend)
+                                            : NULL;
 
                 if (p)
                         listed[p->function] = false;
@@ -140,7 +150,8 @@ static void judge_startup(Diff *d) {
                 if (!listed[i] || (m->kind != MATCH_CHANGED && m->kind != MATCH_CARRIED))
                         continue;
                 if (m->kind == MATCH_CARRIED || d->old->functions[i].norm != d->new->functions[m->new].norm) {
-                        verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, d->old->functions[i].name, "%s", m->why);
+                        verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, d->old->functions[i].name, "%s",
+                                    m->why);
                         continue;
                 }
                 verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, d->old->functions[i].name, "%s", m->why);
@@ -151,31 +162,37 @@ static void judge_startup(Diff *d) {
         }
 }
 
-static void judge_list(Diff *d, const char *what, uint64_t old, uint64_t old_size, uint64_t new, uint64_t new_size) {
+static void judge_list(Diff *d, const char *what, uint64_t old, uint64_t old_size, uint64_t new,
+                       uint64_t new_size) {
         if (old_size != new_size) {
                 verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "%llu functions instead of %llu",
                             (unsigned long long)new_size / 8, (unsigned long long)old_size / 8);
                 return;
         }
         for (uint64_t i = 0; i + 8 <= old_size; i += 8) {
-                const ImageReloc *r = image_reloc_at(d->old_image, old + i), *s = image_reloc_at(d->new_image, new + i);
+                const ImageReloc *r = image_reloc_at(d->old_image, old + i),
+                                 *s = image_reloc_at(d->new_image, new + i);
                 uint64_t a = 0, b = 0;
                 const uint8_t *p, *q;
 
                 if ((r == NULL) != (s == NULL) || (r && !relocs_same(d, r, s))) {
-                        verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "entry %llu differs", (unsigned long long)i / 8);
+                        verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "entry %llu differs",
+                                    (unsigned long long)i / 8);
                         continue;
                 }
-                if (!r && (p = image_bytes(d->old_image, old + i, 8)) && (q = image_bytes(d->new_image, new + i, 8))) {
+                if (!r && (p = image_bytes(d->old_image, old + i, 8)) &&
+                    (q = image_bytes(d->new_image, new + i, 8))) {
                         const Function *f, *g;
 
                         memcpy(&a, p, 8);
                         memcpy(&b, q, 8);
                         f = code_function_at(d->old, a);
                         g = code_function_at(d->new, b);
-                        if (f && g && d->matches[d->old_match[f - d->old->functions]].new != (uint32_t)(g - d->new->functions))
-                                verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what, "entry %llu differs",
-                                            (unsigned long long)i / 8);
+                        if (f && g &&
+                            d->matches[d->old_match[f - d->old->functions]].new !=
+                                    (uint32_t)(g - d->new->functions))
+                                verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, what,
+                                            "entry %llu differs", (unsigned long long)i / 8);
                 }
         }
 }
@@ -190,9 +207,11 @@ static void judge_functions(Diff *d) {
                 if (m->kind == MATCH_IDENTICAL || m->kind == MATCH_REMOVED)
                         continue;
                 if ((f && f->uncovered) || (g && g->uncovered && m->kind != MATCH_ADDED))
-                        verdict_add(&d->verdict, REFUSAL_CODE_ASM_CHANGED, f ? f->name : g->name, "%s", m->why);
+                        verdict_add(&d->verdict, REFUSAL_CODE_ASM_CHANGED, f ? f->name : g->name, "%s",
+                                    m->why);
                 if ((f && f->undecoded) || (g && g->undecoded && m->kind != MATCH_ADDED))
-                        verdict_add(&d->verdict, REFUSAL_CODE_CODE_UNDECODED, g ? g->name : f->name, "%s", m->why);
+                        verdict_add(&d->verdict, REFUSAL_CODE_CODE_UNDECODED, g ? g->name : f->name, "%s",
+                                    m->why);
         }
 }
 
@@ -201,8 +220,8 @@ static void judge_share(Diff *d) {
         size_t all = MAX(d->old->n_functions, d->new->n_functions);
 
         if (all >= 12 && d->n_identical * 2 < all)
-                verdict_add(&d->verdict, REFUSAL_CODE_ALL_CHANGED, d->new_image->path, "%zu of %zu functions are the same",
-                            d->n_identical, all);
+                verdict_add(&d->verdict, REFUSAL_CODE_ALL_CHANGED, d->new_image->path,
+                            "%zu of %zu functions are the same", d->n_identical, all);
 }
 
 /* A version or a date: text that differs in digits and what stands between them, and holds two or
@@ -219,7 +238,8 @@ static bool version_text(const Diff *d, const MapEntry *e) {
  * it was compiled for, which the server reads when it loads the module and never again. */
 static bool apache_module_rebuilt(Diff *d, const MapEntry *e, uint64_t size) {
         enum { MINOR = 4, BEHIND = 8, MAGIC = 40, MODULE = 48, AP24 = 0x41503234 };
-        const uint8_t *a = image_bytes(d->old_image, e->old, MODULE), *b = image_bytes(d->new_image, e->new, MODULE);
+        const uint8_t *a = image_bytes(d->old_image, e->old, MODULE),
+                      *b = image_bytes(d->new_image, e->new, MODULE);
         const char *what = "";
         uint64_t x, y;
 
@@ -227,7 +247,8 @@ static bool apache_module_rebuilt(Diff *d, const MapEntry *e, uint64_t size) {
                 return false;
         memcpy(&x, a + MAGIC, sizeof(x));
         memcpy(&y, b + MAGIC, sizeof(y));
-        return x == AP24 && y == AP24 && object_same(d, e->old + BEHIND, e->new + BEHIND, size - BEHIND, &what);
+        return x == AP24 && y == AP24 &&
+               object_same(d, e->old + BEHIND, e->new + BEHIND, size - BEHIND, &what);
 }
 
 static void judge_data(Diff *d) {
@@ -245,18 +266,20 @@ static void judge_data(Diff *d) {
                         continue;
                 s = image_section_at(d->old_image, e->old);
                 if (!s || strcmp(s->name, q.section->name) != 0) {
-                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new), "it moved from %s to %s",
-                                    s ? s->name : "nowhere", q.section->name);
+                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new),
+                                    "it moved from %s to %s", s ? s->name : "nowhere", q.section->name);
                         continue;
                 }
                 n_old = const_extent(d->old, e->old);
                 n_new = const_extent(d->new, e->new);
                 size = MIN(n_old, n_new);
                 /* Up to the next variable whose place is known, when it is as far in both. */
-                if (i + 1 < d->n_map && d->map[i + 1].state == MAP_TESTIFIED && d->map[i + 1].new - e->new == d->map[i + 1].old - e->old &&
+                if (i + 1 < d->n_map && d->map[i + 1].state == MAP_TESTIFIED &&
+                    d->map[i + 1].new - e->new == d->map[i + 1].old - e->old &&
                     d->map[i + 1].new < q.section->addr + q.section->size)
                         size = d->map[i + 1].new - e->new;
-                else if (q.section->addr + q.section->size - e->new == s->addr + s->size - e->old && !map_neighbour(d, e->new + 1, 1))
+                else if (q.section->addr + q.section->size - e->new == s->addr + s->size - e->old &&
+                         !map_neighbour(d, e->new + 1, 1))
                         size = q.section->addr + q.section->size - e->new;
                 if (q.section->type != SHT_NOBITS && version_text(d, e) &&
                     !object_same(d, e->old, e->new, MIN(n_old, n_new), &what)) {
@@ -265,37 +288,46 @@ static void judge_data(Diff *d) {
                         verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, data_name(d, e->new), "%s",
                                     "a version or date in a variable");
                         if (size > n && !object_same(d, e->old + n, e->new + n, size - n, &what))
-                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new + n), "%s", what);
-                } else if (q.section->type != SHT_NOBITS && size && !object_same(d, e->old, e->new, size, &what)) {
+                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new + n),
+                                            "%s", what);
+                } else if (q.section->type != SHT_NOBITS && size &&
+                           !object_same(d, e->old, e->new, size, &what)) {
                         if (apache_module_rebuilt(d, e, size))
                                 verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, data_name(d, e->new),
-                                            "the minor number of the server's interface, which is read when a module is loaded");
+                                            "the minor number of the server's interface, which is read when "
+                                            "a module is loaded");
                         else
-                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new), "%s", what);
+                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new),
+                                            "%s", what);
                 }
                 if (last && last_section == q.section && e->old > last->old) {
-                        uint64_t gap_old = e->old - last->old, gap_new = e->new - last->new, shift = last->new - last->old;
+                        uint64_t gap_old = e->old - last->old, gap_new = e->new - last->new,
+                                 shift = last->new - last->old;
                         bool explained = gap_new <= gap_old;
                         unsigned width;
 
                         for (uint64_t at = code_next_target(d->new, last->new); !explained && at < e->new;
                              at = code_next_target(d->new, at))
-                                if (at - last->new >= gap_old || (accessed_only(d->new, last->new, &width) && at - last->new >= width))
+                                if (at - last->new >= gap_old ||
+                                    (accessed_only(d->new, last->new, &width) && at - last->new >= width))
                                         explained = true;
                         if (!explained && accessed_only(d->new, last->new, &width))
                                 explained = true;
                         /* Padding before something aligned to 32 changes when what is before it moves. */
-                        if (!explained && e->new % 32 == 0 && e->old % 32 == 0 && gap_new - gap_old < 32 && shift % 32 != 0)
+                        if (!explained && e->new % 32 == 0 && e->old % 32 == 0 && gap_new - gap_old < 32 &&
+                            shift % 32 != 0)
                                 explained = true;
                         if (!explained)
-                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, data_name(d, last->new), "%llu bytes up to the next variable instead of %llu",
+                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, data_name(d, last->new),
+                                            "%llu bytes up to the next variable instead of %llu",
                                             (unsigned long long)gap_new, (unsigned long long)gap_old);
                 }
                 last = e;
                 last_section = q.section;
         }
         if (d->versions_left)
-                verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, "version", "a variable points to a version or date");
+                verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, "version",
+                            "a variable points to a version or date");
         /* With names on both sides sizes are exact. */
         for (size_t i = 0; i < d->old_image->n_syms; i++) {
                 const ImageSymbol *s = &d->old_image->syms[i], *found = NULL;
@@ -314,8 +346,9 @@ static void judge_data(Diff *d) {
                 const ImageSection *sec = image_section_at(d->old_image, s->addr);
 
                 if (same == 1 && found->size != s->size && sec && (sec->flags & SHF_WRITE))
-                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, s->name, "%llu bytes instead of %llu",
-                                    (unsigned long long)found->size, (unsigned long long)s->size);
+                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, s->name,
+                                    "%llu bytes instead of %llu", (unsigned long long)found->size,
+                                    (unsigned long long)s->size);
         }
 }
 
@@ -361,7 +394,8 @@ void judge_hazards(Diff *d) {
         judge_needed(d);
         judge_tls(d);
         judge_list(d, "constructor", o->init_array, o->init_array_size, n->init_array, n->init_array_size);
-        judge_list(d, "constructor", o->preinit_array, o->preinit_array_size, n->preinit_array, n->preinit_array_size);
+        judge_list(d, "constructor", o->preinit_array, o->preinit_array_size, n->preinit_array,
+                   n->preinit_array_size);
         judge_list(d, "destructor", o->fini_array, o->fini_array_size, n->fini_array, n->fini_array_size);
         judge_startup(d);
         judge_functions(d);

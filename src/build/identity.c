@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
+#include "build/passes.h"
 #include "build/values.h"
 
 /*
@@ -43,8 +43,8 @@ static bool keeps(Values *w, Side side, uint32_t function, uint64_t addr, uint64
                         if (inside(w, f->calls[i].args[k], side, addr, size))
                                 return true;
         for (uint32_t i = 0; i < f->n_ops; i++)
-                if ((f->ops[i].kind == OP_CMP || f->ops[i].kind == OP_SUB) && f->op_value[i].root != VALUE_UNSET &&
-                    inside(w, f->op_value[i], side, addr, size))
+                if ((f->ops[i].kind == OP_CMP || f->ops[i].kind == OP_SUB) &&
+                    f->op_value[i].root != VALUE_UNSET && inside(w, f->op_value[i], side, addr, size))
                         return true;
         return false;
 }
@@ -79,7 +79,8 @@ void judge_identity(Diff *d) {
                         if (m->kind == MATCH_CARRIED && f->n_refs == g->n_refs) {
                                 uint64_t old = d->old->refs[f->ref + k].target;
 
-                                kept = keeps(w, SIDE_OLD, m->old, old, MAX(const_extent(d->old, old), t->size));
+                                kept = keeps(w, SIDE_OLD, m->old, old,
+                                             MAX(const_extent(d->old, old), t->size));
                         } else {
                                 kept = keeps(w, SIDE_NEW, m->new, t->new, t->size);
                         }

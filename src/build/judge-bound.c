@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/judge-parts.h"
 #include "base/macro.h"
+#include "build/judge-parts.h"
 
 #include <Zydis/Zydis.h>
 #include <inttypes.h>
@@ -16,7 +16,8 @@
 
 enum { MAX_SLOTS_TAINTED = 48, MAX_BOUND_OPS = 20000, MAX_BOUND_DEPTH = 2, MAX_BOUND_CALLERS = 12 };
 
-typedef struct Slots { /* places in memory that were met: of the stack as instructions name them, of objects by their root */
+typedef struct Slots { /* places in memory that were met: of the stack as instructions name them, of objects
+                          by their root */
         int64_t disp[MAX_SLOTS_TAINTED];
         uint32_t root[MAX_SLOTS_TAINTED]; /* ROOT_NONE: of the stack */
         int8_t base[MAX_SLOTS_TAINTED];
@@ -27,7 +28,8 @@ typedef struct Taint {
         Judge *j;
         const FnValues *f;
         Side side;
-        uint64_t *in; /* per op: registers (bits 0..15), slots (16..63) that hold something computed with it */
+        uint64_t
+                *in; /* per op: registers (bits 0..15), slots (16..63) that hold something computed with it */
         bool *queued;
         uint32_t *queue;
         uint32_t n_queue;
@@ -36,7 +38,8 @@ typedef struct Taint {
         bool found;
 } Taint;
 
-static bool taint_from(Judge *j, const FnValues *f, uint32_t op, uint64_t with, unsigned depth, const Slots *slots);
+static bool taint_from(Judge *j, const FnValues *f, uint32_t op, uint64_t with, unsigned depth,
+                       const Slots *slots);
 
 static uint64_t slot_bit(Taint *t, uint32_t i) {
         const Op *op = &t->f->ops[i];
@@ -90,7 +93,8 @@ static bool indexes(Taint *t, uint32_t i, uint64_t with) {
         for (size_t k = 0; k < n; k++) {
                 Need need = { a[k].at, a[k].width, a[k].class, a[k].flags, false, false };
 
-                if (a[k].at.root != ROOT_STACK && (a[k].at.stride || a[k].at.root == ROOT_NONE) && !place_free(t->j, &need))
+                if (a[k].at.root != ROOT_STACK && (a[k].at.stride || a[k].at.root == ROOT_NONE) &&
+                    !place_free(t->j, &need))
                         return true;
         }
         return false;
@@ -107,14 +111,15 @@ static uint64_t after(Taint *t, uint32_t i, uint64_t with) {
                 return with & ~(uint64_t)CALLER_SAVED;
         if (op->has_mem && op->kind != OP_LEA) {
                 if (op->base >= 0)
-                        reads &= (uint16_t)~(1u << op->base);
+                        reads &= (uint16_t) ~(1u << op->base);
                 if (op->index >= 0)
-                        reads &= (uint16_t)~(1u << op->index);
+                        reads &= (uint16_t) ~(1u << op->index);
         }
         source = (reads & with) != 0;
         if (op->has_mem && op->kind != OP_LEA && !op->mem_first && (with & slot))
                 source = true;
-        if (op->kind == OP_ZERO || (op->kind == OP_AND && op->has_imm && op->imm >= 0 && !(op->has_mem && op->mem_first)))
+        if (op->kind == OP_ZERO ||
+            (op->kind == OP_AND && op->has_imm && op->imm >= 0 && !(op->has_mem && op->mem_first)))
                 source = false; /* it has a bound of its own */
         out &= ~(uint64_t)op->writes;
         if (source)
@@ -137,7 +142,8 @@ static void into_callee(Taint *t, uint32_t i, uint64_t with) {
                 return;
         for (size_t k = 0; k < t->f->n_calls; k++)
                 if (t->f->calls[k].op == i && t->f->calls[k].target != NO_TARGET &&
-                    taint_from(t->j, values_of(t->j->w, t->side, t->f->calls[k].target), 0, given, t->depth + 1, NULL))
+                    taint_from(t->j, values_of(t->j->w, t->side, t->f->calls[k].target), 0, given,
+                               t->depth + 1, NULL))
                         t->found = true;
 }
 
@@ -187,7 +193,8 @@ static void step(Taint *t, uint32_t i) {
                         for (uint32_t e = 0; t->f->tables[k].op == i && e < t->f->tables[k].n; e++) {
                                 uint64_t target = 0;
 
-                                if (table_entry(t->f, &t->f->tables[k], e, &target) && (to = op_at(t->f, target)) != NO_OP)
+                                if (table_entry(t->f, &t->f->tables[k], e, &target) &&
+                                    (to = op_at(t->f, target)) != NO_OP)
                                         reach(t, to, out);
                         }
         }
@@ -195,7 +202,8 @@ static void step(Taint *t, uint32_t i) {
                 reach(t, i + 1, out);
 }
 
-static bool taint_from(Judge *j, const FnValues *f, uint32_t op, uint64_t with, unsigned depth, const Slots *slots) {
+static bool taint_from(Judge *j, const FnValues *f, uint32_t op, uint64_t with, unsigned depth,
+                       const Slots *slots) {
         Taint t = { .j = j, .f = f, .side = f->code == j->d->new ? SIDE_NEW : SIDE_OLD, .depth = depth };
 
         if (f->incomplete || f->n_ops > MAX_BOUND_OPS || op >= f->n_ops)
@@ -241,9 +249,11 @@ bool old_number(const PairView *p, const Op *b) {
         size_t old = 0, new = 0;
 
         for (uint32_t i = 0; i < p->old->n_ops; i++)
-                old += p->old->ops[i].mnemonic == b->mnemonic && p->old->ops[i].has_imm && p->old->ops[i].imm == b->imm;
+                old += p->old->ops[i].mnemonic == b->mnemonic && p->old->ops[i].has_imm &&
+                       p->old->ops[i].imm == b->imm;
         for (uint32_t i = 0; i < p->new->n_ops; i++)
-                new += p->new->ops[i].mnemonic == b->mnemonic && p->new->ops[i].has_imm && p->new->ops[i].imm == b->imm;
+                new += p->new->ops[i].mnemonic == b->mnemonic && p->new->ops[i].has_imm &&
+                       p->new->ops[i].imm == b->imm;
         return old >= new;
 }
 
@@ -284,8 +294,9 @@ void judge_bounds(Judge *j, const PairView *p) {
                 if (!with || !taint_from(j, p->new, i + 1, with, 0, &met.slots))
                         continue;
                 judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE,
-                          "an index into an old array is computed with %" PRId64 " instead of %" PRId64 ": it may go further", b->imm,
-                          a->imm);
+                          "an index into an old array is computed with %" PRId64 " instead of %" PRId64
+                          ": it may go further",
+                          b->imm, a->imm);
                 return;
         }
 }

@@ -327,7 +327,8 @@ static NI int session_log(const struct session *s, const char *what) {
         char line[128];
 
 #if N(104)
-        return snprintf(line, sizeof(line), "%s: session %s: %s (%d)", conf.prefix, s->name, what, s->state == EV_OPEN);
+        return snprintf(line, sizeof(line), "%s: session %s: %s (%d)", conf.prefix, s->name, what,
+                        s->state == EV_OPEN);
 #elif N(110)
         char more[64];
 
@@ -591,8 +592,10 @@ int main(int argc, char **argv) {
                 s = session_new(argv[i], &callbacks);
                 if (!s || !m || !stats)
                         return 1;
-                r += parse(s, (const unsigned char *)argv[i], strlen(argv[i])) + msg_sum(m) + stat_hit((unsigned)i, argc & 1);
-                r += (int)session_score(s) + session_log(s, argv[i]) + describe(s, out, sizeof(out)) + tune(shared, argc);
+                r += parse(s, (const unsigned char *)argv[i], strlen(argv[i])) + msg_sum(m) +
+                     stat_hit((unsigned)i, argc & 1);
+                r += (int)session_score(s) + session_log(s, argv[i]) + describe(s, out, sizeof(out)) +
+                     tune(shared, argc);
                 r += session_add(s, i, 2, "start");
                 s = session_find(i / 2);
                 if (s)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/judge-parts.h"
 #include "base/macro.h"
+#include "build/judge-parts.h"
 
 #include <Zydis/Zydis.h>
 #include <inttypes.h>
@@ -88,8 +88,8 @@ static bool of_object(const Judge *j, const FnValues *f, uint32_t op) {
 }
 
 static bool masks(const Op *op) {
-        return op->mnemonic == ZYDIS_MNEMONIC_AND || op->mnemonic == ZYDIS_MNEMONIC_OR || op->mnemonic == ZYDIS_MNEMONIC_TEST ||
-               op->mnemonic == ZYDIS_MNEMONIC_XOR;
+        return op->mnemonic == ZYDIS_MNEMONIC_AND || op->mnemonic == ZYDIS_MNEMONIC_OR ||
+               op->mnemonic == ZYDIS_MNEMONIC_TEST || op->mnemonic == ZYDIS_MNEMONIC_XOR;
 }
 
 void collect_constants(Judge *j, const PairView *p) {
@@ -102,9 +102,13 @@ void collect_constants(Judge *j, const PairView *p) {
                         continue;
                 a = &p->old->ops[p->partner[i]];
                 if (a->imm != b->imm && masks(b) && mask_moved(a, b))
-                        vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, false, true, one_bit(a) && one_bit(b) && !old_number(p, b) && of_object(j, p->new, i) });
-                if (a->imm != b->imm && (b->mnemonic == ZYDIS_MNEMONIC_SHR || b->mnemonic == ZYDIS_MNEMONIC_SAR))
-                        vec_push(&j->shifts, (ConstShift){ j->match, 0, 0, false, true, false }); /* counts beside a mask */
+                        vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, false, true,
+                                                           one_bit(a) && one_bit(b) && !old_number(p, b) &&
+                                                                   of_object(j, p->new, i) });
+                if (a->imm != b->imm &&
+                    (b->mnemonic == ZYDIS_MNEMONIC_SHR || b->mnemonic == ZYDIS_MNEMONIC_SAR))
+                        vec_push(&j->shifts, (ConstShift){ j->match, 0, 0, false, true,
+                                                           false }); /* counts beside a mask */
                 if (a->imm == b->imm || value_distance(a->imm, b->imm) > MAX_DELTA ||
                     value_distance(a->imm, 0) > MAX_ENUM)
                         continue;
@@ -115,17 +119,19 @@ void collect_constants(Judge *j, const PairView *p) {
                         /* to the stack: a local variable, or an argument */
                         bool own = true;
 
-                        for (size_t k = 0; k < p->new->n_accesses && own; k++)
-                                if (p->new->accesses[k].op == i && !values_is_own(j->w, p->new->accesses[k].at.root))
+                        for (size_t k = 0; k < p->new->n_accesses &&own; k++)
+                                if (p->new->accesses[k].op == i &&
+                                    !values_is_own(j->w, p->new->accesses[k].at.root))
                                         own = false;
                         if (own)
                                 continue;
                 } else if (at.root == ROOT_STACK && !b->has_mem) {
                         continue;
                 }
-                vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, stores || equality(p->new, i), false,
-                                                   a->imm > 0 && b->imm > 0 && (stores || equality(p->new, i)) && !old_number(p, b) &&
-                                                           of_object(j, p->new, i) });
+                vec_push(&j->shifts,
+                         (ConstShift){ j->match, a->imm, b->imm, stores || equality(p->new, i), false,
+                                       a->imm > 0 && b->imm > 0 && (stores || equality(p->new, i)) &&
+                                               !old_number(p, b) && of_object(j, p->new, i) });
         }
 }
 
@@ -142,8 +148,10 @@ void judge_constants(Judge *j) {
                 if (s->kept) {
                         j->subject = j->d->new->functions[j->d->matches[s->match].new].name;
                         j->of_subject = 0;
-                        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "what an old object holds is held against 0x%" PRIx64 " instead of 0x%" PRIx64
-                                  ": old objects may hold the old number", (uint64_t)s->new, (uint64_t)s->old);
+                        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
+                                  "what an old object holds is held against 0x%" PRIx64
+                                  " instead of 0x%" PRIx64 ": old objects may hold the old number",
+                                  (uint64_t)s->new, (uint64_t)s->old);
                         continue;
                 }
                 if (s->bits) {
@@ -156,7 +164,8 @@ void judge_constants(Judge *j) {
                                 j->subject = j->d->new->functions[j->d->matches[s->match].new].name;
                                 j->of_subject = 0;
                                 judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
-                                          "several masks moved (0x%" PRIx64 " is now 0x%" PRIx64 "), as if bit fields had changed",
+                                          "several masks moved (0x%" PRIx64 " is now 0x%" PRIx64
+                                          "), as if bit fields had changed",
                                           (uint64_t)s->old, (uint64_t)s->new);
                         }
                         continue;
@@ -177,14 +186,15 @@ void judge_constants(Judge *j) {
                 j->subject = j->d->new->functions[j->d->matches[s->match].new].name;
                 j->of_subject = 0;
                 judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
-                          "%zu constants that are compared or stored moved by %+" PRId64 " (%" PRId64 " is now %" PRId64
-                          "), as if an enumeration had changed",
+                          "%zu constants that are compared or stored moved by %+" PRId64 " (%" PRId64
+                          " is now %" PRId64 "), as if an enumeration had changed",
                           all, s->new - s->old, s->old, s->new);
         }
 }
 
 bool table_entry(const FnValues *f, const JumpTable *t, uint32_t i, uint64_t *target) {
-        const uint8_t *b = image_bytes(f->code->image, t->addr + (uint64_t)i * (t->relative ? 4 : 8), t->relative ? 4 : 8);
+        const uint8_t *b = image_bytes(f->code->image, t->addr + (uint64_t)i * (t->relative ? 4 : 8),
+                                       t->relative ? 4 : 8);
         int32_t word;
 
         if (!b)
@@ -231,7 +241,8 @@ static bool same_case(Judge *j, const PairView *p, uint32_t old, uint32_t new) {
         for (uint32_t n = 0; n < CASE_OPS && old + n < p->old->n_ops && new + n < p->new->n_ops; n++) {
                 const Op *a = &p->old->ops[old + n], *b = &p->new->ops[new + n];
 
-                if (!shape_equal(a, b) || a->imm != b->imm || (!a->rip && a->disp != b->disp) || a->kind == OP_CALL || a->kind == OP_JCC)
+                if (!shape_equal(a, b) || a->imm != b->imm || (!a->rip && a->disp != b->disp) ||
+                    a->kind == OP_CALL || a->kind == OP_JCC)
                         return false;
                 if (a->rip && (place_of(j->d->old, (uint64_t)a->disp).kind != PLACE_CONST ||
                                place_of(j->d->new, (uint64_t)b->disp).kind != PLACE_CONST ||
@@ -240,7 +251,8 @@ static bool same_case(Judge *j, const PairView *p, uint32_t old, uint32_t new) {
                 if (a->kind == OP_RET)
                         return true;
                 if (a->kind == OP_JMP) {
-                        uint32_t x = a->target ? op_at(p->old, a->target) : NO_OP, y = b->target ? op_at(p->new, b->target) : NO_OP;
+                        uint32_t x = a->target ? op_at(p->old, a->target) : NO_OP,
+                                 y = b->target ? op_at(p->new, b->target) : NO_OP;
 
                         return n > 0 && x != NO_OP && y != NO_OP && p->partner[y] == x;
                 }
@@ -268,7 +280,8 @@ static void compare_tables(Judge *j, const PairView *p, const JumpTable *a, cons
                 uint64_t target = 0;
                 uint32_t op = table_entry(p->new, b, k, &target) ? op_at(p->new, target) : NO_OP;
 
-                if (op == NO_OP || (k < n && (to[k] == op || (from[k] != NO_OP && same_case(j, p, from[k], op))))) {
+                if (op == NO_OP ||
+                    (k < n && (to[k] == op || (from[k] != NO_OP && same_case(j, p, from[k], op))))) {
                         stay++;
                         continue;
                 }
@@ -281,8 +294,10 @@ static void compare_tables(Judge *j, const PairView *p, const JumpTable *a, cons
         }
         for (int d = -REACH; d <= REACH; d++)
                 if (d && moved[d + REACH] >= 2 && moved[d + REACH] * 2 > m - stay) {
-                        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
-                                  "%zu entries of a jump table moved by %+d, as if an enumeration had changed", moved[d + REACH], d);
+                        judge_add(
+                                j, REFUSAL_CODE_LAYOUT_SHIFT,
+                                "%zu entries of a jump table moved by %+d, as if an enumeration had changed",
+                                moved[d + REACH], d);
                         break;
                 }
         free(to);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/judge-parts.h"
 #include "base/macro.h"
+#include "build/judge-parts.h"
 
 #include <string.h>
 
@@ -106,7 +106,8 @@ size_t users_of(Judge *j, uint32_t callee, uint32_t *users, size_t max) {
         const Image *image = j->d->old_image;
         size_t count = 0;
 
-        if (callee < ROOT_FIRST || n->kind != NODE_FUNCTION || (n->off & ADDED_FUNCTION && !(n->off & SYMBOL_FUNCTION)))
+        if (callee < ROOT_FIRST || n->kind != NODE_FUNCTION ||
+            (n->off & ADDED_FUNCTION && !(n->off & SYMBOL_FUNCTION)))
                 return 0;
         if (!(n->off & SYMBOL_FUNCTION)) {
                 const CallRef *c;
@@ -126,7 +127,8 @@ size_t users_of(Judge *j, uint32_t callee, uint32_t *users, size_t max) {
                         continue;
                 m = refs_to(j, image->plts[k].addr, &r);
                 for (size_t i = 0; i < m && count < max; i++)
-                        if ((i == 0 || r[i]->function != r[i - 1]->function) && r[i]->function < j->d->old->n_functions)
+                        if ((i == 0 || r[i]->function != r[i - 1]->function) &&
+                            r[i]->function < j->d->old->n_functions)
                                 users[count++] = r[i]->function;
         }
         return count;

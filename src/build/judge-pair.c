@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/judge-parts.h"
 #include "base/macro.h"
+#include "build/judge-parts.h"
 
 #include <string.h>
 
@@ -28,8 +28,8 @@ static uint32_t op_of_insn(const FnValues *f, uint32_t insn) {
 bool shape_equal(const Op *a, const Op *b) {
         return a->mnemonic == b->mnemonic && a->kind == b->kind && a->dst == b->dst && a->src == b->src &&
                a->base == b->base && a->index == b->index && a->scale == b->scale && a->width == b->width &&
-               a->size == b->size && a->has_mem == b->has_mem && a->mem_first == b->mem_first && a->rip == b->rip &&
-               a->has_imm == b->has_imm && (a->target != 0) == (b->target != 0);
+               a->size == b->size && a->has_mem == b->has_mem && a->mem_first == b->mem_first &&
+               a->rip == b->rip && a->has_imm == b->has_imm && (a->target != 0) == (b->target != 0);
 }
 
 static void set_pair(PairView *p, uint32_t old, uint32_t new, PairHow how) {
@@ -52,8 +52,9 @@ static void pair_gap(PairView *p, const uint32_t *old, uint32_t n, const uint32_
 #define T(i, k) t[(size_t)(i) * (m + 1) + (k)]
         for (uint32_t i = n; i-- > 0;)
                 for (uint32_t k = m; k-- > 0;)
-                        T(i, k) = shape_equal(&p->old->ops[old[i]], &p->new->ops[new[k]]) ? (uint16_t)(T(i + 1, k + 1) + 1)
-                                                                                          : MAX(T(i + 1, k), T(i, k + 1));
+                        T(i, k) = shape_equal(&p->old->ops[old[i]], &p->new->ops[new[k]])
+                                          ? (uint16_t)(T(i + 1, k + 1) + 1)
+                                          : MAX(T(i + 1, k), T(i, k + 1));
         for (uint32_t i = 0, k = 0; i < n && k < m;) {
                 if (shape_equal(&p->old->ops[old[i]], &p->new->ops[new[k]]) && T(i, k) == T(i + 1, k + 1) + 1)
                         set_pair(p, old[i++], new[k++], PAIR_SHAPE);
@@ -67,8 +68,11 @@ static void pair_gap(PairView *p, const uint32_t *old, uint32_t n, const uint32_
 }
 
 PairView pair_view(Judge *j, const Match *m, const Alignment *al) {
-        PairView p = { .old = values_of(j->w, SIDE_OLD, m->old), .new = values_of(j->w, SIDE_NEW, m->new),
-                       .old_function = m->old, .new_function = m->new, .only_shapes = true };
+        PairView p = { .old = values_of(j->w, SIDE_OLD, m->old),
+                       .new = values_of(j->w, SIDE_NEW, m->new),
+                       .old_function = m->old,
+                       .new_function = m->new,
+                       .only_shapes = true };
         VEC(uint32_t) a = { 0 }, b = { 0 };
 
         if (p.old->incomplete || p.new->incomplete)
@@ -82,7 +86,8 @@ PairView pair_view(Judge *j, const Match *m, const Alignment *al) {
         memset(p.how, PAIR_NONE, p.new->n_ops);
         memset(p.old_how, PAIR_NONE, p.old->n_ops);
         for (size_t i = 0; i <= al->n; i++) {
-                uint32_t old = i < al->n ? al->pairs[i].old : UINT32_MAX, new = i < al->n ? al->pairs[i].new : UINT32_MAX;
+                uint32_t old = i < al->n ? al->pairs[i].old : UINT32_MAX,
+                         new = i < al->n ? al->pairs[i].new : UINT32_MAX;
                 bool both = old != UINT32_MAX && new != UINT32_MAX;
 
                 if (both || i == al->n) {
@@ -96,7 +101,7 @@ PairView pair_view(Judge *j, const Match *m, const Alignment *al) {
                 else if (new != UINT32_MAX && op_of_insn(p.new, new) != NO_OP)
                         vec_push(&b, op_of_insn(p.new, new));
         }
-        for (uint32_t i = 0; i < p.new->n_ops && p.only_shapes; i++)
+        for (uint32_t i = 0; i < p.new->n_ops &&p.only_shapes; i++)
                 if (p.how[i] == PAIR_NONE && p.new->ops[i].kind != OP_NOP)
                         p.only_shapes = false;
         for (uint32_t i = 0; i < p.old->n_ops && p.only_shapes; i++)
@@ -123,7 +128,8 @@ bool pair_flanked(const PairView *p, uint32_t new_op) {
         if (new_op > 0 && old > 0 && (p->how[new_op - 1] != PAIR_SAME || p->partner[new_op - 1] != old - 1))
                 return false;
         if (new_op + 1 < p->new->n_ops && old + 1 < p->old->n_ops &&
-            (p->how[new_op + 1] != PAIR_SAME || p->partner[new_op + 1] != old + 1) && p->new->ops[new_op + 1].kind != OP_NOP)
+            (p->how[new_op + 1] != PAIR_SAME || p->partner[new_op + 1] != old + 1) &&
+            p->new->ops[new_op + 1].kind != OP_NOP)
                 return false;
         return true;
 }

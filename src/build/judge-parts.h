@@ -43,7 +43,8 @@ typedef struct Judge {
         const Ref **by_target; /* old references, sorted by target */
         VEC(ConstShift) shifts;
         VEC(PlaceMove) moves;
-        uint8_t *size_masks; /* per old function: bit i: argument i is an allocation's size; valid when size_known */
+        uint8_t *size_masks; /* per old function: bit i: argument i is an allocation's size; valid when
+                                size_known */
         bool *size_known;
         const char *subject; /* the function that is being judged */
         uint32_t match;
@@ -62,7 +63,7 @@ typedef struct PairView {
         uint32_t *old_partner; /* the reverse */
         uint8_t *how;          /* per new op: PairHow */
         uint8_t *old_how;
-        bool only_shapes;      /* both sides hold the same instructions but for constants and displacements */
+        bool only_shapes; /* both sides hold the same instructions but for constants and displacements */
 } PairView;
 
 /* The same instruction and registers, whatever its constants and displacements. */
@@ -79,8 +80,9 @@ typedef struct Need {
         Value at;
         uint16_t width;
         uint8_t class, flags;
-        bool written; /* only who writes it in this width may testify: loads may be wider than what they load */
-        bool narrow; /* the new function touches the wider word there, too: this is a part of it */
+        bool written; /* only who writes it in this width may testify: loads may be wider than what they load
+                       */
+        bool narrow;  /* the new function touches the wider word there, too: this is a part of it */
 } Need;
 Need need_of(const FnValues *new, const Access *a);
 /* The first of the places with that root; *n is how many. */

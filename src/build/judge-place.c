@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/judge-parts.h"
 #include "base/macro.h"
+#include "build/judge-parts.h"
 
 #include <elf.h>
 #include <string.h>
@@ -46,7 +46,8 @@ bool has_place(const FnValues *f, const Access *like) {
         const Access *p = places_of_root(f, like->at.root, &n);
 
         for (size_t i = 0; i < n; i++)
-                if (p[i].at.off == like->at.off && p[i].at.stride == like->at.stride && p[i].width == like->width)
+                if (p[i].at.off == like->at.off && p[i].at.stride == like->at.stride &&
+                    p[i].width == like->width)
                         return true;
         return false;
 }
@@ -59,7 +60,8 @@ static bool tiled(const Access *p, size_t n, const Need *need) {
                 int64_t next = at;
 
                 for (size_t i = 0; i < n; i++)
-                        if (p[i].at.stride == need->at.stride && p[i].at.off == at && p[i].width < need->width)
+                        if (p[i].at.stride == need->at.stride && p[i].at.off == at &&
+                            p[i].width < need->width)
                                 next = MAX(next, at + p[i].width);
                 if (next == at)
                         return false;
@@ -72,12 +74,13 @@ static bool covers(const Access *p, const Need *need) {
         bool same_stride = p->at.stride == need->at.stride && !value_other_rows(p->at, need->at);
 
         /* bytes before the ones that the old code walks through: the walk began further on */
-        if (need->width == 1 && p->width == 1 && need->at.stride == 1 && p->at.stride == 1 && need->at.off < 0 &&
-            need->at.off >= -4 && p->at.off >= -4 && p->at.off <= 4)
+        if (need->width == 1 && p->width == 1 && need->at.stride == 1 && p->at.stride == 1 &&
+            need->at.off < 0 && need->at.off >= -4 && p->at.off >= -4 && p->at.off <= 4)
                 return true;
         /* the same bytes from the second one on: an array that is walked over has two at least */
-        if (need->width == 1 && p->width == 1 && need->class == CLASS_INT && p->class == CLASS_INT && need->at.stride == 1 &&
-            p->at.stride == 1 && need->at.off == p->at.off + 1 && (!need->written || (p->flags & ACCESS_WRITE)))
+        if (need->width == 1 && p->width == 1 && need->class == CLASS_INT && p->class == CLASS_INT &&
+            need->at.stride == 1 && p->at.stride == 1 && need->at.off == p->at.off + 1 &&
+            (!need->written || (p->flags & ACCESS_WRITE)))
                 return true;
 
         /* one element that the old code touched among others */
@@ -90,7 +93,8 @@ static bool covers(const Access *p, const Need *need) {
         /* a part of a word: its low end, or some of its bits */
         if (need->narrow && p->at.off == need->at.off && p->width > need->width)
                 return true;
-        return (need->flags & ACCESS_BITS) && p->at.off <= need->at.off && need->at.off + need->width <= p->at.off + p->width;
+        return (need->flags & ACCESS_BITS) && p->at.off <= need->at.off &&
+               need->at.off + need->width <= p->at.off + p->width;
 }
 
 /*
@@ -100,7 +104,8 @@ static bool covers(const Access *p, const Need *need) {
 static bool byte_beside(const Access *p, size_t n, const Need *need) {
         bool walked = false;
 
-        if (need->width != 1 || need->class != CLASS_INT || need->at.stride || value_distance(need->at.off, 0) != 1)
+        if (need->width != 1 || need->class != CLASS_INT || need->at.stride ||
+            value_distance(need->at.off, 0) != 1)
                 return false;
         for (size_t i = 0; i < n; i++) {
                 if (p[i].width != 1 || p[i].class != CLASS_INT)
@@ -130,7 +135,8 @@ Need need_of(const FnValues *new, const Access *a) {
         const Access *p = places_of_root(new, a->at.root, &n);
 
         for (size_t i = 0; i < n && !need.narrow; i++)
-                need.narrow = p[i].at.off == a->at.off && p[i].at.stride == a->at.stride && p[i].width > a->width && p[i].width <= 8;
+                need.narrow = p[i].at.off == a->at.off && p[i].at.stride == a->at.stride &&
+                              p[i].width > a->width && p[i].width <= 8;
         return need;
 }
 
@@ -157,7 +163,8 @@ bool place_testified_local(Judge *j, const FnValues *f, const Need *need) {
                 while (root >= ROOT_FIRST && values_node(j->w, root)->kind == NODE_LOAD)
                         root = values_node(j->w, root)->a;
                 if (root >= ROOT_FIRST && values_node(j->w, root)->kind == NODE_OUT &&
-                    values_substitute(j->w, need->at, out, (Value){ root, 0, 0, 0 }, &other.at) && place_testified(f, &other))
+                    values_substitute(j->w, need->at, out, (Value){ root, 0, 0, 0 }, &other.at) &&
+                    place_testified(f, &other))
                         return true;
         }
         return false;
@@ -168,7 +175,8 @@ static bool section_read_only(const Image *image, uint64_t addr) {
 
         if (!s)
                 return false;
-        return !(s->flags & SHF_WRITE) || (image->relro_size && addr >= image->relro_addr && addr - image->relro_addr < image->relro_size);
+        return !(s->flags & SHF_WRITE) || (image->relro_size && addr >= image->relro_addr &&
+                                           addr - image->relro_addr < image->relro_size);
 }
 
 bool value_read_only(const Judge *j, Value v) {
@@ -176,7 +184,8 @@ bool value_read_only(const Judge *j, Value v) {
 
         if (v.root == ROOT_IMAGE)
                 return section_read_only(j->d->old_image, (uint64_t)v.off);
-        return v.root >= ROOT_FIRST && n->kind == NODE_FRESH_GLOBAL && section_read_only(j->d->new_image, (uint64_t)n->off);
+        return v.root >= ROOT_FIRST && n->kind == NODE_FRESH_GLOBAL &&
+               section_read_only(j->d->new_image, (uint64_t)n->off);
 }
 
 /* What a function returned that hands out raw memory: it comes from an allocator, and the function
@@ -190,7 +199,8 @@ static bool raw_memory(const Judge *j, uint32_t root) {
         if (root < ROOT_FIRST || n->kind != NODE_RETURN)
                 return false;
         callee = values_node(j->w, n->a);
-        if (n->a < ROOT_FIRST || callee->kind != NODE_FUNCTION || (callee->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)) ||
+        if (n->a < ROOT_FIRST || callee->kind != NODE_FUNCTION ||
+            (callee->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)) ||
             j->d->old->functions[callee->off].n_insns > 2000)
                 return false;
         f = values_of(j->w, SIDE_OLD, (uint32_t)callee->off);
@@ -218,7 +228,8 @@ static bool foreign(const Judge *j, uint32_t root) {
                 if (n->kind != NODE_RETURN || n->a < ROOT_FIRST)
                         return false;
                 callee = values_node(j->w, n->a);
-                if (callee->kind != NODE_FUNCTION || !callee->known || !(callee->known->flags & KNOWN_FOREIGN))
+                if (callee->kind != NODE_FUNCTION || !callee->known ||
+                    !(callee->known->flags & KNOWN_FOREIGN))
                         return false;
                 return callee->known->flags & KNOWN_DEEP ? (callee->off & SYMBOL_FUNCTION) != 0 : !deep;
         }
@@ -242,7 +253,8 @@ bool value_is_count(const Judge *j, uint32_t root) {
 static bool one_of_texts(const Judge *j, const Need *need) {
         const Node *n = values_node(j->w, need->at.root), *from;
 
-        if (need->at.root < ROOT_FIRST || n->kind != NODE_LOAD || n->off % 8 || n->stride % 8 || n->a < ROOT_FIRST || need->width != 1)
+        if (need->at.root < ROOT_FIRST || n->kind != NODE_LOAD || n->off % 8 || n->stride % 8 ||
+            n->a < ROOT_FIRST || need->width != 1)
                 return false;
         from = values_node(j->w, n->a);
         if (from->kind != NODE_RETURN && from->kind != NODE_FRESH)
@@ -256,7 +268,8 @@ static bool foreign_text(const Judge *j, const Need *need) {
         const Node *n = values_node(j->w, need->at.root), *from;
         const Known *known;
 
-        if (need->at.root < ROOT_FIRST || n->kind != NODE_LOAD || n->off || n->stride || n->b || (need->flags & ACCESS_WRITE))
+        if (need->at.root < ROOT_FIRST || n->kind != NODE_LOAD || n->off || n->stride || n->b ||
+            (need->flags & ACCESS_WRITE))
                 return false;
         from = values_node(j->w, n->a);
         if (n->a >= ROOT_FIRST && from->kind == NODE_SYMBOL && strcmp(from->name, "g_ascii_table") == 0)
@@ -273,8 +286,19 @@ static bool foreign_text(const Judge *j, const Need *need) {
 
 /* A pointer or number that the C library or GLib defines: its own variables, as they have always been. */
 static bool foreign_variable(const Judge *j, const Need *need) {
-        static const char *const names[] = { "__environ", "__progname", "environ", "g_ascii_table", "optarg", "opterr", "optind", "optopt",
-                                             "program_invocation_name", "program_invocation_short_name", "stderr", "stdin", "stdout" };
+        static const char *const names[] = { "__environ",
+                                             "__progname",
+                                             "environ",
+                                             "g_ascii_table",
+                                             "optarg",
+                                             "opterr",
+                                             "optind",
+                                             "optopt",
+                                             "program_invocation_name",
+                                             "program_invocation_short_name",
+                                             "stderr",
+                                             "stdin",
+                                             "stdout" };
         const Node *n = values_node(j->w, need->at.root);
         const char *name = NULL;
 
@@ -290,16 +314,19 @@ static bool foreign_variable(const Judge *j, const Need *need) {
         }
         for (size_t i = 0; name && i < ELEMENTSOF(names); i++)
                 if (strcmp(names[i], name) == 0)
-                        return need->width == (strncmp(name, "opt", 3) == 0 && strcmp(name, "optarg") != 0 ? 4 : 8);
+                        return need->width ==
+                               (strncmp(name, "opt", 3) == 0 && strcmp(name, "optarg") != 0 ? 4 : 8);
         return false;
 }
 
 bool place_free(const Judge *j, const Need *need) {
         const Node *n;
 
-        if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at) || raw_memory(j, need->at.root) ||
-            foreign(j, need->at.root) || foreign_text(j, need) || one_of_texts(j, need) || foreign_variable(j, need))
+        if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at) ||
+            raw_memory(j, need->at.root) || foreign(j, need->at.root) || foreign_text(j, need) ||
+            one_of_texts(j, need) || foreign_variable(j, need))
                 return true;
         n = values_node(j->w, need->at.root);
-        return need->at.root >= ROOT_FIRST && (n->kind == NODE_TABLE || n->kind == NODE_TARGET || n->kind == NODE_FUNCTION);
+        return need->at.root >= ROOT_FIRST &&
+               (n->kind == NODE_TABLE || n->kind == NODE_TARGET || n->kind == NODE_FUNCTION);
 }

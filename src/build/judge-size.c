@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/judge-parts.h"
 #include "base/macro.h"
+#include "build/judge-parts.h"
 
 #include <inttypes.h>
 
@@ -40,7 +40,9 @@ static uint8_t size_mask(Judge *j, uint32_t function, unsigned depth) {
                 const CallSite *c = &f->calls[k];
                 const Known *known = known_of(j, c->callee);
                 uint8_t inner = known ? (allocates(known) ? known->sizes : 0)
-                                      : c->target != NO_TARGET && c->target != function ? size_mask(j, c->target, depth + 1) : 0;
+                                : c->target != NO_TARGET && c->target != function
+                                        ? size_mask(j, c->target, depth + 1)
+                                        : 0;
 
                 for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
                         const Node *n = values_node(j->w, c->args[i].root);
@@ -61,7 +63,8 @@ static const char *callee_name(const Judge *j, uint32_t callee) {
 }
 
 /* Whether a size that differs between two calls of one function means that an object has another size. */
-static bool size_matters(const Judge *j, const Known *known, const CallSite *new, unsigned i, Value a, Value b) {
+static bool size_matters(const Judge *j, const Known *known, const CallSite *new, unsigned i, Value a,
+                         Value b) {
         bool copies = known && !allocates(known);
 
         if (value_equal(a, b))
@@ -84,11 +87,13 @@ static bool size_matters(const Judge *j, const Known *known, const CallSite *new
                         return false; /* a literal has another length */
                 /* a buffer on the stack belongs to this call alone; what is copied into it may not */
                 if (known->dest >= 0 && values_is_own(j->w, new->args[known->dest].root) &&
-                    !((known->flags & KNOWN_SAME) && new->args[1].root != ROOT_NONE && !values_is_own(j->w, new->args[1].root)))
+                    !((known->flags & KNOWN_SAME) && new->args[1].root != ROOT_NONE &&
+                      !values_is_own(j->w, new->args[1].root)))
                         return false;
         }
         /* n + 1 that became n + 2: room for a terminator */
-        if ((a.root != ROOT_NONE || a.stride == 1) && a.stride == b.stride && value_distance(a.off, b.off) < SMALL_FIX)
+        if ((a.root != ROOT_NONE || a.stride == 1) && a.stride == b.stride &&
+            value_distance(a.off, b.off) < SMALL_FIX)
                 return false;
         return true;
 }
@@ -104,14 +109,18 @@ static void compare_sizes(Judge *j, const CallSite *old, const CallSite *new) {
                         continue;
                 if (a.stride > 1 && a.stride == b.stride)
                         judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE,
-                                  "the size given to %s: %" PRId64 " bytes beside elements of %u are now %" PRId64,
+                                  "the size given to %s: %" PRId64
+                                  " bytes beside elements of %u are now %" PRId64,
                                   callee_name(j, new->callee), a.off, a.stride, b.off);
                 else if (a.stride > 1 || b.stride > 1)
-                        judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE, "the size given to %s: elements of %u bytes are now of %u",
+                        judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE,
+                                  "the size given to %s: elements of %u bytes are now of %u",
                                   callee_name(j, new->callee), a.stride, b.stride);
                 else
-                        judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE, "the size given to %s: %s%" PRId64 " is now %" PRId64,
-                                  callee_name(j, new->callee), a.root == ROOT_NONE && !a.stride ? "" : "the added ", a.off, b.off);
+                        judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE,
+                                  "the size given to %s: %s%" PRId64 " is now %" PRId64,
+                                  callee_name(j, new->callee),
+                                  a.root == ROOT_NONE && !a.stride ? "" : "the added ", a.off, b.off);
         }
 }
 
@@ -143,8 +152,8 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                 const Access *o;
                 char what[200];
 
-                if (v.root == ROOT_NONE || v.root == ROOT_IMAGE || v.root == ROOT_THREAD || v.root == ROOT_CONFLICT || v.off == 0 ||
-                    place_free(j, &need))
+                if (v.root == ROOT_NONE || v.root == ROOT_IMAGE || v.root == ROOT_THREAD ||
+                    v.root == ROOT_CONFLICT || v.off == 0 || place_free(j, &need))
                         continue;
                 if (callee && !callee->incomplete) {
                         places_of_root(callee, values_param(j->w, i), &n);
@@ -162,8 +171,13 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                         o = places_of_root(callee, values_param(j->w, i), &n);
                         found = true;
                         for (size_t k = 0; k < n && found; k++) {
-                                need = (Need){ { v.root, o[k].at.stride ? o[k].at.stride : v.stride, v.off + o[k].at.off, 0 },
-                                               o[k].width, o[k].class, o[k].flags, false, false };
+                                need = (Need){ { v.root, o[k].at.stride ? o[k].at.stride : v.stride,
+                                                 v.off + o[k].at.off, 0 },
+                                               o[k].width,
+                                               o[k].class,
+                                               o[k].flags,
+                                               false,
+                                               false };
                                 found = testify(j, p->old_function, p->new, &need);
                         }
                 } else {
@@ -179,7 +193,8 @@ static void judge_interior(Judge *j, const PairView *p, const CallSite *c) {
                 if (found)
                         continue;
                 values_print(j->w, v.root, what, sizeof(what));
-                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "gives %s the address %s0x%" PRIx64 " of %s, where the old code never was",
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED,
+                          "gives %s the address %s0x%" PRIx64 " of %s, where the old code never was",
                           callee_name(j, c->callee), v.off < 0 ? "-" : "+", value_distance(v.off, 0), what);
         }
 }
@@ -288,8 +303,10 @@ bool only_arguments(Judge *j, const Match *m, const Alignment *al) {
                                 return false;
                         known = values_node(j->w, root)->known;
                         if (known ? known->sizes & (1u << argument)
-                                  : to != NO_TARGET && (values_node(j->w, root)->off & ADDED_FUNCTION ||
-                                                        size_mask(j, (uint32_t)values_node(j->w, root)->off, 0) & (1u << argument)))
+                                  : to != NO_TARGET &&
+                                            (values_node(j->w, root)->off & ADDED_FUNCTION ||
+                                             size_mask(j, (uint32_t)values_node(j->w, root)->off, 0) &
+                                                     (1u << argument)))
                                 return false;
                 }
                 i = k;

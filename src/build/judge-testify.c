@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/judge-parts.h"
 #include "base/macro.h"
+#include "build/judge-parts.h"
 
 #include <string.h>
 
@@ -14,8 +14,14 @@
  * it takes no shorter, more general type.
  */
 
-enum { MAX_STEPS = 5, MAX_QUEUE = 192, MAX_FAN = 24, MAX_FUNCTION_INSNS = 20000, MAX_USERS = 32,
-       MAX_GETTER_INSNS = 2000 };
+enum {
+        MAX_STEPS = 5,
+        MAX_QUEUE = 192,
+        MAX_FAN = 24,
+        MAX_FUNCTION_INSNS = 20000,
+        MAX_USERS = 32,
+        MAX_GETTER_INSNS = 2000
+};
 
 typedef struct Step {
         uint32_t function;
@@ -73,8 +79,8 @@ static void consider(Search *s, uint32_t function, Value at, const Step *from, S
         const FnValues *f;
 
         inner = inner || (from && from->inner);
-        if (s->found || s->n == MAX_QUEUE || at.root == ROOT_NONE || at.root == ROOT_CONFLICT || at.root == ROOT_STACK ||
-            s->j->d->old->functions[function].n_insns > MAX_FUNCTION_INSNS)
+        if (s->found || s->n == MAX_QUEUE || at.root == ROOT_NONE || at.root == ROOT_CONFLICT ||
+            at.root == ROOT_STACK || s->j->d->old->functions[function].n_insns > MAX_FUNCTION_INSNS)
                 return;
         for (size_t i = 0; i < s->n; i++)
                 if (s->queue[i].function == function && value_equal(s->queue[i].at, at))
@@ -88,7 +94,9 @@ static void consider(Search *s, uint32_t function, Value at, const Step *from, S
                 return;
         }
         if (depth < MAX_STEPS)
-                s->queue[s->n++] = (Step){ function, at, (uint8_t)depth, kind != STEP_SAME, kind == STEP_TYPED && !inner, inner };
+                s->queue[s->n++] =
+                        (Step){ function, at, (uint8_t)depth, kind != STEP_SAME, kind == STEP_TYPED && !inner,
+                                inner };
 }
 
 static void go_up(Search *s, const Step *at) {
@@ -109,7 +117,8 @@ static void go_up(Search *s, const Step *at) {
                 for (size_t k = 0; k < f->n_calls && !s->found; k++) {
                         Value v;
 
-                        if (f->calls[k].target == at->function && values_to_caller(s->j->w, at->at, f->calls[k].args, &v))
+                        if (f->calls[k].target == at->function &&
+                            values_to_caller(s->j->w, at->at, f->calls[k].args, &v))
                                 consider(s, c[i].caller, v, at, STEP_SAME, f->calls[k].args[which].off != 0);
                 }
         }
@@ -136,7 +145,8 @@ static void go_down(Search *s, const Step *at, const FnValues *f) {
                         if (values_to_callee(s->j->w, at->at, f->calls[k].args[i], i, &v) &&
                             s->j->d->old->functions[callee].n_insns <= MAX_FUNCTION_INSNS)
                                 consider(s, callee, v, at,
-                                         knows_type(s, callee, v, values_param(s->j->w, i)) ? STEP_TYPED : STEP_DOWN,
+                                         knows_type(s, callee, v, values_param(s->j->w, i)) ? STEP_TYPED
+                                                                                            : STEP_DOWN,
                                          f->calls[k].args[i].off != 0);
                 }
         }
@@ -192,7 +202,8 @@ static void go_getters(Search *s, const Step *at, uint32_t root, bool typed) {
                         size_t m;
                         Value v;
 
-                        if (f->calls[k].callee != callee || f->calls[k].result.root < ROOT_FIRST || f->calls[k].result.off ||
+                        if (f->calls[k].callee != callee || f->calls[k].result.root < ROOT_FIRST ||
+                            f->calls[k].result.off ||
                             !values_substitute(s->j->w, at->at, root, f->calls[k].result, &v))
                                 continue;
                         if (typed)
@@ -252,7 +263,8 @@ static void go_returned(Search *s, const Step *at, const FnValues *f) {
         for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++) {
                 const FnValues *g;
 
-                if ((i && c[i].caller == c[i - 1].caller) || s->j->d->old->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
+                if ((i && c[i].caller == c[i - 1].caller) ||
+                    s->j->d->old->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
                         continue;
                 fan++;
                 g = values_of(s->j->w, SIDE_OLD, c[i].caller);
@@ -272,12 +284,15 @@ static void go_stored(Search *s, const Step *at, const FnValues *f) {
                 const Store *x = &f->stores[k];
                 Value v;
 
-                if (x->at.root == ROOT_CONFLICT || x->at.root == ROOT_THREAD || x->value.stride || x->at.stride ||
-                    values_node(s->j->w, x->at.root)->depth >= NODE_MAX_DEPTH)
+                if (x->at.root == ROOT_CONFLICT || x->at.root == ROOT_THREAD || x->value.stride ||
+                    x->at.stride || values_node(s->j->w, x->at.root)->depth >= NODE_MAX_DEPTH)
                         continue;
                 if (values_substitute(s->j->w, at->at, x->value.root,
-                                      (Value){ node_make(s->j->w, &(Node){ .kind = NODE_LOAD, .a = x->at.root, .off = x->at.off }), 0,
-                                               -x->value.off, 0 }, &v))
+                                      (Value){ node_make(s->j->w, &(Node){ .kind = NODE_LOAD,
+                                                                           .a = x->at.root,
+                                                                           .off = x->at.off }),
+                                               0, -x->value.off, 0 },
+                                      &v))
                         consider(s, at->function, v, at, STEP_SAME, x->value.off != 0);
         }
         if (at->at.root >= ROOT_FIRST && values_node(s->j->w, at->at.root)->kind == NODE_LOAD)
@@ -286,8 +301,10 @@ static void go_stored(Search *s, const Step *at, const FnValues *f) {
                         Node n = *values_node(s->j->w, at->at.root);
 
                         if (x->at.root == n.a && x->at.off == n.off && x->at.stride == n.stride && !n.b)
-                                consider(s, at->function, (Value){ x->value.root, at->at.stride, at->at.off + x->value.off, 0 }, at,
-                                         STEP_SAME, x->value.off != 0);
+                                consider(
+                                        s, at->function,
+                                        (Value){ x->value.root, at->at.stride, at->at.off + x->value.off, 0 },
+                                        at, STEP_SAME, x->value.off != 0);
                 }
 }
 
@@ -341,7 +358,8 @@ bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need)
 }
 
 bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned depth) {
-        bool added = j->d->matches[j->d->new_match[new_function]].old == NO_FUNCTION, own = false, other = false;
+        bool added = j->d->matches[j->d->new_match[new_function]].old == NO_FUNCTION, own = false,
+             other = false;
         const CallRef *c;
         size_t n;
 
@@ -352,7 +370,8 @@ bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned
                 const Match *m = &j->d->matches[j->d->new_match[c[i].caller]];
                 const FnValues *f;
 
-                if ((i && c[i].caller == c[i - 1].caller) || j->d->new->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
+                if ((i && c[i].caller == c[i - 1].caller) ||
+                    j->d->new->functions[c[i].caller].n_insns > MAX_FUNCTION_INSNS)
                         continue;
                 f = values_of(j->w, SIDE_NEW, c[i].caller);
                 for (size_t k = 0; k < f->n_calls; k++) {
@@ -379,6 +398,7 @@ bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned
 }
 
 bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth) {
-        return place_free(j, need) || testify(j, NO_FUNCTION, values_of(j->w, SIDE_NEW, new_function), need) ||
+        return place_free(j, need) ||
+               testify(j, NO_FUNCTION, values_of(j->w, SIDE_NEW, new_function), need) ||
                testify_callers(j, new_function, need, depth);
 }

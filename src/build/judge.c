@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/judge-parts.h"
 #include "base/macro.h"
+#include "build/judge-parts.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -29,7 +29,9 @@ static const char *how_text(const Need *need) {
 }
 
 static void add_unproved(Judge *j, const Need *need, const char *end) {
-        const char *kind = need->class == CLASS_FLOAT ? "floating-point " : need->class == CLASS_VECTOR ? "vector " : "";
+        const char *kind = need->class == CLASS_FLOAT    ? "floating-point "
+                           : need->class == CLASS_VECTOR ? "vector "
+                                                         : "";
         char what[200], step[40] = "";
 
         values_print(j->w, need->at.root, what, sizeof(what));
@@ -38,11 +40,11 @@ static void add_unproved(Judge *j, const Need *need, const char *end) {
         if (need->at.root == ROOT_IMAGE)
                 snprintf(what, sizeof(what), "the variable at 0x%" PRIx64, (uint64_t)need->at.off);
         if (need->at.root == ROOT_IMAGE)
-                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "%s %s%u bytes of %s%s, %s", how_text(need), kind, need->width, what,
-                          step, end);
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "%s %s%u bytes of %s%s, %s", how_text(need), kind,
+                          need->width, what, step, end);
         else
-                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "%s %s%u bytes at %s0x%" PRIx64 "%s of %s, %s", how_text(need), kind,
-                          need->width, need->at.off < 0 ? "-" : "+",
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "%s %s%u bytes at %s0x%" PRIx64 "%s of %s, %s",
+                          how_text(need), kind, need->width, need->at.off < 0 ? "-" : "+",
                           (uint64_t)(need->at.off < 0 ? -need->at.off : need->at.off), step, what, end);
 }
 
@@ -59,8 +61,9 @@ static bool same_access(Judge *j, const PairView *p, const Access *a) {
                 return true;
         o = accesses_of_op(p->old, p->partner[a->op], &n);
         for (size_t i = 0; i < n; i++)
-                if (o[i].at.root == ROOT_NONE || (o[i].at.root == a->at.root && o[i].at.off == a->at.off &&
-                                                  o[i].at.stride == a->at.stride && !value_other_rows(o[i].at, a->at)))
+                if (o[i].at.root == ROOT_NONE ||
+                    (o[i].at.root == a->at.root && o[i].at.off == a->at.off &&
+                     o[i].at.stride == a->at.stride && !value_other_rows(o[i].at, a->at)))
                         return true;
         /* the objects have other names: the same only where all around is the same, too, and the old one
          * came out of a call, which may have been replaced by another */
@@ -92,7 +95,8 @@ static bool moved_down(Judge *j, const PairView *p, const Access *o) {
                 const CallSite *c = &p->new->calls[k];
                 const Node *callee = values_node(j->w, c->callee);
 
-                if (c->callee < ROOT_FIRST || callee->kind != NODE_FUNCTION || (callee->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)) ||
+                if (c->callee < ROOT_FIRST || callee->kind != NODE_FUNCTION ||
+                    (callee->off & (SYMBOL_FUNCTION | ADDED_FUNCTION)) ||
                     j->d->old->functions[callee->off].n_insns > 2000)
                         continue;
                 for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
@@ -120,8 +124,8 @@ static const Access *vanished(Judge *j, const PairView *p, const Access *a) {
         for (size_t i = 0; i < n; i++) {
                 bool other = o[i].at.off == a->at.off; /* the same place in another way */
 
-                if ((other ? (o[i].width == a->width && o[i].class == a->class) || o[i].class == CLASS_VECTOR ||
-                                     a->class == CLASS_VECTOR
+                if ((other ? (o[i].width == a->width && o[i].class == a->class) ||
+                                     o[i].class == CLASS_VECTOR || a->class == CLASS_VECTOR
                            : o[i].width != a->width || o[i].class != a->class) ||
                     (o[i].at.stride != 0) != (a->at.stride != 0) || has_place(p->new, &o[i]) ||
                     moved_down(j, p, &o[i]))
@@ -152,8 +156,8 @@ static bool displaced(Judge *j, const PairView *p, const Access *a) {
         if (!p->only_shapes && has_place(p->new, old))
                 return false; /* an access was added; it has to be testified */
         values_print(j->w, a->at.root, what, sizeof(what));
-        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are now at %+" PRId64, a->width, old->at.off, what,
-                  a->at.off);
+        judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are now at %+" PRId64,
+                  a->width, old->at.off, what, a->at.off);
         return true;
 }
 
@@ -170,14 +174,17 @@ static bool rolled(const FnValues *f, const Access *a, Need *whole) {
                 if (a->at.stride % k)
                         continue;
                 for (size_t i = 0; i < n; i++)
-                        if (p[i].at.stride == a->at.stride && p[i].width == a->width && p[i].class == a->class &&
-                            value_distance(p[i].at.off, a->at.off) % stride == 0 && value_distance(p[i].at.off, a->at.off) < a->at.stride) {
+                        if (p[i].at.stride == a->at.stride && p[i].width == a->width &&
+                            p[i].class == a->class && value_distance(p[i].at.off, a->at.off) % stride == 0 &&
+                            value_distance(p[i].at.off, a->at.off) < a->at.stride) {
                                 found++;
                                 lowest = MIN(lowest, p[i].at.off);
                         }
                 if (found < k)
                         continue;
-                *whole = (Need){ { a->at.root, stride, lowest, 0 }, a->width, a->class, a->flags, false, false };
+                *whole = (Need){
+                        { a->at.root, stride, lowest, 0 }, a->width, a->class, a->flags, false, false
+                };
                 return true;
         }
         return false;
@@ -202,12 +209,13 @@ static bool along_text(Judge *j, const PairView *p, const Need *need) {
         Need text = *need;
         uint32_t from;
 
-        if (need->at.root < ROOT_FIRST || n->kind != NODE_RETURN || n->a < ROOT_FIRST || n->b < ROOT_FIRST || need->width != 1 ||
-            need->class != CLASS_INT)
+        if (need->at.root < ROOT_FIRST || n->kind != NODE_RETURN || n->a < ROOT_FIRST || n->b < ROOT_FIRST ||
+            need->width != 1 || need->class != CLASS_INT)
                 return false;
         callee = values_node(j->w, n->a);
         from = n->b;
-        if (callee->kind != NODE_FUNCTION || !(callee->off & ADDED_FUNCTION) || (callee->off & SYMBOL_FUNCTION))
+        if (callee->kind != NODE_FUNCTION || !(callee->off & ADDED_FUNCTION) ||
+            (callee->off & SYMBOL_FUNCTION))
                 return false;
         f = values_of(j->w, SIDE_NEW, (uint32_t)(callee->off & ~ADDED_FUNCTION));
         if (f->incomplete || f->result.root != values_param(j->w, 0) || f->result.stride != 1)
@@ -222,11 +230,12 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
         char what[200];
 
         note_move(j, p, a);
-        if (place_free(j, &need) || same_access(j, p, a) || displaced(j, p, a) || place_testified(p->old, &need) ||
-            place_testified_local(j, p->old, &need))
+        if (place_free(j, &need) || same_access(j, p, a) || displaced(j, p, a) ||
+            place_testified(p->old, &need) || place_testified_local(j, p->old, &need))
                 return;
         if (a->at.root == ROOT_CONFLICT) {
-                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes beside a variable now belong to another variable", a->width);
+                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
+                          "%u bytes beside a variable now belong to another variable", a->width);
                 return;
         }
         if (values_node(j->w, a->at.root)->kind == NODE_SUM) {
@@ -236,34 +245,41 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                 if (indexed_free(j, p->new, &need, x) || indexed_free(j, p->new, &need, y))
                         return;
                 need.at = (Value){ x, 1, a->at.off, 0 };
-                if (!value_is_count(j, x) && (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need)))
+                if (!value_is_count(j, x) &&
+                    (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need)))
                         return;
                 need.at = (Value){ y, 1, a->at.off, 0 };
-                if (!value_is_count(j, y) && (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need)))
+                if (!value_is_count(j, y) &&
+                    (place_testified(p->old, &need) || testify(j, p->old_function, p->new, &need)))
                         return;
                 need.at = a->at;
         }
         if (along_text(j, p, &need))
                 return;
-        if (rolled(p->new, a, &whole) && (place_testified(p->old, &whole) || testify(j, p->old_function, p->new, &whole)))
+        if (rolled(p->new, a, &whole) &&
+            (place_testified(p->old, &whole) || testify(j, p->old_function, p->new, &whole)))
                 return;
         gone = vanished(j, p, a);
-        if (!gone && (testify(j, p->old_function, p->new, &need) || testify_callers(j, p->new_function, &need, 0)))
+        if (!gone &&
+            (testify(j, p->old_function, p->new, &need) || testify_callers(j, p->new_function, &need, 0)))
                 return;
-        if (gone && gone->at.off == a->at.off && gone->class == CLASS_INT && a->class == CLASS_INT && a->width > gone->width) {
+        if (gone && gone->at.off == a->at.off && gone->class == CLASS_INT && a->class == CLASS_INT &&
+            a->width > gone->width) {
                 need.written = true;
                 if (testify(j, p->old_function, p->new, &need))
                         return;
         }
         if (gone && gone->at.off == a->at.off && a->at.root != ROOT_IMAGE) {
                 values_print(j->w, a->at.root, what, sizeof(what));
-                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are now %s%u bytes", gone->width, gone->at.off,
-                          what, a->class == CLASS_FLOAT ? "floating-point " : "", a->width);
+                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are now %s%u bytes",
+                          gone->width, gone->at.off, what, a->class == CLASS_FLOAT ? "floating-point " : "",
+                          a->width);
                 return;
         }
         if (gone && value_distance(gone->at.off, a->at.off) <= 256 && a->at.root != ROOT_IMAGE) {
                 values_print(j->w, a->at.root, what, sizeof(what));
-                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT, "%u bytes at %+" PRId64 " of %s are no longer used, but those at %+" PRId64 " are",
+                judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,
+                          "%u bytes at %+" PRId64 " of %s are no longer used, but those at %+" PRId64 " are",
                           a->width, gone->at.off, what, a->at.off);
                 return;
         }
@@ -283,7 +299,8 @@ static void judge_unknowns(Judge *j, const PairView *p) {
                 const Access *a = &p->new->accesses[i];
                 Need need = { a->at, a->width, a->class, a->flags, false, false };
 
-                if (a->at.root == ROOT_NONE && p->how[a->op] != PAIR_SAME && !match_unknown(old.items, old.n, a))
+                if (a->at.root == ROOT_NONE && p->how[a->op] != PAIR_SAME &&
+                    !match_unknown(old.items, old.n, a))
                         add_unproved(j, &need, "and the old code has no such access");
         }
         vec_free(&old);
@@ -313,7 +330,8 @@ static void judge_changed(Judge *j, uint32_t match) {
                 return; /* only what it refers to differs, and the map is held against that */
         p = pair_view(j, m, al);
         if (p.old->incomplete || p.new->incomplete) {
-                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED, "too large, or not decodable: it could not be followed");
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED,
+                          "too large, or not decodable: it could not be followed");
                 pair_view_free(&p);
                 return;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
+#include "build/passes.h"
 
 #include <Zydis/Zydis.h>
 #include <elf.h>
@@ -41,7 +41,8 @@ static const ImageSymbol *object_at(const Image *image, uint64_t addr) {
                 size_t n = table ? image->n_syms : image->n_dynsyms;
 
                 for (size_t i = 0; i < n; i++)
-                        if (s[i].defined && s[i].type == STT_OBJECT && addr >= s[i].addr && addr - s[i].addr < s[i].size)
+                        if (s[i].defined && s[i].type == STT_OBJECT && addr >= s[i].addr &&
+                            addr - s[i].addr < s[i].size)
                                 return &s[i];
         }
         return NULL;
@@ -68,7 +69,9 @@ static const ImageSymbol *object_named(const Image *image, const char *name, uin
 static size_t stem(const char *name) {
         const char *dot = strrchr(name, '.');
 
-        return dot && dot != name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == 0 ? (size_t)(dot - name) : strlen(name);
+        return dot && dot != name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == 0
+                       ? (size_t)(dot - name)
+                       : strlen(name);
 }
 
 /* The old image knows some variable by that name, whatever number the compiler gave it. */
@@ -76,7 +79,8 @@ static bool name_known(const Image *image, const char *name) {
         size_t n = stem(name);
 
         for (size_t i = 0; i < image->n_syms; i++)
-                if (image->syms[i].type == STT_OBJECT && strncmp(image->syms[i].name, name, n) == 0 && stem(image->syms[i].name) == n)
+                if (image->syms[i].type == STT_OBJECT && strncmp(image->syms[i].name, name, n) == 0 &&
+                    stem(image->syms[i].name) == n)
                         return true;
         return false;
 }
@@ -90,10 +94,12 @@ const char *data_name(const Diff *d, uint64_t new) {
                 size_t n = table ? image->n_syms : image->n_dynsyms;
 
                 for (size_t i = 0; i < n; i++)
-                        if (y[i].defined && y[i].type == STT_OBJECT && new >= y[i].addr && new - y[i].addr < MAX(y[i].size, 1u))
+                        if (y[i].defined && y[i].type == STT_OBJECT &&
+                            new >= y[i].addr &&new - y[i].addr < MAX(y[i].size, 1u))
                                 return y[i].name;
         }
-        return arena_printf(d->arena, "%s+0x%llx", s ? s->name : "?", (unsigned long long)(new - (s ? s->addr : 0)));
+        return arena_printf(d->arena, "%s+0x%llx", s ? s->name : "?",
+                            (unsigned long long)(new - (s ? s->addr : 0)));
 }
 
 bool is_target(const Code *code, uint64_t addr) {
@@ -114,7 +120,8 @@ bool is_target(const Code *code, uint64_t addr) {
  * there is no neighbour, the section's start or end stands for it. */
 static bool neighbours_shift(const Diff *d, uint64_t new, uint64_t *shift) {
         const MapEntry *below = map_neighbour(d, new, -1), *above = map_neighbour(d, new, 1);
-        const ImageSection *s = image_section_at(d->new_image, new), *t = s ? image_section(d->old_image, s->name) : NULL;
+        const ImageSection *s = image_section_at(d->new_image, new),
+                           *t = s ? image_section(d->old_image, s->name) : NULL;
         uint64_t low, high;
 
         if (!t)
@@ -146,8 +153,8 @@ static bool use_of(const Code *code, const Ref *r, Use *out) {
         return true;
 }
 
-/* Some function uses the new place, in one way at least, as its old self used the old one; or data that lies as far
- * apart as the two points to them. */
+/* Some function uses the new place, in one way at least, as its old self used the old one; or data that lies
+ * as far apart as the two points to them. */
 static bool used_alike(const Diff *d, uint64_t old, uint64_t new) {
         for (size_t i = 0; i < d->new_image->n_relocs; i++) {
                 const ImageReloc *r = &d->new_image->relocs[i], *s;
@@ -200,8 +207,9 @@ MapState locate_data(const Diff *d, uint64_t new, uint64_t *old) {
                 return MAP_CONFLICT;
         if (s && s->size && d->old_image->n_syms)
                 return MAP_NONE; /* it has a name that the old image, which has names, does not know */
-        /* Between two undisputed neighbours at the same distance, where old code, too, uses the very place that this
-         * distance gives, and in some function as the new code does: what took the place of another is not the other. */
+        /* Between two undisputed neighbours at the same distance, where old code, too, uses the very place
+         * that this distance gives, and in some function as the new code does: what took the place of another
+         * is not the other. */
         if (neighbours_shift(d, new, &shift)) {
                 uint64_t candidate = new - shift;
 
@@ -226,7 +234,8 @@ unsigned access_width(const Code *code, uint64_t insn) {
         if (!b || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, b, n, &in, operands)))
                 return 0;
         for (unsigned i = 0; i < in.operand_count; i++)
-                if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM &&
+                if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                    operands[i].mem.type == ZYDIS_MEMOP_TYPE_MEM &&
                     operands[i].mem.base == ZYDIS_REGISTER_RIP)
                         return operands[i].size / 8;
         return 0;
@@ -247,7 +256,8 @@ bool accessed_only(const Code *code, uint64_t addr, unsigned *width) {
                 *width = MAX(*width, w);
         }
         for (size_t i = 0; i < code->image->n_relocs; i++)
-                if (code->image->relocs[i].type == R_X86_64_RELATIVE && (uint64_t)code->image->relocs[i].addend == addr)
+                if (code->image->relocs[i].type == R_X86_64_RELATIVE &&
+                    (uint64_t)code->image->relocs[i].addend == addr)
                         return false;
         return *width > 0;
 }
@@ -314,34 +324,38 @@ bool relocs_same(Diff *d, const ImageReloc *old, const ImageReloc *new) {
         if (old->type != new->type || (old->symbol == 0) != (new->symbol == 0))
                 return false;
         if (old->symbol)
-                return old->addend == new->addend &&
-                       strcmp(o->dynsyms[old->symbol].name, n->dynsyms[new->symbol].name) == 0 &&
+                return old->addend ==
+                               new->addend &&strcmp(o->dynsyms[old->symbol].name,
+                                                    n->dynsyms[new->symbol].name) == 0 &&
                        strcmp(o->dynsyms[old->symbol].version, n->dynsyms[new->symbol].version) == 0;
         if (old->type != R_X86_64_RELATIVE && old->type != R_X86_64_IRELATIVE)
                 return old->addend == new->addend;
         p = place_of(d->old, (uint64_t)old->addend);
-        q = place_of(d->new, (uint64_t)new->addend);
+        q = place_of(d->new, (uint64_t) new->addend);
         if (p.kind != q.kind)
                 return false;
         switch (p.kind) {
         case PLACE_FUNCTION:
-                return d->matches[d->old_match[p.index]].new == q.index && p.part == q.part && p.offset == q.offset;
+                return d->matches[d->old_match[p.index]].new == q.index &&p.part == q.part &&p.offset ==
+                       q.offset;
         case PLACE_CONST:
-                if (pointees_same(d, (uint64_t)old->addend, (uint64_t)new->addend))
+                if (pointees_same(d, (uint64_t)old->addend, (uint64_t) new->addend))
                         return true;
-                if (!versions_alike(d, (uint64_t)old->addend, (uint64_t)new->addend))
+                if (!versions_alike(d, (uint64_t)old->addend, (uint64_t) new->addend))
                         return false;
                 d->versions_left = true;
                 return true;
         case PLACE_RELRO:
         case PLACE_DATA:
-                return locate_data(d, (uint64_t)new->addend, &at) == MAP_TESTIFIED && at == (uint64_t)old->addend;
+                return locate_data(d, (uint64_t) new->addend, &at) == MAP_TESTIFIED &&
+                       at == (uint64_t)old->addend;
         case PLACE_IMPORT:
         case PLACE_TLS:
                 return strcmp(p.name, q.name) == 0;
         case PLACE_POINTER:
         case PLACE_OTHER:
-                return p.section && q.section && strcmp(p.section->name, q.section->name) == 0 && p.offset == q.offset;
+                return p.section && q.section && strcmp(p.section->name, q.section->name) == 0 &&
+                       p.offset == q.offset;
         }
         return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "build/passes.h"
 
 #include <elf.h>
 #include <string.h>
@@ -100,7 +100,8 @@ static size_t collect(const Code *code, const uint32_t *paired, bool names, Key 
 
                 if (paired[i] != NO_FUNCTION || (names && !f->named))
                         continue;
-                out[n++] = names ? (Key){ .name = f->name, .function = i } : (Key){ .hash = f->norm, .function = i };
+                out[n++] = names ? (Key){ .name = f->name, .function = i }
+                                 : (Key){ .hash = f->norm, .function = i };
         }
         return n;
 }
@@ -119,7 +120,8 @@ static void propose(Matcher *m, uint64_t old_target, uint64_t new_target) {
 
         if (!p || !q)
                 return;
-        if (m->old->functions[p->function].addr != old_target || m->new->functions[q->function].addr != new_target)
+        if (m->old->functions[p->function].addr != old_target ||
+            m->new->functions[q->function].addr != new_target)
                 return;
         if (m->to_new[p->function] == NO_FUNCTION && m->to_old[q->function] == NO_FUNCTION)
                 pair(m, p->function, q->function, BASIS_CALLER);
@@ -170,7 +172,8 @@ static void follow_tables(Matcher *m) {
                 i = image_reloc_from(o, a->addr);
                 k = image_reloc_from(n, b->addr);
                 for (j = 0; i + j < o->n_relocs && o->relocs[i + j].addr < a->addr + a->size; j++)
-                        if (k + j >= n->n_relocs || n->relocs[k + j].addr - b->addr != o->relocs[i + j].addr - a->addr)
+                        if (k + j >= n->n_relocs ||
+                            n->relocs[k + j].addr - b->addr != o->relocs[i + j].addr - a->addr)
                                 break;
                 if (i + j >= o->n_relocs || o->relocs[i + j].addr >= a->addr + a->size)
                         follow_table(m, a->addr, b->addr, a->size);
@@ -240,7 +243,8 @@ static bool names_variables(const Code *code, uint32_t function) {
 
 /* One of several with the same content, of which the other build has more or fewer: order does not tell which
  * is new. Were such a pair wrong, nothing would show it, and its variables would change places. */
-static bool twin_of_more(const Matcher *m, const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b, uint32_t old) {
+static bool twin_of_more(const Matcher *m, const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b,
+                         uint32_t old) {
         uint64_t norm = m->old->functions[old].norm;
         size_t twins_old = 0, twins_new = 0;
 
@@ -261,7 +265,7 @@ static void match_gap(Matcher *m, const uint32_t *a, size_t n_a, const uint32_t 
         table = calloc((n_a + 1) * (n_b + 1), sizeof(*table));
         if (!table)
                 return;
-        /* Weight of a pair: 0 when it may not be. */
+                /* Weight of a pair: 0 when it may not be. */
 #define AT(i, k) table[(i) * (n_b + 1) + (k)]
         uint8_t *weight = calloc(n_a * n_b, 1);
 
@@ -298,7 +302,10 @@ static void match_gap(Matcher *m, const uint32_t *a, size_t n_a, const uint32_t 
                 unsigned w = weight[i * n_b + k];
 
                 if (w && AT(i, k) == w + AT(i + 1, k + 1)) {
-                        pair(m, a[i], b[k], w == 100 && !like ? BASIS_ORDER : like ? BASIS_SIMILAR : BASIS_ORDER);
+                        pair(m, a[i], b[k],
+                             w == 100 && !like ? BASIS_ORDER
+                             : like            ? BASIS_SIMILAR
+                                               : BASIS_ORDER);
                         i++, k++;
                 } else if (AT(i + 1, k) >= AT(i, k + 1)) {
                         i++;
@@ -315,7 +322,8 @@ static void match_gap(Matcher *m, const uint32_t *a, size_t n_a, const uint32_t 
  * anchor. Longest increasing subsequence, n log n. */
 static bool *backbone(Matcher *m) {
         uint32_t n = m->old->n_functions, length = 0;
-        uint32_t *tail = arena_newa(m->d->arena, uint32_t, n + 1), *previous = arena_newa(m->d->arena, uint32_t, n + 1);
+        uint32_t *tail = arena_newa(m->d->arena, uint32_t, n + 1),
+                 *previous = arena_newa(m->d->arena, uint32_t, n + 1);
         bool *in = arena_newa(m->d->arena, bool, n + 1);
 
         for (uint32_t i = 0; i < n; i++) {
@@ -399,11 +407,13 @@ void match_functions(Diff *d) {
         d->new_match = arena_newa(d->arena, uint32_t, m.new->n_functions + 1);
         for (uint32_t i = 0; i < m.old->n_functions; i++) {
                 d->old_match[i] = (uint32_t)d->n_matches;
-                d->matches[d->n_matches++] = (Match){ .old = i, .new = NO_FUNCTION, .kind = MATCH_REMOVED, .why = "" };
+                d->matches[d->n_matches++] =
+                        (Match){ .old = i, .new = NO_FUNCTION, .kind = MATCH_REMOVED, .why = "" };
         }
         for (uint32_t i = 0; i < m.new->n_functions; i++) {
                 d->new_match[i] = (uint32_t)d->n_matches;
-                d->matches[d->n_matches++] = (Match){ .old = NO_FUNCTION, .new = i, .kind = MATCH_ADDED, .why = "" };
+                d->matches[d->n_matches++] =
+                        (Match){ .old = NO_FUNCTION, .new = i, .kind = MATCH_ADDED, .why = "" };
         }
         for (uint32_t i = 0; i < m.old->n_functions; i++)
                 if (m.to_new[i] != NO_FUNCTION)

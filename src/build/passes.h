@@ -30,7 +30,8 @@ void align_match(Diff *d, uint32_t match);
 void exchange_tables(Diff *d);
 /* Refuses constants that changed and whose address code keeps or compares. After exchange_tables. */
 void judge_identity(Diff *d);
-const ConstTable *table_at(const Diff *d, uint64_t new); /* the exchanged table that holds the address, or NULL */
+const ConstTable *table_at(const Diff *d,
+                           uint64_t new); /* the exchanged table that holds the address, or NULL */
 /* Whether two pieces of initialised data are the same, relocated words by what they lead to. */
 bool object_same(Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what);
 /* A variable's symbol, or "section+0xoffset". */
@@ -77,7 +78,8 @@ bool unrelocated(const Image *image, uint64_t addr, uint64_t size);
 /* The old place of a variable or table of the new image: from the map, from symbols, or from
  * neighbours on both sides together with an old reference to that very place. */
 MapState locate_data(const Diff *d, uint64_t new, uint64_t *old);
-/* The nearest testified entry of the section: the last at or below `addr` (side -1), the first above (side 1). */
+/* The nearest testified entry of the section: the last at or below `addr` (side -1), the first above (side
+ * 1). */
 const MapEntry *map_neighbour(const Diff *d, uint64_t addr, int side);
 /* True when something refers to exactly that address. */
 bool is_target(const Code *code, uint64_t addr);

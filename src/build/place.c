@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
+#include "build/passes.h"
 
 #include <elf.h>
 #include <string.h>
@@ -61,7 +61,10 @@ Place place_of(const Code *code, uint64_t addr) {
 
                 while (&code->parts[f->parts[k]] != part)
                         k++;
-                return (Place){ .kind = PLACE_FUNCTION, .index = part->function, .part = k, .offset = addr - part->addr,
+                return (Place){ .kind = PLACE_FUNCTION,
+                                .index = part->function,
+                                .part = k,
+                                .offset = addr - part->addr,
                                 .target = addr };
         }
         plt = image_plt_at(image, addr);
@@ -70,7 +73,9 @@ Place place_of(const Code *code, uint64_t addr) {
                         out = import_place(image, plt->symbol, 0, false, 0);
                 } else {
                         r = image_reloc_at(image, plt->got);
-                        out = (Place){ .kind = PLACE_POINTER, .type = r ? r->type : 0, .target = r ? (uint64_t)r->addend : 0 };
+                        out = (Place){ .kind = PLACE_POINTER,
+                                       .type = r ? r->type : 0,
+                                       .target = r ? (uint64_t)r->addend : 0 };
                 }
                 out.section = image_section_at(image, addr);
                 return out;
@@ -87,8 +92,11 @@ Place place_of(const Code *code, uint64_t addr) {
                         return out;
                 }
                 if (r && (r->type == R_X86_64_RELATIVE || r->type == R_X86_64_IRELATIVE))
-                        return (Place){ .kind = PLACE_POINTER, .slot = true, .type = r->type,
-                                        .target = (uint64_t)r->addend, .section = section };
+                        return (Place){ .kind = PLACE_POINTER,
+                                        .slot = true,
+                                        .type = r->type,
+                                        .target = (uint64_t)r->addend,
+                                        .section = section };
                 if (!r && image->type == ET_EXEC) {
                         const uint8_t *b = image_bytes(image, addr, 8);
                         uint64_t v = 0;
@@ -96,10 +104,16 @@ Place place_of(const Code *code, uint64_t addr) {
                         if (b)
                                 memcpy(&v, b, 8);
                         if (v)
-                                return (Place){ .kind = PLACE_POINTER, .slot = true, .type = R_X86_64_RELATIVE,
-                                                .target = v, .section = section };
+                                return (Place){ .kind = PLACE_POINTER,
+                                                .slot = true,
+                                                .type = R_X86_64_RELATIVE,
+                                                .target = v,
+                                                .section = section };
                 }
-                return (Place){ .kind = PLACE_OTHER, .section = section, .target = addr, .offset = addr - section->addr };
+                return (Place){ .kind = PLACE_OTHER,
+                                .section = section,
+                                .target = addr,
+                                .offset = addr - section->addr };
         }
         out = (Place){ .section = section, .target = addr, .offset = addr - section->addr };
         if (section->flags & SHF_EXECINSTR)
@@ -143,7 +157,8 @@ uint64_t jump_table_entry(const Code *code, uint64_t addr, unsigned entry_size, 
         return addr + (uint64_t)(int64_t)v32;
 }
 
-static uint32_t table_entries(const Code *code, const Function *function, uint64_t addr, unsigned entry_size) {
+static uint32_t table_entries(const Code *code, const Function *function, uint64_t addr,
+                              unsigned entry_size) {
         uint64_t extent = const_extent(code, addr);
         uint32_t n = 0;
 
@@ -161,7 +176,8 @@ uint32_t jump_table(const Code *code, const Function *function, uint64_t addr, u
         const ImageSection *s = image_section_at(code->image, addr);
         uint32_t n;
 
-        if (!function->has_indirect_jump || !s || !s->bytes || (s->flags & (SHF_EXECINSTR | SHF_WRITE)) || addr % 4)
+        if (!function->has_indirect_jump || !s || !s->bytes || (s->flags & (SHF_EXECINSTR | SHF_WRITE)) ||
+            addr % 4)
                 return 0;
         *entry_size = 4;
         n = table_entries(code, function, addr, 4);

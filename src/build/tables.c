@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/passes.h"
 #include "base/macro.h"
+#include "build/passes.h"
 
 #include <elf.h>
 #include <string.h>
@@ -15,7 +15,8 @@
 
 /* In a program at a fixed address the words of its data are relocated when it is linked. One that lies
  * inside the image is an address; then it is compared by what it leads to, whatever its number. */
-static bool words_same(Diff *d, uint64_t old, uint64_t new, const uint8_t *a, const uint8_t *b, uint64_t size) {
+static bool words_same(Diff *d, uint64_t old, uint64_t new, const uint8_t *a, const uint8_t *b,
+                       uint64_t size) {
         const Image *o = d->old_image, *n = d->new_image;
         uint64_t at = 0;
 
@@ -56,9 +57,11 @@ bool object_same(Diff *d, uint64_t old, uint64_t new, uint64_t size, const char 
         }
         while (at < size) {
                 const ImageReloc *r = i < d->old_image->n_relocs && d->old_image->relocs[i].addr < old + size
-                                              ? &d->old_image->relocs[i] : NULL;
+                                              ? &d->old_image->relocs[i]
+                                              : NULL;
                 const ImageReloc *s = k < d->new_image->n_relocs && d->new_image->relocs[k].addr < new + size
-                                              ? &d->new_image->relocs[k] : NULL;
+                                              ? &d->new_image->relocs[k]
+                                              : NULL;
                 uint64_t next = r ? r->addr - old : size;
 
                 if ((r == NULL) != (s == NULL) || (r && r->addr - old != s->addr - new)) {
@@ -72,7 +75,8 @@ bool object_same(Diff *d, uint64_t old, uint64_t new, uint64_t size, const char 
                 if (!r)
                         break;
                 if (!relocs_same(d, r, s)) {
-                        *what = arena_printf(d->arena, "the pointer at offset %llu differs", (unsigned long long)next);
+                        *what = arena_printf(d->arena, "the pointer at offset %llu differs",
+                                             (unsigned long long)next);
                         return false;
                 }
                 at = MIN(next + 8, size);
@@ -128,7 +132,8 @@ const ConstTable *table_at(const Diff *d, uint64_t new) {
 static bool leads_to_constants(const Code *code, uint64_t addr, uint64_t size) {
         const Image *image = code->image;
 
-        for (size_t i = image_reloc_from(image, addr); i < image->n_relocs && image->relocs[i].addr < addr + size; i++)
+        for (size_t i = image_reloc_from(image, addr);
+             i < image->n_relocs && image->relocs[i].addr < addr + size; i++)
                 if (image->relocs[i].type != R_X86_64_RELATIVE ||
                     place_of(code, (uint64_t)image->relocs[i].addend).kind != PLACE_CONST)
                         return false;
@@ -199,16 +204,20 @@ static bool in_table_section(const Image *image, uint64_t addr) {
  * anything else. */
 static bool rewrite(Diff *d, uint64_t old, uint64_t new, uint64_t size) {
         const uint8_t *a = image_bytes(d->old_image, old, size), *b = image_bytes(d->new_image, new, size);
-        size_t i = image_reloc_from(d->old_image, old), k = image_reloc_from(d->new_image, new), before = d->n_words;
+        size_t i = image_reloc_from(d->old_image, old), k = image_reloc_from(d->new_image, new),
+               before = d->n_words;
         uint64_t at = 0;
 
-        if (!a || !b || old % 8 != new % 8 || !in_table_section(d->old_image, old) || !in_table_section(d->new_image, new))
+        if (!a || !b || old % 8 != new % 8 || !in_table_section(d->old_image, old) ||
+            !in_table_section(d->new_image, new))
                 return false;
         for (;; i++, k++) {
                 const ImageReloc *r = i < d->old_image->n_relocs && d->old_image->relocs[i].addr < old + size
-                                              ? &d->old_image->relocs[i] : NULL;
+                                              ? &d->old_image->relocs[i]
+                                              : NULL;
                 const ImageReloc *s = k < d->new_image->n_relocs && d->new_image->relocs[k].addr < new + size
-                                              ? &d->new_image->relocs[k] : NULL;
+                                              ? &d->new_image->relocs[k]
+                                              : NULL;
                 uint64_t next = r ? r->addr - old : size;
 
                 if ((r == NULL) != (s == NULL) || (r && r->addr - old != s->addr - new) || next < at ||
@@ -230,7 +239,8 @@ static bool rewrite(Diff *d, uint64_t old, uint64_t new, uint64_t size) {
                         d->words = words;
                         d->room_words = room;
                 }
-                d->words[d->n_words++] = (ConstWord){ r->addr, s->addr, (uint64_t)r->addend, (uint64_t)s->addend };
+                d->words[d->n_words++] =
+                        (ConstWord){ r->addr, s->addr, (uint64_t)r->addend, (uint64_t)s->addend };
         }
         d->n_words = before;
         return false;
@@ -252,7 +262,8 @@ static void whole_object(const Code *code, uint64_t addr, uint64_t *from, uint64
                 else
                         hi = mid;
         }
-        for (*from = addr; lo > 0 && s && code->targets[lo - 1] >= s->addr && accessed_only(code, *from, &width); lo--)
+        for (*from = addr;
+             lo > 0 && s && code->targets[lo - 1] >= s->addr && accessed_only(code, *from, &width); lo--)
                 *from = code->targets[lo - 1];
         while (s && to < s->addr + s->size && accessed_only(code, to, &width))
                 to += const_extent(code, to);
@@ -272,8 +283,9 @@ static void compare_hidden(Diff *d) {
                 n_new = is_target(d->new, n->addr) ? 0 : const_extent(d->new, n->addr);
                 if (!(n_old && led_to(d->old, o->addr, n_old)) && !(n_new && led_to(d->new, n->addr, n_new)))
                         continue;
-                if (n_old == n_new && (object_same(d, o->addr, n->addr, n_old, &what) ||
-                                       (d->n_changed + d->n_carried > 0 && rewrite(d, o->addr, n->addr, n_old))))
+                if (n_old == n_new &&
+                    (object_same(d, o->addr, n->addr, n_old, &what) ||
+                     (d->n_changed + d->n_carried > 0 && rewrite(d, o->addr, n->addr, n_old))))
                         continue;
                 verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, n->addr), "%s", what);
         }
@@ -297,15 +309,17 @@ void exchange_tables(Diff *d) {
                 n_new = const_extent(d->new, e->new);
                 if (p.kind == PLACE_RELRO && object_same(d, e->old, e->new, MIN(n_old, n_new), &what)) {
                         /* Longer by zeros is padding. */
-                        const uint8_t *rest = n_new > n_old ? image_bytes(d->new_image, e->new + n_old, n_new - n_old)
-                                                            : image_bytes(d->old_image, e->old + n_new, n_old - n_new);
+                        const uint8_t *rest =
+                                n_new > n_old ? image_bytes(d->new_image, e->new + n_old, n_new - n_old)
+                                              : image_bytes(d->old_image, e->old + n_new, n_old - n_new);
                         uint64_t left = n_new > n_old ? n_new - n_old : n_old - n_new;
                         bool zero = rest != NULL || left == 0;
 
                         for (uint64_t k = 0; zero && k < left; k++)
                                 zero = rest[k] == 0;
-                        if (zero && (n_new > n_old ? unrelocated(d->new_image, e->new + n_old, left)
-                                                   : left == 0 || unrelocated(d->old_image, e->old + n_new, left)))
+                        if (zero &&
+                            (n_new > n_old ? unrelocated(d->new_image, e->new + n_old, left)
+                                           : left == 0 || unrelocated(d->old_image, e->old + n_new, left)))
                                 continue;
                         what = "it grew or shrank";
                 }

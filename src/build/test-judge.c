@@ -105,16 +105,19 @@ static bool judged(const Case *c, const char *compiler, const char *flags, bool 
         bool verbose = getenv("STAUNCH_TEST_CASE") != NULL;
 
         for (int side = 0; side < 2; side++) {
-                snprintf(path[side], sizeof(path[side]), "%s/%s%s-%d-%d", scratch, compiler, flags, c->number, side);
-                assert_int_equal(run("%s %s -fPIE -pie -s -w -DCASE=%d -DNEW=%d -o '%s' '%s/judge-cases.c'", compiler, flags,
-                                     c->number, side, path[side], folder), 0);
+                snprintf(path[side], sizeof(path[side]), "%s/%s%s-%d-%d", scratch, compiler, flags, c->number,
+                         side);
+                assert_int_equal(run("%s %s -fPIE -pie -s -w -DCASE=%d -DNEW=%d -o '%s' '%s/judge-cases.c'",
+                                     compiler, flags, c->number, side, path[side], folder),
+                                 0);
         }
         assert_int_equal(image_open(path[0], &old, &e), 0);
         assert_int_equal(image_open(path[1], &new, &e), 0);
         assert_int_equal(diff_run(old, new, &(DiffOptions){ .no_debug = true }, &d, &e), 0);
         *consistent = d->verdict.grade == GRADE_CONSISTENT;
         if (verbose) {
-                printf("%s %s %d %s: %s\n", compiler, flags, c->number, c->what, layout_grade_text(d->verdict.grade));
+                printf("%s %s %d %s: %s\n", compiler, flags, c->number, c->what,
+                       layout_grade_text(d->verdict.grade));
                 for (size_t i = 0; i < d->verdict.n; i++)
                         printf("    %s %s: %s\n", refusal_get(d->verdict.findings[i].code)->code,
                                d->verdict.findings[i].subject, d->verdict.findings[i].detail);
@@ -143,8 +146,8 @@ static void each(const Case *cases, size_t n, bool fix) {
                                 hotpatchable = judged(&cases[i], compilers[k], levels[l], &consistent);
                                 tried++;
                                 if (fix ? !consistent : (consistent && hotpatchable)) {
-                                        printf("%s %s case %d (%s): %s\n", compilers[k], levels[l], cases[i].number,
-                                               cases[i].what, fix ? "refused" : "accepted");
+                                        printf("%s %s case %d (%s): %s\n", compilers[k], levels[l],
+                                               cases[i].number, cases[i].what, fix ? "refused" : "accepted");
                                         wrong++;
                                 }
                         }

@@ -43,7 +43,7 @@ static bool add_type(uint64_t lsda, const Cursor *table, uint64_t base, uint64_t
                 return false;
         if (v)
                 vec_push(cells, lsda + base - index * 4 + (uint64_t)(int64_t)v);
-        
+
         return true;
 }
 
@@ -111,7 +111,8 @@ bool unwind_cells(const Image *image, uint64_t lsda, UnwindCells *cells) {
                 call_site_field(&c, encoding);
                 call_site_field(&c, encoding);
                 action = cursor_uleb(&c);
-                if (!c.failed && action && (!types || !add_actions(lsda, &c, sites_end, action, types, cells)) && types)
+                if (!c.failed && action &&
+                    (!types || !add_actions(lsda, &c, sites_end, action, types, cells)) && types)
                         return false;
         }
         return !c.failed;

@@ -9,7 +9,8 @@
 static int gpr(ZydisRegister r) {
         ZydisRegister full = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r);
 
-        return full >= ZYDIS_REGISTER_RAX && full <= ZYDIS_REGISTER_R15 ? (int)(full - ZYDIS_REGISTER_RAX) : -1;
+        return full >= ZYDIS_REGISTER_RAX && full <= ZYDIS_REGISTER_R15 ? (int)(full - ZYDIS_REGISTER_RAX)
+                                                                        : -1;
 }
 
 static bool is_cmov(ZydisMnemonic m) {
@@ -284,7 +285,8 @@ static void op_fill(Op *op, const ZydisDecodedInstruction *in, const ZydisDecode
         if (op->has_mem && op->mem_first && op->has_imm && in->mnemonic == ZYDIS_MNEMONIC_MOV)
                 op->flags |= ACCESS_CONST;
         if (op->kind == OP_STRING)
-                op->width = (uint16_t)(o[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? o[0].size / 8 : o[1].size / 8);
+                op->width =
+                        (uint16_t)(o[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? o[0].size / 8 : o[1].size / 8);
 }
 
 int values_decode(const Code *code, const Function *f, Op **out, uint32_t *n_out) {

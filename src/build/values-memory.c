@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/values-run.h"
 #include "base/macro.h"
+#include "build/values-run.h"
 
 #include <elf.h>
 #include <string.h>
@@ -28,7 +28,8 @@ bool run_own_global(const Run *r, Value v, uint64_t *addr) {
 }
 
 Value run_imm(Run *r, const Op *op) {
-        return looks_like_address(r, op->imm) && op->size >= 4 ? run_global(r, (uint64_t)op->imm) : value_const(op->imm);
+        return looks_like_address(r, op->imm) && op->size >= 4 ? run_global(r, (uint64_t)op->imm)
+                                                               : value_const(op->imm);
 }
 
 Value run_address(Run *r, const State *s, const Op *op) {
@@ -62,7 +63,8 @@ Value run_address(Run *r, const State *s, const Op *op) {
         v = values_canonical(r->w, r->side, v);
         if (v.root == ROOT_NONE)
                 return (Value){ ROOT_THREAD, v.stride, v.off, v.outer };
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = ROOT_THREAD, .b = v.root }), v.stride, v.off, v.outer };
+        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = ROOT_THREAD, .b = v.root }),
+                        v.stride, v.off, v.outer };
 }
 
 bool run_read_only(const Image *image, uint64_t addr) {
@@ -95,11 +97,13 @@ static bool got_value(Run *r, uint64_t addr, Value *out) {
         if (!rel->symbol || rel->symbol >= image->n_dynsyms) {
                 if (rel->type != R_X86_64_TPOFF64)
                         return false;
-                *out = (Value){ node_make(r->w, &(Node){ .kind = NODE_SYMBOL, .a = 1, .off = rel->addend }), 0, 0, 0 };
+                *out = (Value){ node_make(r->w, &(Node){ .kind = NODE_SYMBOL, .a = 1, .off = rel->addend }),
+                                0, 0, 0 };
                 return true;
         }
         sym = &image->dynsyms[rel->symbol];
-        if (rel->type == R_X86_64_TPOFF64 || (!sym->defined && sym->type != STT_FUNC && sym->type != STT_NOTYPE && sym->type != STT_GNU_IFUNC))
+        if (rel->type == R_X86_64_TPOFF64 ||
+            (!sym->defined && sym->type != STT_FUNC && sym->type != STT_NOTYPE && sym->type != STT_GNU_IFUNC))
                 *out = (Value){ symbol_variable(r->w, sym->name), 0, 0, 0 };
         else if (sym->defined)
                 *out = run_global(r, sym->addr);
@@ -129,7 +133,9 @@ Value run_load_stack(Run *r, const State *s, Value at, uint32_t width) {
         }
         if (!best || r->w->nodes[best->root].depth >= NODE_MAX_DEPTH)
                 return value_any();
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = best->root, .off = at.off - best->off }), 0, 0, 0 };
+        return (Value){ node_make(r->w,
+                                  &(Node){ .kind = NODE_LOAD, .a = best->root, .off = at.off - best->off }),
+                        0, 0, 0 };
 }
 
 Value run_load(Run *r, const State *s, Value at, uint32_t width) {
@@ -142,7 +148,9 @@ Value run_load(Run *r, const State *s, Value at, uint32_t width) {
                 if (width == 8 && !at.stride && got_value(r, addr, &v))
                         return v;
                 if (width == 4 && r->table && run_read_only(r->code->image, r->table))
-                        return (Value){ node_make(r->w, &(Node){ .kind = NODE_TABLE, .off = (int64_t)r->table }), 0, 0, 0 };
+                        return (Value){ node_make(r->w,
+                                                  &(Node){ .kind = NODE_TABLE, .off = (int64_t)r->table }),
+                                        0, 0, 0 };
         }
         at = values_canonical(r->w, r->side, at);
         if (width != 8 || at.root == ROOT_NONE)
@@ -168,7 +176,11 @@ Value run_load(Run *r, const State *s, Value at, uint32_t width) {
         }
         if (r->w->nodes[at.root].depth >= NODE_MAX_DEPTH)
                 return value_any();
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_LOAD, .a = at.root, .off = at.off, .stride = at.stride }), 0, 0, 0 };
+        return (Value){
+                node_make(r->w,
+                          &(Node){ .kind = NODE_LOAD, .a = at.root, .off = at.off, .stride = at.stride }),
+                0, 0, 0
+        };
 }
 
 void run_store(State *s, Value at, uint32_t width, Value v) {
@@ -201,10 +213,21 @@ void record_place(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags
         if (at.root >= ROOT_FIRST && n->kind == NODE_SUM && r->side == SIDE_OLD) {
                 uint32_t a = n->a, b = n->b;
 
-                vec_push(&r->accesses, (Access){ { a, 1, at.off, 0 }, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
-                vec_push(&r->accesses, (Access){ { b, 1, at.off, 0 }, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
+                vec_push(&r->accesses, (Access){ { a, 1, at.off, 0 },
+                                                 (uint16_t)MIN(width, UINT16_MAX),
+                                                 class,
+                                                 flags,
+                                                 op->insn,
+                                                 r->op });
+                vec_push(&r->accesses, (Access){ { b, 1, at.off, 0 },
+                                                 (uint16_t)MIN(width, UINT16_MAX),
+                                                 class,
+                                                 flags,
+                                                 op->insn,
+                                                 r->op });
         }
-        vec_push(&r->accesses, (Access){ at, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
+        vec_push(&r->accesses,
+                 (Access){ at, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
 }
 
 void record_access(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags) {
@@ -222,8 +245,10 @@ void record_strings(Run *r, const CallSite *c) {
         if (r->side != SIDE_OLD || !known)
                 return;
         for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
-                if ((known->strings & (1u << i)) && c->args[i].root != ROOT_NONE && c->args[i].root != ROOT_STACK)
-                        record_place(r, (Value){ c->args[i].root, 1, c->args[i].off, 0 }, 1, CLASS_INT, ACCESS_READ);
+                if ((known->strings & (1u << i)) && c->args[i].root != ROOT_NONE &&
+                    c->args[i].root != ROOT_STACK)
+                        record_place(r, (Value){ c->args[i].root, 1, c->args[i].off, 0 }, 1, CLASS_INT,
+                                     ACCESS_READ);
 }
 
 void record_value(Run *r, Value v) {
@@ -232,14 +257,16 @@ void record_value(Run *r, Value v) {
 }
 
 void record_scaled(Run *r, Value v) {
-        if (r->record && v.root >= ROOT_FIRST && v.root != (uint32_t)VALUE_UNSET && r->w->nodes[v.root].kind == NODE_LOAD)
+        if (r->record && v.root >= ROOT_FIRST && v.root != (uint32_t)VALUE_UNSET &&
+            r->w->nodes[v.root].kind == NODE_LOAD)
                 vec_push(&r->scaled, v.root);
 }
 
 void record_store(Run *r, Value at, uint32_t width, Value v) {
         Store x;
 
-        if (!r->record || width != 8 || at.root == ROOT_STACK || at.root == ROOT_NONE || v.root == ROOT_NONE || v.root == ROOT_STACK)
+        if (!r->record || width != 8 || at.root == ROOT_STACK || at.root == ROOT_NONE ||
+            v.root == ROOT_NONE || v.root == ROOT_STACK)
                 return;
         x = (Store){ values_canonical(r->w, r->side, at), values_canonical(r->w, r->side, v) };
         if (x.value.root >= ROOT_FIRST && r->w->nodes[x.value.root].kind != NODE_FUNCTION)

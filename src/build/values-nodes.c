@@ -22,8 +22,8 @@ static uint64_t node_hash(const Node *n) {
 }
 
 static bool node_equal(const Node *a, const Node *b) {
-        if (a->kind != b->kind || a->a != b->a || a->b != b->b || a->stride != b->stride || a->off != b->off ||
-            a->n_members != b->n_members)
+        if (a->kind != b->kind || a->a != b->a || a->b != b->b || a->stride != b->stride ||
+            a->off != b->off || a->n_members != b->n_members)
                 return false;
         for (size_t i = 0; i < a->n_members; i++)
                 if (!value_equal(a->members[i], b->members[i]))
@@ -119,8 +119,8 @@ static bool derives(const Values *w, uint32_t outer, uint32_t inner) {
 static bool merge_like(Values *w, Value *in, Value v) {
         const Node *a = &w->nodes[in->root], *b = &w->nodes[v.root];
 
-        if (in->root < ROOT_FIRST || v.root < ROOT_FIRST || a->kind != b->kind || a->a != b->a || in->off != v.off ||
-            in->stride != v.stride)
+        if (in->root < ROOT_FIRST || v.root < ROOT_FIRST || a->kind != b->kind || a->a != b->a ||
+            in->off != v.off || in->stride != v.stride)
                 return false;
         if (a->kind == NODE_RETURN) {
                 in->root = node_make(w, &(Node){ .kind = NODE_RETURN, .a = a->a });
@@ -211,7 +211,8 @@ Value value_join(Values *w, Value a, Value b) {
 
                 if (g == a.stride && a.outer == b.outer)
                         return a;
-                return (Value){ a.root, g, g == a.stride ? a.off : MIN(a.off, b.off), a.outer == b.outer ? a.outer : 0 };
+                return (Value){ a.root, g, g == a.stride ? a.off : MIN(a.off, b.off),
+                                a.outer == b.outer ? a.outer : 0 };
         }
         if (a.root == ROOT_NONE && a.stride == 0 && a.off >= -4095 && a.off <= 4095)
                 return b;
@@ -228,7 +229,10 @@ Value value_join(Values *w, Value a, Value b) {
                 if (n == 1)
                         return set[0];
                 qsort(set, n, sizeof(*set), value_compare);
-                return (Value){ node_make(w, &(Node){ .kind = NODE_JOIN, .members = set, .n_members = (uint16_t)n }), 0, 0, 0 };
+                return (Value){
+                        node_make(w, &(Node){ .kind = NODE_JOIN, .members = set, .n_members = (uint16_t)n }),
+                        0, 0, 0
+                };
         }
 }
 
@@ -246,7 +250,8 @@ static bool surely_pointer(const Values *w, uint32_t root) {
 }
 
 Value value_add(Values *w, Value a, Value b) {
-        Value v = { .stride = stride_of(a.stride, b.stride), .off = (int64_t)((uint64_t)a.off + (uint64_t)b.off),
+        Value v = { .stride = stride_of(a.stride, b.stride),
+                    .off = (int64_t)((uint64_t)a.off + (uint64_t)b.off),
                     .outer = MAX(a.outer, b.outer) };
 
         if (a.root == ROOT_CONFLICT || b.root == ROOT_CONFLICT)
@@ -261,9 +266,15 @@ Value value_add(Values *w, Value a, Value b) {
                 const Node *x = &w->nodes[a.root], *y = &w->nodes[b.root];
 
                 if (x->kind == NODE_TABLE && y->kind == NODE_GLOBAL)
-                        return (Value){ node_make(w, &(Node){ .kind = NODE_TARGET, .a = a.root, .off = y->off + b.off }), 0, 0, 0 };
+                        return (Value){ node_make(w, &(Node){ .kind = NODE_TARGET,
+                                                              .a = a.root,
+                                                              .off = y->off + b.off }),
+                                        0, 0, 0 };
                 if (y->kind == NODE_TABLE && x->kind == NODE_GLOBAL)
-                        return (Value){ node_make(w, &(Node){ .kind = NODE_TARGET, .a = b.root, .off = x->off + a.off }), 0, 0, 0 };
+                        return (Value){ node_make(w, &(Node){ .kind = NODE_TARGET,
+                                                              .a = b.root,
+                                                              .off = x->off + a.off }),
+                                        0, 0, 0 };
         }
         v.stride = 1;
         if (surely_pointer(w, a.root)) {
@@ -276,7 +287,8 @@ Value value_add(Values *w, Value a, Value b) {
                    w->nodes[a.root].kind == NODE_SUM || w->nodes[b.root].kind == NODE_SUM) {
                 return value_any();
         } else {
-                v.root = node_make(w, &(Node){ .kind = NODE_SUM, .a = MIN(a.root, b.root), .b = MAX(a.root, b.root) });
+                v.root = node_make(
+                        w, &(Node){ .kind = NODE_SUM, .a = MIN(a.root, b.root), .b = MAX(a.root, b.root) });
         }
         return v;
 }
@@ -285,10 +297,11 @@ Value value_sub(Value a, Value b) {
         if (a.root == ROOT_CONFLICT || b.root == ROOT_CONFLICT)
                 return (Value){ ROOT_CONFLICT, 0, 0, 0 };
         if (b.root == ROOT_NONE)
-                return (Value){ a.root, stride_of(a.stride, b.stride), (int64_t)((uint64_t)a.off - (uint64_t)b.off),
-                                MAX(a.outer, b.outer) };
+                return (Value){ a.root, stride_of(a.stride, b.stride),
+                                (int64_t)((uint64_t)a.off - (uint64_t)b.off), MAX(a.outer, b.outer) };
         if (a.root == b.root)
-                return a.stride || b.stride ? value_any() : value_const((int64_t)((uint64_t)a.off - (uint64_t)b.off));
+                return a.stride || b.stride ? value_any()
+                                            : value_const((int64_t)((uint64_t)a.off - (uint64_t)b.off));
         if (a.root == ROOT_NONE)
                 return value_any();
         return (Value){ a.root, 1, a.off, 0 };
@@ -296,7 +309,7 @@ Value value_sub(Value a, Value b) {
 
 Value value_scale(Value a, int64_t factor) {
         uint64_t stride = a.root != ROOT_NONE ? 1 : a.stride;
-        uint64_t by = factor < 0 ? (uint64_t)-(uint64_t)factor : (uint64_t)factor;
+        uint64_t by = factor < 0 ? (uint64_t) - (uint64_t)factor : (uint64_t)factor;
 
         if (factor == 1)
                 return a;
@@ -321,7 +334,8 @@ static Value replaced(Values *w, uint32_t root, uint32_t from, Value to, bool *f
 
                 if (a.root == n.a && a.off == 0 && a.stride == 0)
                         break;
-                if (a.root == ROOT_NONE || a.root == ROOT_CONFLICT || w->nodes[a.root].depth >= NODE_MAX_DEPTH) {
+                if (a.root == ROOT_NONE || a.root == ROOT_CONFLICT ||
+                    w->nodes[a.root].depth >= NODE_MAX_DEPTH) {
                         *failed = true;
                         break;
                 }
@@ -331,7 +345,8 @@ static Value replaced(Values *w, uint32_t root, uint32_t from, Value to, bool *f
                 return (Value){ node_make(w, &n), 0, 0, 0 };
         }
         case NODE_RETURN: {
-                Value a = replaced(w, n.a, from, to, found, failed), b = replaced(w, n.b, from, to, found, failed);
+                Value a = replaced(w, n.a, from, to, found, failed),
+                      b = replaced(w, n.b, from, to, found, failed);
 
                 if (a.root == n.a && b.root == n.b)
                         break;
@@ -402,7 +417,7 @@ bool values_to_caller(Values *w, Value v, const Value *args, Value *out) {
 
 /* The object (or what it was loaded from) is argument i: in the callee's terms. */
 bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
-        Value param = { values_param(w, i), 0, (int64_t)-(uint64_t)arg.off, 0 };
+        Value param = { values_param(w, i), 0, (int64_t) - (uint64_t)arg.off, 0 };
 
         if (arg.root == ROOT_NONE || arg.root == ROOT_STACK || arg.root == ROOT_CONFLICT)
                 return false;
@@ -414,9 +429,13 @@ bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
                         *out = (Value){ param.root, 0, v.off - arg.off, v.outer };
                         return true;
                 }
-                if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != arg.root || n->stride != arg.stride || n->b)
+                if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != arg.root ||
+                    n->stride != arg.stride || n->b)
                         return false;
-                *out = (Value){ node_make(w, &(Node){ .kind = NODE_LOAD, .a = param.root, .off = n->off - arg.off }), v.stride, v.off, 0 };
+                *out = (Value){
+                        node_make(w, &(Node){ .kind = NODE_LOAD, .a = param.root, .off = n->off - arg.off }),
+                        v.stride, v.off, 0
+                };
                 return true;
         }
         if (arg.root == ROOT_IMAGE) {
@@ -424,7 +443,8 @@ bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out) {
                 const Node *n = &w->nodes[v.root];
                 int64_t near = n->off - arg.off;
 
-                if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != ROOT_IMAGE || near < 0 || near > 4096)
+                if (v.root < ROOT_FIRST || n->kind != NODE_LOAD || n->a != ROOT_IMAGE || near < 0 ||
+                    near > 4096)
                         return false;
         }
         return values_substitute(w, v, arg.root, param, out);
@@ -451,9 +471,10 @@ void values_print(const Values *w, uint32_t root, char *out, size_t size) {
         }
         if (root == ROOT_STACK || root == ROOT_IMAGE || root == ROOT_THREAD || root == ROOT_CONFLICT) {
                 snprintf(out, size, "%s",
-                         root == ROOT_STACK ? "the stack" :
-                         root == ROOT_IMAGE ? "a variable" :
-                         root == ROOT_THREAD ? "thread-local storage" : "a variable whose place is contradictory");
+                         root == ROOT_STACK    ? "the stack"
+                         : root == ROOT_IMAGE  ? "a variable"
+                         : root == ROOT_THREAD ? "thread-local storage"
+                                               : "a variable whose place is contradictory");
                 return;
         }
         switch (n->kind) {
@@ -469,15 +490,18 @@ void values_print(const Values *w, uint32_t root, char *out, size_t size) {
                         break;
                 }
                 values_print(w, n->a, inner, sizeof(inner));
-                snprintf(out, size, "the pointer at %+" PRId64 "%s of %s", n->off, n->stride ? " (indexed)" : "", inner);
+                snprintf(out, size, "the pointer at %+" PRId64 "%s of %s", n->off,
+                         n->stride ? " (indexed)" : "", inner);
                 break;
         case NODE_RETURN:
                 snprintf(out, size, "what %s returned",
-                         n->a >= ROOT_FIRST && w->nodes[n->a].kind == NODE_FUNCTION ? w->nodes[n->a].name : "a call by pointer");
+                         n->a >= ROOT_FIRST && w->nodes[n->a].kind == NODE_FUNCTION ? w->nodes[n->a].name
+                                                                                    : "a call by pointer");
                 break;
         case NODE_OUT:
                 snprintf(out, size, "what %s left in a local variable",
-                         n->a >= ROOT_FIRST && w->nodes[n->a].kind == NODE_FUNCTION ? w->nodes[n->a].name : "a call by pointer");
+                         n->a >= ROOT_FIRST && w->nodes[n->a].kind == NODE_FUNCTION ? w->nodes[n->a].name
+                                                                                    : "a call by pointer");
                 break;
         case NODE_FUNCTION:
                 snprintf(out, size, "the function %s", n->name);

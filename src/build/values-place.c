@@ -126,7 +126,8 @@ uint32_t values_callee_at(Values *w, Side side, uint64_t addr, uint32_t *target)
 
         *target = NO_TARGET;
         if (plt) {
-                const ImageSymbol *s = plt->symbol < code->image->n_dynsyms ? &code->image->dynsyms[plt->symbol] : NULL;
+                const ImageSymbol *s =
+                        plt->symbol < code->image->n_dynsyms ? &code->image->dynsyms[plt->symbol] : NULL;
 
                 if (!s || plt->symbol == 0)
                         return ROOT_NONE;
@@ -182,7 +183,8 @@ static Value find_place(Values *w, uint64_t addr) {
 
         if (locate_data(d, addr, &old) == MAP_TESTIFIED)
                 return (Value){ ROOT_IMAGE, 0, (int64_t)old, 0 };
-        if (section && (section->flags & SHF_WRITE) && !added_variable(d, addr, &from, &to) && between(d, addr, &old))
+        if (section && (section->flags & SHF_WRITE) && !added_variable(d, addr, &from, &to) &&
+            between(d, addr, &old))
                 return (Value){ ROOT_IMAGE, 0, (int64_t)old, 0 };
         return (Value){ node_make(w, &(Node){ .kind = NODE_FRESH_GLOBAL, .off = (int64_t)addr }), 0, 0, 0 };
 }

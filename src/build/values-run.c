@@ -151,7 +151,8 @@ static void run_block(Run *r, const Block *b, State *s) {
                                 flow(r, to, s);
                         } else if (op->target) {
                                 run_call(r, s, op, value_any(), true);
-                                r->result = run_join(r, r->result, values_canonical(r->w, r->side, s->reg[RAX]));
+                                r->result =
+                                        run_join(r, r->result, values_canonical(r->w, r->side, s->reg[RAX]));
                         } else {
                                 indirect_jump(r, s, op);
                         }

@@ -8,10 +8,17 @@
  * stores and what is recorded of them), values-step.c (instructions), values-run.c (control flow). */
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
-enum { MAX_SLOTS = 192, WIDEN_AFTER = 64, MAX_TABLE = 4096, ESCAPE_SPAN = 4096, SUMMARY_INSNS = 24, SUMMARY_DEPTH = 3, NO_BLOCK = -1 };
+enum {
+        MAX_SLOTS = 192,
+        WIDEN_AFTER = 64,
+        MAX_TABLE = 4096,
+        ESCAPE_SPAN = 4096,
+        SUMMARY_INSNS = 24,
+        SUMMARY_DEPTH = 3,
+        NO_BLOCK = -1
+};
 
 extern const uint8_t values_arg_regs[VALUES_MAX_ARGS];
-
 
 typedef struct Slot {
         int64_t off;
@@ -49,7 +56,7 @@ typedef struct Run {
         const Function *f;
         Op *ops;
         uint32_t n_ops;
-        Callee *callees; /* per op */
+        Callee *callees;   /* per op */
         int32_t *block_of; /* per op that starts a block; else NO_BLOCK */
         Block *blocks;
         uint32_t n_blocks;

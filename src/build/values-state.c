@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/values-run.h"
 #include "base/macro.h"
+#include "build/values-run.h"
 
 #include <string.h>
 
@@ -59,8 +59,8 @@ void state_slot_set(State *s, int64_t off, uint32_t width, Value v) {
 }
 
 Value run_join(Run *r, Value a, Value b) {
-        if (a.root != b.root && a.root != (uint32_t)VALUE_UNSET && b.root != (uint32_t)VALUE_UNSET && a.root != ROOT_NONE &&
-            b.root != ROOT_NONE) {
+        if (a.root != b.root && a.root != (uint32_t)VALUE_UNSET && b.root != (uint32_t)VALUE_UNSET &&
+            a.root != ROOT_NONE && b.root != ROOT_NONE) {
                 a = values_canonical(r->w, r->side, a);
                 b = values_canonical(r->w, r->side, b);
         }

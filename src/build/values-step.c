@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/values-run.h"
 #include "base/macro.h"
+#include "build/values-run.h"
 
 #include <Zydis/Zydis.h>
 
@@ -43,7 +43,9 @@ static void note_escapes(Run *r, const State *s, uint32_t callee) {
                 for (size_t k = 0; k < r->escapes.n && !known; k++)
                         known = r->escapes.items[k].off == v.off;
                 if (!known)
-                        vec_push(&r->escapes, (Escape){ v.off, node_make(r->w, &(Node){ .kind = NODE_OUT, .a = callee, .off = i }) });
+                        vec_push(&r->escapes, (Escape){ v.off, node_make(r->w, &(Node){ .kind = NODE_OUT,
+                                                                                        .a = callee,
+                                                                                        .off = i }) });
         }
 }
 
@@ -52,7 +54,8 @@ static bool summary(Run *r, const State *s, uint32_t target, Value *out) {
         const FnValues *f;
         Value args[VALUES_MAX_ARGS];
 
-        if (target == NO_TARGET || r->code->functions[target].n_insns > SUMMARY_INSNS || r->w->depth >= SUMMARY_DEPTH)
+        if (target == NO_TARGET || r->code->functions[target].n_insns > SUMMARY_INSNS ||
+            r->w->depth >= SUMMARY_DEPTH)
                 return false;
         r->w->depth++;
         f = values_of(r->w, r->side, target);
@@ -78,16 +81,19 @@ static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t targe
                 for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
                         if ((known->sizes & (1u << i)) && value_is_const(s->reg[values_arg_regs[i]]))
                                 size = size * 4099 + s->reg[values_arg_regs[i]].off;
-                return (Value){ node_make(r->w, &(Node){ .kind = NODE_FRESH, .a = callee, .off = size }), 0, 0, 0 };
+                return (Value){ node_make(r->w, &(Node){ .kind = NODE_FRESH, .a = callee, .off = size }), 0,
+                                0, 0 };
         }
         if (summary(r, s, target, &given))
                 return given;
-        if (first.root == ROOT_STACK || first.root == ROOT_CONFLICT || r->w->nodes[first.root].depth >= NODE_MAX_DEPTH - 1 ||
+        if (first.root == ROOT_STACK || first.root == ROOT_CONFLICT ||
+            r->w->nodes[first.root].depth >= NODE_MAX_DEPTH - 1 ||
             r->w->nodes[first.root].kind == NODE_JOIN || (known && (known->flags & KNOWN_NOARGS)))
                 first.root = ROOT_NONE;
         if (r->w->nodes[callee].depth >= NODE_MAX_DEPTH)
                 return value_any();
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_RETURN, .a = callee, .b = first.root }), 0, 0, 0 };
+        return (Value){ node_make(r->w, &(Node){ .kind = NODE_RETURN, .a = callee, .b = first.root }), 0, 0,
+                        0 };
 }
 
 /* The caller-saved registers that a call changes: all, unless what follows shows that the compiler
@@ -124,7 +130,10 @@ bool run_call(Run *r, State *s, const Op *op, Value at, bool tail) {
                 callee = r->callees[r->op].root;
                 target = r->callees[r->op].target;
         } else {
-                Value v = values_canonical(r->w, r->side, op->has_mem ? run_load(r, s, at, 8) : op->dst >= 0 ? s->reg[op->dst] : value_any());
+                Value v = values_canonical(r->w, r->side,
+                                           op->has_mem    ? run_load(r, s, at, 8)
+                                           : op->dst >= 0 ? s->reg[op->dst]
+                                                          : value_any());
 
                 callee = v.root == ROOT_CONFLICT ? ROOT_NONE : v.root;
                 if (callee >= ROOT_FIRST && r->w->nodes[callee].kind == NODE_FUNCTION && v.off == 0) {
@@ -135,7 +144,9 @@ bool run_call(Run *r, State *s, const Op *op, Value at, bool tail) {
                 }
         }
         if (r->record) {
-                CallSite c = { .insn = op->insn, .op = r->op, .callee = callee, .target = target, .tail = tail };
+                CallSite c = {
+                        .insn = op->insn, .op = r->op, .callee = callee, .target = target, .tail = tail
+                };
 
                 for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
                         c.args[i] = values_canonical(r->w, r->side, s->reg[values_arg_regs[i]]);
@@ -151,7 +162,8 @@ bool run_call(Run *r, State *s, const Op *op, Value at, bool tail) {
         }
         note_escapes(r, s, callee);
         result = call_result(r, s, callee, target);
-        known = callee >= ROOT_FIRST && r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known : NULL;
+        known = callee >= ROOT_FIRST && r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known
+                                                                                  : NULL;
         if (r->record)
                 r->calls.items[r->calls.n - 1].result = values_canonical(r->w, r->side, result);
         changed = changed_by(r, target) | (1u << RAX);
@@ -183,7 +195,8 @@ static void string_op(Run *r, State *s, const Op *op) {
                 if (exact)
                         record_access(r, at, (uint32_t)count.off * w, CLASS_VECTOR, flags);
                 else
-                        record_access(r, value_add(r->w, at, (Value){ ROOT_NONE, repeated ? w : 0, 0, 0 }), w, CLASS_INT, flags);
+                        record_access(r, value_add(r->w, at, (Value){ ROOT_NONE, repeated ? w : 0, 0, 0 }), w,
+                                      CLASS_INT, flags);
                 if (at.root == ROOT_STACK && at.stride == 0 && exact && i == 0)
                         state_slots_kill(s, at.off, (uint32_t)count.off * w);
                 s->reg[reg] = value_add(r->w, at, (Value){ ROOT_NONE, w, 0, 0 });
@@ -213,7 +226,8 @@ static void arithmetic(Run *r, State *s, const Op *op, Value at) {
                 break;
         case OP_SHL:
                 record_scaled(r, a);
-                v = op->has_imm && op->imm >= 0 && op->imm < 24 ? value_scale(a, INT64_C(1) << op->imm) : value_any();
+                v = op->has_imm && op->imm >= 0 && op->imm < 24 ? value_scale(a, INT64_C(1) << op->imm)
+                                                                : value_any();
                 break;
         case OP_IMUL:
                 if (op->has_imm) {
@@ -294,7 +308,9 @@ bool run_step(Run *r, State *s, const Op *op) {
                 }
                 return true;
         case OP_PUSH:
-                v = op->has_mem ? run_load(r, s, at, op->width) : op->dst >= 0 ? s->reg[op->dst] : value_const(op->imm);
+                v = op->has_mem    ? run_load(r, s, at, op->width)
+                    : op->dst >= 0 ? s->reg[op->dst]
+                                   : value_const(op->imm);
                 s->reg[RSP].off -= 8;
                 run_store(s, s->reg[RSP], 8, v);
                 return true;

@@ -27,19 +27,19 @@ enum { VALUES_MAX_ARGS = 6, VALUES_MAX_INSNS = 60000, JOIN_MAX = 12, NODE_MAX_DE
 
 typedef enum NodeKind {
         NODE_FIXED,
-        NODE_PARAM,  /* off: which, from 0 */
-        NODE_GLOBAL, /* off: address in its own image; only inside one function's analysis */
+        NODE_PARAM,        /* off: which, from 0 */
+        NODE_GLOBAL,       /* off: address in its own image; only inside one function's analysis */
         NODE_FRESH_GLOBAL, /* off: new address that no old one stands for */
-        NODE_FUNCTION, /* off: hash of a symbol, or index of an old function, or ADDED_FUNCTION | index */
-        NODE_SYMBOL,   /* off: hash of a symbol: the address of an imported variable */
-        NODE_LOAD,     /* what lies at a + off (+ k * stride) */
-        NODE_RETURN,   /* what the function `a` returned; b: root of its first argument, or ROOT_NONE */
-        NODE_FRESH,    /* memory that the function `a` (an allocator) made; off: its size when constant */
-        NODE_OUT,      /* what the function `a` left at its argument number off */
-        NODE_SUM,      /* roots a and b added: one of them is an index */
-        NODE_JOIN,     /* one of `members` */
-        NODE_TABLE,    /* a 32-bit word of a read-only table at own address off */
-        NODE_TARGET,   /* that word plus own address b: a jump target */
+        NODE_FUNCTION,     /* off: hash of a symbol, or index of an old function, or ADDED_FUNCTION | index */
+        NODE_SYMBOL,       /* off: hash of a symbol: the address of an imported variable */
+        NODE_LOAD,         /* what lies at a + off (+ k * stride) */
+        NODE_RETURN,       /* what the function `a` returned; b: root of its first argument, or ROOT_NONE */
+        NODE_FRESH,        /* memory that the function `a` (an allocator) made; off: its size when constant */
+        NODE_OUT,          /* what the function `a` left at its argument number off */
+        NODE_SUM,          /* roots a and b added: one of them is an index */
+        NODE_JOIN,         /* one of `members` */
+        NODE_TABLE,        /* a 32-bit word of a read-only table at own address off */
+        NODE_TARGET,       /* that word plus own address b: a jump target */
 } NodeKind;
 #define ADDED_FUNCTION (INT64_C(1) << 40)
 #define SYMBOL_FUNCTION (INT64_C(1) << 62)
@@ -50,13 +50,18 @@ typedef struct Node {
         uint32_t a, b, stride;
         int64_t off;
         const Value *members;
-        const char *name; /* of a FUNCTION; for people */
+        const char *name;          /* of a FUNCTION; for people */
         const struct Known *known; /* of a FUNCTION: what is known of it, or NULL */
         const Value *place;        /* of a GLOBAL of the new image: what it stands for, once asked */
 } Node;
 
 typedef enum AccessClass { CLASS_INT, CLASS_FLOAT, CLASS_VECTOR } AccessClass;
-enum { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_CONST = 4 /* stores a constant */, ACCESS_BITS = 8 /* and, or, test: a part of a word */ };
+enum {
+        ACCESS_READ = 1,
+        ACCESS_WRITE = 2,
+        ACCESS_CONST = 4 /* stores a constant */,
+        ACCESS_BITS = 8 /* and, or, test: a part of a word */
+};
 
 typedef struct Access {
         Value at; /* canonical */
@@ -76,8 +81,28 @@ typedef struct CallSite {
 } CallSite;
 
 typedef enum OpKind {
-        OP_OTHER, OP_MOV, OP_LEA, OP_ADD, OP_SUB, OP_SHL, OP_IMUL, OP_AND, OP_ZERO, OP_CMOV, OP_XCHG, OP_PUSH,
-        OP_POP, OP_LEAVE, OP_CALL, OP_JMP, OP_JCC, OP_RET, OP_STOP, OP_CMP, OP_STRING, OP_NOP,
+        OP_OTHER,
+        OP_MOV,
+        OP_LEA,
+        OP_ADD,
+        OP_SUB,
+        OP_SHL,
+        OP_IMUL,
+        OP_AND,
+        OP_ZERO,
+        OP_CMOV,
+        OP_XCHG,
+        OP_PUSH,
+        OP_POP,
+        OP_LEAVE,
+        OP_CALL,
+        OP_JMP,
+        OP_JCC,
+        OP_RET,
+        OP_STOP,
+        OP_CMP,
+        OP_STRING,
+        OP_NOP,
 } OpKind;
 
 /* One instruction, reduced to what the analysis needs. Registers are 0..15 (rax, rcx, rdx, ...), -1: none. */
@@ -88,7 +113,7 @@ typedef struct Op {
         uint32_t insn; /* Code.insns */
         uint16_t mnemonic;
         uint16_t writes, reads; /* bit masks of general registers */
-        uint16_t width;  /* of the memory operand */
+        uint16_t width;         /* of the memory operand */
         uint8_t length, kind, size /* of the first operand */, class, flags;
         int8_t dst, src, base, index;
         uint8_t scale;
@@ -126,7 +151,8 @@ typedef struct FnValues {
         uint32_t *scaled; /* roots of what was loaded and then multiplied, or indexes an array; sorted */
         size_t n_scaled;
         Value result;
-        Value *op_value; /* per op: canonical value that it put into its first register, or compared; root VALUE_UNSET where it was never reached */
+        Value *op_value; /* per op: canonical value that it put into its first register, or compared; root
+                            VALUE_UNSET where it was never reached */
         bool incomplete; /* too large, or not decodable: nothing is known */
 } FnValues;
 
@@ -189,7 +215,8 @@ uint32_t values_symbol_root(Values *w, const char *name);
 uint32_t values_callee_at(Values *w, Side side, uint64_t addr, uint32_t *target);
 
 /* values-decode.c */
-int values_decode(const Code *code, const Function *f, Op **ops, uint32_t *n); /* malloc'ed; -EBADMSG when a byte does not decode */
+int values_decode(const Code *code, const Function *f, Op **ops,
+                  uint32_t *n); /* malloc'ed; -EBADMSG when a byte does not decode */
 
 /* values-clobber.c: the caller-saved registers that calling a function changes. Compilers keep values
  * in the others across calls of functions of the same unit. */
@@ -209,9 +236,19 @@ typedef struct Known {
         uint8_t strings; /* bit i: argument i points to bytes or characters that are walked through */
         uint16_t flags;  /* KNOWN_* */
 } Known;
-enum { KNOWN_FRESH = 1, KNOWN_SAME = 2 /* returns its first argument */, KNOWN_NORETURN = 4, KNOWN_NOARGS = 8, KNOWN_FREE = 16, KNOWN_COMPARE = 32, KNOWN_FOREIGN = 64, /* what it returns is of the C library: strings and its own types */
-       KNOWN_TABLE = 128 /* what that points to is a table of the C library */, KNOWN_ENDPTR = 256 /* argument 1 is left pointing into the text of argument 0 */,
-       KNOWN_DEEP = 512 /* and so is what hangs on it */, KNOWN_TEXTS = 1024 /* what it returns is an array of pointers to text */ };
+enum {
+        KNOWN_FRESH = 1,
+        KNOWN_SAME = 2 /* returns its first argument */,
+        KNOWN_NORETURN = 4,
+        KNOWN_NOARGS = 8,
+        KNOWN_FREE = 16,
+        KNOWN_COMPARE = 32,
+        KNOWN_FOREIGN = 64, /* what it returns is of the C library: strings and its own types */
+        KNOWN_TABLE = 128 /* what that points to is a table of the C library */,
+        KNOWN_ENDPTR = 256 /* argument 1 is left pointing into the text of argument 0 */,
+        KNOWN_DEEP = 512 /* and so is what hangs on it */,
+        KNOWN_TEXTS = 1024 /* what it returns is an array of pointers to text */
+};
 const Known *known_find(const char *name); /* NULL: nothing */
 size_t known_count(void);
 const Known *known_at(size_t i);
@@ -229,7 +266,7 @@ struct Values {
         MapEntry *by_new;
         size_t n_map;
         size_t analysed;
-        unsigned depth; /* of summaries */
+        unsigned depth;        /* of summaries */
         uint16_t *clobbers[2]; /* per function: registers that it changes; 0: not known yet */
 };
 static inline const Code *values_code(const Values *w, Side side) {

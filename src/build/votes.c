@@ -12,7 +12,8 @@ enum {
 };
 #define NONE SIZE_MAX
 
-/* What one side's code refers to, and how much of it no edge holds: unpaired[i] counts those before targets[i]. */
+/* What one side's code refers to, and how much of it no edge holds: unpaired[i] counts those before
+ * targets[i]. */
 typedef struct Targets {
         const Code *code;
         uint32_t *unpaired;
@@ -76,21 +77,26 @@ static Targets targets_of(const Diff *d, const Edge *edges, size_t n, bool old) 
 
 /* Something in (from, to) that code refers to and that no edge holds. */
 static bool has_unpaired(const Targets *t, uint64_t from, uint64_t to) {
-        return from + 1 < to && t->unpaired[target_from(t->code, to)] > t->unpaired[target_from(t->code, from + 1)];
+        return from + 1 < to &&
+               t->unpaired[target_from(t->code, to)] > t->unpaired[target_from(t->code, from + 1)];
 }
 
 static uint64_t alignment(uint64_t addr) {
         return MIN(addr & -addr, (uint64_t)ALIGN_MAX);
 }
 
-/* Padding alone: what begins at `from` is a number that ends before the other begins, right behind it, and that may be
- * the first of several that got or lost an alignment. There must have been padding before, unless `to` is sure. */
+/* Padding alone: what begins at `from` is a number that ends before the other begins, right behind it, and
+ * that may be the first of several that got or lost an alignment. There must have been padding before, unless
+ * `to` is sure. */
 static bool padded(const Contest *c, Spot from, Spot to, int64_t by, bool sure) {
         unsigned old = 0, new = 0;
 
         return (uint64_t)(by < 0 ? -by : by) < alignment(by > 0 ? to.new : to.old) &&
-               code_next_target(c->old.code, from.old) == to.old && code_next_target(c->new.code, from.new) == to.new && accessed_only(c->old.code, from.old, &old) &&
-               accessed_only(c->new.code, from.new, &new) && to.old - from.old >= old + !sure && to.new - from.new >= new + !sure;
+               code_next_target(c->old.code, from.old) == to.old &&
+               code_next_target(c->new.code, from.new) ==
+                       to.new &&accessed_only(c->old.code, from.old, &old) &&
+               accessed_only(c->new.code, from.new, &new) &&
+               to.old - from.old >= old + !sure &&to.new - from.new >= new + !sure;
 }
 
 /* What lies between the two may have grown, or shrunk: a variable came or went there, or padding did. */
@@ -105,7 +111,8 @@ static bool explained(const Contest *c, Spot from, Spot to, bool sure) {
 /* Two variables of two functions that changed places, with nothing sure between them. */
 static bool crossed(const Contest *c, const Section *s, size_t i, int64_t low, int64_t high) {
         const Edge *e = &c->edges[i];
-        size_t first = c->below[i] == NONE ? s->first : c->below[i], last = c->above[i] == NONE ? s->end - 1 : c->above[i];
+        size_t first = c->below[i] == NONE ? s->first : c->below[i],
+               last = c->above[i] == NONE ? s->end - 1 : c->above[i];
 
         first = MAX(first, i > CROSSED ? i - CROSSED : 0);
         last = MIN(last, i + CROSSED);
@@ -144,7 +151,8 @@ static bool doubtful(const Contest *c, const Section *s, size_t i) {
 }
 
 static bool counts(const Section *s, const Edge *e) {
-        return !e->loses && e->old - s->old->addr < s->old->size; /* what moved to another section is refused as such later */
+        return !e->loses && e->old - s->old->addr <
+                                    s->old->size; /* what moved to another section is refused as such later */
 }
 
 static void find_neighbours(Contest *c, const Section *s) {
@@ -172,10 +180,13 @@ void votes_contest_distance(const Diff *d, Edge *edges, size_t n) {
         bool *loses = arena_newa(d->arena, bool, n + 1);
 
         for (size_t from = 0; from < n;) {
-                Section s = { .new = image_section_at(d->new_image, edges[from].new), .first = from, .end = from };
+                Section s = { .new = image_section_at(d->new_image, edges[from].new),
+                              .first = from,
+                              .end = from };
 
                 /* Data among code (hand-written assembly has its constants there) moves as code does. */
-                s.old = s.new && !(s.new->flags & SHF_EXECINSTR) ? image_section(d->old_image, s.new->name) : NULL;
+                s.old = s.new && !(s.new->flags &SHF_EXECINSTR) ? image_section(d->old_image, s.new->name)
+                                                                : NULL;
                 while (s.old && s.end < n && edges[s.end].new - s.new->addr < s.new->size)
                         s.end++;
                 if (s.end > from)

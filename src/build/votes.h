@@ -20,7 +20,7 @@ typedef struct Edge { /* all votes of one (new, old) pair */
 
 /*
  * Edges, sorted by new address: one that a single function alone testifies, at another distance than its sure
- * neighbours, loses when nothing explains the distance. Such a function may as well refer to another element of an
- * array, or to another variable, than it did.
+ * neighbours, loses when nothing explains the distance. Such a function may as well refer to another element
+ * of an array, or to another variable, than it did.
  */
 void votes_contest_distance(const Diff *d, Edge *edges, size_t n);

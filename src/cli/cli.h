@@ -48,7 +48,7 @@ typedef struct Options {
         bool accepted[REFUSAL_N];
         unsigned long long deadline_usec; /* 0: the engine's default */
         const char *output, *root, *debug_old, *debug_new;
-        const char *runtime; /* NULL: not given */
+        const char *runtime;                  /* NULL: not given */
         const char *state, *file, *unit, *id; /* NULL: not given */
         unsigned long long since_usec;        /* CLOCK_REALTIME; 0: not given */
         bool follow;

@@ -20,15 +20,17 @@ static json_t *pair_json(const AssessedPair *p) {
         json_t *processes = json_array();
 
         for (size_t i = 0; i < p->n; i++)
-                json_array_append_new(processes, json_pack("{s:i, s:o, s:o}", "pid", (int)p->images[i]->process->pid,
-                                                           "comm", json_text(p->images[i]->process->comm), "unit",
-                                                           json_text(p->images[i]->process->unit)));
-        return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "path", json_text(p->run->path), "build_id",
-                         json_build_id(&p->run->id), "new_build_id", json_build_id(&p->new_id), "version",
-                         p->run->version ? json_text(p->run->version) : json_null(), "outcome",
+                json_array_append_new(processes,
+                                      json_pack("{s:i, s:o, s:o}", "pid", (int)p->images[i]->process->pid,
+                                                "comm", json_text(p->images[i]->process->comm), "unit",
+                                                json_text(p->images[i]->process->unit)));
+        return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "path", json_text(p->run->path),
+                         "build_id", json_build_id(&p->run->id), "new_build_id", json_build_id(&p->new_id),
+                         "version", p->run->version ? json_text(p->run->version) : json_null(), "outcome",
                          assess_outcome_text(p->outcome), "why", json_text(p->why), "functions",
                          p->compared ? report_functions(&p->comparison) : json_null(), "findings",
-                         p->compared ? json_findings(&p->comparison.verdict) : json_array(), "processes", processes);
+                         p->compared ? json_findings(&p->comparison.verdict) : json_array(), "processes",
+                         processes);
 }
 
 static json_t *assessed_json(const Assessed *a) {
@@ -38,11 +40,12 @@ static json_t *assessed_json(const Assessed *a) {
                 json_array_append_new(images, pair_json(&a->pairs[i]));
         for (size_t i = 0; i < a->n_cves; i++)
                 json_array_append_new(cves, json_text(a->cves[i]));
-        return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "package", json_text(a->name), "arch",
-                         json_text(a->arch), "installed", a->installed ? json_text(a->installed->version) : json_null(),
-                         "candidate", json_text(a->new), "file", a->file ? json_text(a->file) : json_null(), "cves",
-                         cves, "cves_known", json_boolean(a->cves_known), "outcome", assess_outcome_text(a->outcome),
-                         "images", images);
+        return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "package", json_text(a->name),
+                         "arch", json_text(a->arch), "installed",
+                         a->installed ? json_text(a->installed->version) : json_null(), "candidate",
+                         json_text(a->new), "file", a->file ? json_text(a->file) : json_null(), "cves", cves,
+                         "cves_known", json_boolean(a->cves_known), "outcome",
+                         assess_outcome_text(a->outcome), "images", images);
 }
 
 static Colour colour_of(AssessOutcome o) {
@@ -60,7 +63,8 @@ static const char *names_of(const AssessedPair *p, Arena *a) {
 }
 
 static void print_table(const AssessedList *l) {
-        static const char *const titles[] = { "PACKAGE", "INSTALLED", "CANDIDATE", "IMAGE", "OUTCOME", "PROCESSES", "REASON" };
+        static const char *const titles[] = { "PACKAGE", "INSTALLED", "CANDIDATE", "IMAGE",
+                                              "OUTCOME", "PROCESSES", "REASON" };
         _cleanup_(arena_freep) Arena *arena = arena_new();
         size_t idle = 0, rows = 0, n[ASSESS_RESTART + 1] = { 0 };
         Table t;
@@ -103,10 +107,11 @@ static void print_table(const AssessedList *l) {
                 if (a->n)
                         text_wrap(stdout, arena_printf(arena, "%s %s, CVEs: %s", a->name, a->new, text), 0);
         }
-        printf("%s%zu upgrade%s: %zu hotpatchable, %zu without a change in code that runs, %zu to be restarted, "
+        printf("%s%zu upgrade%s: %zu hotpatchable, %zu without a change in code that runs, %zu to be "
+               "restarted, "
                "%zu unknown, %zu that no process runs.\n",
-               rows ? "\n" : "", l->n, plural(l->n), n[ASSESS_HOTPATCH], n[ASSESS_UNCHANGED], n[ASSESS_RESTART],
-               n[ASSESS_UNKNOWN], idle);
+               rows ? "\n" : "", l->n, plural(l->n), n[ASSESS_HOTPATCH], n[ASSESS_UNCHANGED],
+               n[ASSESS_RESTART], n[ASSESS_UNKNOWN], idle);
 }
 
 static int print_all(const AssessedList *l, bool json) {
@@ -151,7 +156,8 @@ static int assess_files(Exposure *x, char **operands, const AssessOptions *o, As
 static bool is_named(const Upgrade *u, char **operands) {
         for (; *operands; operands++)
                 if (strcmp(*operands, u->name) == 0 ||
-                    (strncmp(*operands, u->name, strlen(u->name)) == 0 && (*operands)[strlen(u->name)] == ':' &&
+                    (strncmp(*operands, u->name, strlen(u->name)) == 0 &&
+                     (*operands)[strlen(u->name)] == ':' &&
                      strcmp(*operands + strlen(u->name) + 1, u->arch) == 0))
                         return true;
         return false;
@@ -239,7 +245,8 @@ static int assess(const Options *o, char **operands) {
 static int run_assess(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         int code = options_read(&o, self,
-                                TAKES_JSON | TAKES_ROOT | TAKES_STATE | TAKES_ACCEPT | TAKES_TRACKER | TAKES_DOWNLOAD,
+                                TAKES_JSON | TAKES_ROOT | TAKES_STATE | TAKES_ACCEPT | TAKES_TRACKER |
+                                        TAKES_DOWNLOAD,
                                 argc, argv);
 
         return code >= 0 ? code : assess(&o, argv + optind);
@@ -250,15 +257,18 @@ const Command command_assess = {
         .arguments = "[OPTION]... [PACKAGE | FILE.deb]...",
         .summary = "Says what an upgrade would do here: which processes can be patched, which need a restart",
         .help = "Without an operand: all upgrades that apt has now. Nothing on the machine is changed.\n\n"
-                "      --download      let apt download packages that are not in its cache, to a folder that is\n"
+                "      --download      let apt download packages that are not in its cache, to a folder that "
+                "is\n"
                 "                      removed afterwards\n"
                 "      --accept CODE   do not let this reason count, besides what the policy accepts\n"
                 "      --tracker FILE  the security tracker's data, in debsecan's form\n"
                 "      --root DIR      only images below DIR, and the package managers there\n"
-                "      --state DIR     the agent's state (default " STATE_DIR "); comparisons are kept there\n"
+                "      --state DIR     the agent's state (default " STATE_DIR
+                "); comparisons are kept there\n"
                 "      --json          print JSON\n"
                 "      --explain CODE  say what a code means\n"
                 "  -h, --help          this text\n\n"
-                "Exit code: 0 nothing needs a restart, 3 something does, 5 something is unknown, 1 error, 2 usage.\n",
+                "Exit code: 0 nothing needs a restart, 3 something does, 5 something is unknown, 1 error, 2 "
+                "usage.\n",
         .run = run_assess,
 };

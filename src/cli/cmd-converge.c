@@ -11,7 +11,7 @@
 
 static const char *outcome_name(ImageOutcome o) {
         static const char *const names[] = { "patched", "hotpatch", "reverted", "revert",
-                                              "restart", "current",  "error" };
+                                             "restart", "current",  "error" };
 
         return names[o];
 }
@@ -91,9 +91,9 @@ static int print_json(const Converged *c, const Options *o) {
                             json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "processes",
                                       (json_int_t)c->outdated.looked_at, "patched", (json_int_t)c->patched,
                                       "restart", (json_int_t)c->restart, "errors", (json_int_t)c->errors,
-                                      "current", (json_int_t)c->current, "hotpatchable",
-                                      (json_int_t)c->would, "reverted", (json_int_t)c->reverted,
-                                      "revertible", (json_int_t)c->would_revert));
+                                      "current", (json_int_t)c->current, "hotpatchable", (json_int_t)c->would,
+                                      "reverted", (json_int_t)c->reverted, "revertible",
+                                      (json_int_t)c->would_revert));
         return json_print(j);
 }
 
@@ -114,8 +114,8 @@ static void print_rows(Table *t, const ConvergedProcess *p, Arena *a) {
         for (size_t i = 0; i < p->of->n; i++) {
                 const ConvergedImage *image = &p->images[i];
                 Colour colour = image->outcome <= IMAGE_WOULD_REVERT ? COLOUR_GOOD
-                                : image->outcome == IMAGE_CURRENT   ? COLOUR_NONE
-                                                                    : COLOUR_BAD;
+                                : image->outcome == IMAGE_CURRENT    ? COLOUR_NONE
+                                                                     : COLOUR_BAD;
 
                 table_cell(t, COLOUR_NONE, "%d", p->of->process.pid);
                 table_cell(t, COLOUR_NONE, "%s", p->of->process.comm);
@@ -193,7 +193,8 @@ static void print_text(const Converged *c) {
                        c->would ? "hotpatchable" : "patched", c->restart, c->errors, plural(c->errors));
         if (c->reverted + c->would_revert)
                 printf(", %zu %s", c->reverted + c->would_revert,
-                       c->would_revert ? "to run its first build again" : "back at the build it was started with");
+                       c->would_revert ? "to run its first build again"
+                                       : "back at the build it was started with");
         puts(".");
         if (c->restart)
                 puts("'staunch explain CODE' says more about a reason.");
@@ -230,8 +231,8 @@ static int run(const Command *self, int argc, char **argv) {
         progress_clear();
         if (r < 0)
                 return report_error(&e);
-        code = c.errors              ? EXIT_ERROR
-               : c.restart           ? EXIT_REFUSED
+        code = c.errors                                            ? EXIT_ERROR
+               : c.restart                                         ? EXIT_REFUSED
                : c.patched + c.would + c.reverted + c.would_revert ? EXIT_PATCHED
                                                                    : EXIT_DONE;
         if (!o.json)
@@ -249,7 +250,8 @@ const Command command_converge = {
         .name = "converge",
         .arguments = "[OPTION]...",
         .summary = "Moves every process that runs a replaced program or library to the new one",
-        .help = "Run it after a package upgrade or downgrade. A process whose first build is on disk again gets its\n"
+        .help = "Run it after a package upgrade or downgrade. A process whose first build is on disk again "
+                "gets its\n"
                 "patch taken out.\n\n"
                 "      --dry-run           judge only; change no process\n"
                 "      --accept CODE       patch although this reason speaks against it (repeatable)\n"

@@ -42,7 +42,8 @@ static void print_images(const CvePackage *p) {
                 table_cell(&t, COLOUR_NONE, "%s", process->comm);
                 table_cell(&t, COLOUR_NONE, "%s", process->unit[0] ? process->unit : "-");
                 table_cell(&t, COLOUR_NONE, "%s", c->image->path);
-                table_cell(&t, c->state == CVE_HOTPATCHED ? COLOUR_GOOD : COLOUR_BAD, "%s", cve_state_text(c->state));
+                table_cell(&t, c->state == CVE_HOTPATCHED ? COLOUR_GOOD : COLOUR_BAD, "%s",
+                           cve_state_text(c->state));
                 table_cell(&t, COLOUR_NONE, "%s", runs_text(c, arena));
                 table_cell(&t, COLOUR_NONE, "%s", c->why);
         }
@@ -58,28 +59,33 @@ static void print_one(const Cve *cve) {
         printf("%s: %s\n", cve->name, cve_state_text(cve->state));
         if (!cve->n)
                 text_wrap(stdout,
-                          cve->state == CVE_NOT_AFFECTED
-                                  ? "The security tracker's data name it, for no package that is installed here."
-                                  : "Neither a changelog of an installed package nor the security tracker's data "
-                                    "(if any are here) name it. That does not say that this machine is not affected.",
+                          cve->state == CVE_NOT_AFFECTED ? "The security tracker's data name it, for no "
+                                                           "package that is installed here."
+                                                         : "Neither a changelog of an installed package nor "
+                                                           "the security tracker's data "
+                                                           "(if any are here) name it. That does not say "
+                                                           "that this machine is not affected.",
                           2);
         for (size_t i = 0; i < cve->n; i++) {
                 const CvePackage *p = &cve->packages[i];
 
-                printf("\n%s %s (source %s): %s\n", p->name, p->package ? p->package->version : "not installed",
-                       p->source, cve_state_text(p->state));
+                printf("\n%s %s (source %s): %s\n", p->name,
+                       p->package ? p->package->version : "not installed", p->source,
+                       cve_state_text(p->state));
                 if (*p->fixed)
                         printf("  Fixed in %s of the source, says the %s.\n", p->fixed,
-                               p->by == (CVE_BY_CHANGELOG | CVE_BY_TRACKER) ? "changelog; the tracker names it too"
-                               : p->by == CVE_BY_CHANGELOG                  ? "changelog"
-                                                                            : "tracker");
+                               p->by == (CVE_BY_CHANGELOG | CVE_BY_TRACKER)
+                                       ? "changelog; the tracker names it too"
+                               : p->by == CVE_BY_CHANGELOG ? "changelog"
+                                                           : "tracker");
                 if (!p->on_disk && p->available)
                         puts("  An update with the fix is available: apt upgrade.");
                 print_images(p);
         }
         for (size_t i = 0; i < cve->n; i++)
                 if (cve->packages[i].state == CVE_EXPOSED_IN_MEMORY) {
-                        puts("\n'staunch converge' patches what can be patched, and lists what needs a restart.");
+                        puts("\n'staunch converge' patches what can be patched, and lists what needs a "
+                             "restart.");
                         break;
                 }
 }
@@ -89,7 +95,9 @@ static int run_cve(const Command *self, int argc, char **argv) {
         char name[CVE_MAX], *cve = NULL;
         size_t used;
         Exposure x;
-        int answer, code = options_read(&o, self, TAKES_JSON | TAKES_PIDS | TAKES_ROOT | TAKES_STATE | TAKES_TRACKER | TAKES_FIXED,
+        int answer, code = options_read(&o, self,
+                                        TAKES_JSON | TAKES_PIDS | TAKES_ROOT | TAKES_STATE | TAKES_TRACKER |
+                                                TAKES_FIXED,
                                         argc, argv);
 
         if (code >= 0)
@@ -121,11 +129,13 @@ const Command command_cve = {
         .name = "cve",
         .arguments = "[OPTION]... [CVE-YEAR-NUMBER]",
         .summary = "Says of a CVE, or of all known here, which processes still run code without the fix",
-        .help = "Without an argument: every CVE that an update on disk fixes and some process was started without,\n"
+        .help = "Without an argument: every CVE that an update on disk fixes and some process was started "
+                "without,\n"
                 "and what the security tracker's data (where they are) say is not fixed on disk.\n\n"
                 "      --fixed         also list those that everything which runs has the fix of\n"
                 "      --pid PID       only this process (repeatable, or PID,PID,...)\n"
-                "      --tracker FILE  the security tracker's data, in debsecan's form; default: the file that\n"
+                "      --tracker FILE  the security tracker's data, in debsecan's form; default: the file "
+                "that\n"
                 "                      SOURCE=file:///... in /etc/default/debsecan names\n"
                 "      --root DIR      only images below DIR, and the package manager there\n"
                 "      --state DIR     the agent's state (default " STATE_DIR ")\n"

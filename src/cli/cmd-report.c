@@ -19,9 +19,11 @@ static int print_openvex(const Exposure *x) {
 
         gethostname(host, sizeof(host) - 1);
         snprintf(author, sizeof(author), "Administrator of %s", host);
-        r = openvex_document(
-                x, &(OpenvexOptions){ .author = author, .tooling = "staunch " STAUNCH_VERSION, .now_usec = wall_usec() },
-                &j, &e);
+        r = openvex_document(x,
+                             &(OpenvexOptions){ .author = author,
+                                                .tooling = "staunch " STAUNCH_VERSION,
+                                                .now_usec = wall_usec() },
+                             &j, &e);
         if (r == -ENODATA) {
                 fprintf(stderr, "staunch: %s; --fixed states more\n", e.text);
                 return EXIT_UNKNOWN;
@@ -34,8 +36,9 @@ static int run_report(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         Exposure x;
         size_t format = 0;
-        int code = options_read(&o, self, TAKES_PIDS | TAKES_ROOT | TAKES_STATE | TAKES_TRACKER | TAKES_FIXED | TAKES_FORMAT, argc,
-                                argv);
+        int code = options_read(
+                &o, self, TAKES_PIDS | TAKES_ROOT | TAKES_STATE | TAKES_TRACKER | TAKES_FIXED | TAKES_FORMAT,
+                argc, argv);
 
         if (code >= 0)
                 return code;
@@ -64,11 +67,13 @@ const Command command_report = {
         .help = "      --format FORMAT table, json or openvex (OpenVEX 0.2.0); default: table\n"
                 "      --fixed         also those that everything which runs has the fix of\n"
                 "      --pid PID       only this process (repeatable, or PID,PID,...)\n"
-                "      --tracker FILE  the security tracker's data, in debsecan's form; default: the file that\n"
+                "      --tracker FILE  the security tracker's data, in debsecan's form; default: the file "
+                "that\n"
                 "                      SOURCE=file:///... in /etc/default/debsecan names\n"
                 "      --root DIR      only images below DIR, and the package manager there\n"
                 "      --state DIR     the agent's state (default " STATE_DIR ")\n"
                 "  -h, --help          this text\n\n"
-                "Exit code: 0 the report was made, 5 there is nothing to state (openvex), 1 error, 2 usage.\n",
+                "Exit code: 0 the report was made, 5 there is nothing to state (openvex), 1 error, 2 "
+                "usage.\n",
         .run = run_report,
 };

@@ -183,11 +183,14 @@ static DoctorFinding needrestart(const Doctor *d) {
 
 static DoctorFinding package_scripts(const Doctor *d) {
         if (doctor_exists(d, "/usr/sbin/policy-rc.d"))
-                return doctor_found(d, DOCTOR_OK, "", "/usr/sbin/policy-rc.d decides what they may restart; Staunch's own holds it back for "
+                return doctor_found(d, DOCTOR_OK, "",
+                                    "/usr/sbin/policy-rc.d decides what they may restart; Staunch's own "
+                                    "holds it back for "
                                     "package_restarts = \"hold\" in the policy");
-        return doctor_found(d, DOCTOR_OK, "",
-                            "they may restart the service of their own package on its upgrade; package_restarts = "
-                            "\"hold\" in the policy keeps them from it (docs/guide.md)");
+        return doctor_found(
+                d, DOCTOR_OK, "",
+                "they may restart the service of their own package on its upgrade; package_restarts = "
+                "\"hold\" in the policy keeps them from it (docs/guide.md)");
 }
 
 static DoctorFinding debug_information(const Doctor *d) {

@@ -66,7 +66,9 @@ static const char *counts_text(const CvePackage *p, Arena *a) {
 }
 
 void evidence_table(const Exposure *x) {
-        static const char *const titles[] = { "CVE", "STATE", "PACKAGE", "INSTALLED", "FIXED IN", "PROCESSES" };
+        static const char *const titles[] = {
+                "CVE", "STATE", "PACKAGE", "INSTALLED", "FIXED IN", "PROCESSES"
+        };
         _cleanup_(arena_freep) Arena *arena = arena_new();
         size_t n[CVE_STATE_N];
         Table t;
@@ -101,8 +103,10 @@ void evidence_remarks(const Exposure *x) {
                 const char *what;
         } remarks[] = {
                 { x->unknown, "images of packages run in a version that is unknown" },
-                { x->running.elsewhere, "images lie in other root folders and were not looked at (--root looks there)" },
-                { x->no_changelog, "packages with processes have no changelog here, which is where fixes are named" },
+                { x->running.elsewhere,
+                  "images lie in other root folders and were not looked at (--root looks there)" },
+                { x->no_changelog,
+                  "packages with processes have no changelog here, which is where fixes are named" },
         };
 
         progress_clear();
@@ -110,7 +114,8 @@ void evidence_remarks(const Exposure *x) {
                 if (remarks[i].n)
                         fprintf(stderr, "staunch: %zu %s\n", remarks[i].n, remarks[i].what);
         if (!x->tracker_path)
-                fputs("staunch: no data of the security tracker is here (--tracker); what no update on disk fixes is "
+                fputs("staunch: no data of the security tracker is here (--tracker); what no update on disk "
+                      "fixes is "
                       "not known\n",
                       stderr);
         targets_hidden(x->running.hidden, EXIT_DONE);

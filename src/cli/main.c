@@ -7,11 +7,11 @@
 #include <string.h>
 
 static const Command *const commands[] = {
-        &command_converge, &command_diff,     &command_build,    &command_show,   &command_apply,
-        &command_revert,   &command_verify,   &command_status,   &command_list,   &command_history,
-        &command_events,   &command_release,  &command_config,   &command_doctor, &command_health, &command_explain,
-        &command_cve,      &command_snapshot, &command_rollback, &command_report,   &command_assess,
-        &command_window,
+        &command_converge, &command_diff,    &command_build,    &command_show,     &command_apply,
+        &command_revert,   &command_verify,  &command_status,   &command_list,     &command_history,
+        &command_events,   &command_release, &command_config,   &command_doctor,   &command_health,
+        &command_explain,  &command_cve,     &command_snapshot, &command_rollback, &command_report,
+        &command_assess,   &command_window,
 };
 
 static void program_help(FILE *to) {

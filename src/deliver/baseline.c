@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/baseline.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/macro.h"
 #include "base/vec.h"
 #include "deliver/baseline-changes.h"
-#include "deliver/baseline.h"
 #include "report/event.h"
 #include "snapshot/restore.h"
 

@@ -59,8 +59,8 @@ static const Patch *patch_of(const Converged *c, const ConvergedImage *image) {
         return image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
 }
 
-/* Notes the patches in force, and marks the images whose pair is active already. Negative: the process cannot be
- * asked. */
+/* Notes the patches in force, and marks the images whose pair is active already. Negative: the process cannot
+ * be asked. */
 static int mark_current(ConvergedProcess *p, Error *e) {
         _cleanup_(freep) ProcessPatch *have = NULL;
         size_t n = 0;
@@ -185,7 +185,8 @@ bool converge_reverts(const ConvergedImage *image) {
         return image->image->base || image->outcome == IMAGE_REVERTED || image->outcome == IMAGE_WOULD_REVERT;
 }
 
-/* Which patches are in force, and is that none but those to be taken out? Then one stop is enough for them. */
+/* Which patches are in force, and is that none but those to be taken out? Then one stop is enough for them.
+ */
 static bool only_reverts(const ConvergedProcess *p) {
         _cleanup_(freep) ProcessPatch *have = NULL;
         size_t n = 0;
@@ -219,7 +220,8 @@ static bool is_in_force(const ConvergedProcess *p, const ConvergedImage *image) 
 }
 
 /* Takes the patch of one image, or (`all`) those of all images to be reverted out, and notes the outcome. */
-static int revert_image(Converged *c, ConvergedProcess *p, ConvergedImage *one, bool all, const ConvergeOptions *o) {
+static int revert_image(Converged *c, ConvergedProcess *p, ConvergedImage *one, bool all,
+                        const ConvergeOptions *o) {
         EngineOptions options = { .deadline_usec = o->deadline_usec };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
@@ -242,10 +244,9 @@ static int revert_image(Converged *c, ConvergedProcess *p, ConvergedImage *one, 
                 image->refusal = result.refusal;
                 image->subject = arena_strdup(c->outdated.arena, result.subject);
                 image->detail = arena_strdup(c->outdated.arena, result.detail);
-                image->outcome = r == 0 ? IMAGE_REVERTED
-                                 : r < 0 || result.refusal == REFUSAL_CODE_PROCESS_PERMISSION
-                                         ? IMAGE_ERROR
-                                         : IMAGE_RESTART;
+                image->outcome = r == 0                                                       ? IMAGE_REVERTED
+                                 : r < 0 || result.refusal == REFUSAL_CODE_PROCESS_PERMISSION ? IMAGE_ERROR
+                                                                                              : IMAGE_RESTART;
                 if (image->outcome == IMAGE_ERROR)
                         image->error = arena_strdup(c->outdated.arena, r < 0 ? e.text : result.detail);
                 if (image->outcome != IMAGE_REVERTED)
@@ -288,9 +289,9 @@ static void wait_for_revert(Converged *c, ConvergedProcess *p, const bool *chose
                 p->images[i].refusal = first->refusal;
                 p->images[i].error = first->error;
                 p->images[i].subject = first->subject;
-                p->images[i].detail = arena_printf(c->outdated.arena, "%s%sthe patch of %s is to be taken out first",
-                                                   first->detail, *first->detail ? "; " : "",
-                                                   base_name(first->image->path));
+                p->images[i].detail = arena_printf(
+                        c->outdated.arena, "%s%sthe patch of %s is to be taken out first", first->detail,
+                        *first->detail ? "; " : "", base_name(first->image->path));
         }
 }
 

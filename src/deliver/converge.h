@@ -6,8 +6,8 @@
 #include "deliver/outdated.h"
 
 /*
- * Moves what is outdated to the builds on disk: each distinct pair is compared once, then applied. Where the build on
- * disk is the one that the process was started with, its patch is taken out.
+ * Moves what is outdated to the builds on disk: each distinct pair is compared once, then applied. Where the
+ * build on disk is the one that the process was started with, its patch is taken out.
  */
 
 typedef struct ConvergeOptions {
@@ -61,8 +61,8 @@ typedef struct ConvergedPair {
 
 typedef struct Converged {
         Outdated outdated;
-        ConvergedPair *pairs;                            /* outdated.n_pairs */
-        ConvergedProcess *processes;                     /* outdated.n_processes */
+        ConvergedPair *pairs;                                                    /* outdated.n_pairs */
+        ConvergedProcess *processes;                                             /* outdated.n_processes */
         size_t patched, reverted, restart, errors, current, would, would_revert; /* processes */
 } Converged;
 

@@ -28,7 +28,7 @@ typedef struct OutdatedImage {
         BuildId old_id, new_id; /* new_id.n == 0: nothing took its place */
         size_t pair;            /* index into pairs; SIZE_MAX: none, see code */
         RefusalCode code;       /* REFUSAL_N when there is a pair, or `base` */
-        bool base;              /* new_id == old_id: the base is at its path (again), and a patch of it is in force */
+        bool base; /* new_id == old_id: the base is at its path (again), and a patch of it is in force */
         const char *detail;
 } OutdatedImage;
 
@@ -55,8 +55,8 @@ typedef struct OutdatedOptions {
         /* Is this image of this process to be left alone? NULL: none is. */
         bool (*excluded)(void *data, const Process *p, const char *path);
         void *excluded_data;
-        /* Told of each image whose build is also the one at its path, which `fd` (the caller's) has open. NULL:
-         * nobody is. */
+        /* Told of each image whose build is also the one at its path, which `fd` (the caller's) has open.
+         * NULL: nobody is. */
         void (*current)(void *data, const Process *p, const char *path, int fd);
         void *current_data;
         bool patches; /* find `base` images: each process is asked what it carries */

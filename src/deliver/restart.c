@@ -103,7 +103,9 @@ static uint64_t started_usec(const Process *p) {
 static size_t count_outdated(const Turn *t, const RestartStep *s, uint64_t after_usec) {
         size_t n, count = 0;
         _cleanup_(freep) pid_t *pids = pids_of(s->subject, &n);
-        OutdatedOptions options = { .pids = pids, .n_pids = n, .pass_over = true, .root = t->o->root, .patches = true };
+        OutdatedOptions options = {
+                .pids = pids, .n_pids = n, .pass_over = true, .root = t->o->root, .patches = true
+        };
         Outdated found;
 
         if (!n)
@@ -571,14 +573,15 @@ static void collect_subject(void *data, const StoreRestart *r) {
         vec_push(&c->marks, (StoreMark){ .key = arena_strdup(c->arena, r->subject) });
 }
 
-/* What waited for its restart in an earlier boot does not any more. Were that left for the next round to find out, this turn
- * would ask for a restart of the machine that has just been made. */
+/* What waited for its restart in an earlier boot does not any more. Were that left for the next round to find
+ * out, this turn would ask for a restart of the machine that has just been made. */
 static void forget_earlier_boot(Turn *t) {
         Collect boots = { .arena = t->arena }, waiting = { .arena = t->arena };
         char id[BASELINE_WORD] = "";
         bool other = false;
 
-        if (baseline_units.boot(NULL, id, NULL) < 0 || store_mark_time(t->store, MARK_BOOT, id, NULL, NULL) == 1)
+        if (baseline_units.boot(NULL, id, NULL) < 0 ||
+            store_mark_time(t->store, MARK_BOOT, id, NULL, NULL) == 1)
                 return;
         store_each_mark(t->store, MARK_BOOT, collect, &boots, NULL);
         for (size_t i = 0; i < boots.marks.n; i++) {

@@ -47,8 +47,8 @@ void restart_plan_free(RestartPlan *p);
  */
 typedef struct RestartHooks {
         void *data;
-        /* When a turn begins: goes on with what one that was cut off has left. Negative: nothing is done in this
-         * turn, and `e` says why. */
+        /* When a turn begins: goes on with what one that was cut off has left. Negative: nothing is done in
+         * this turn, and `e` says why. */
         int (*resume)(void *data, Error *e);
         /* Before the first restart, when there is something to be done. Not 0: nothing is restarted in this
          * turn, and `e` says why. */

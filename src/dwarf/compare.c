@@ -32,7 +32,8 @@ static __attribute__((format(printf, 3, 4))) void note(Notes *notes, bool own, c
 
 const char *notes_text(Notes *notes) {
         if (notes->omitted)
-                snprintf(notes->text + notes->at, sizeof(notes->text) - notes->at, "; and %zu more", notes->omitted);
+                snprintf(notes->text + notes->at, sizeof(notes->text) - notes->at, "; and %zu more",
+                         notes->omitted);
         notes->omitted = 0;
         return notes->text;
 }
@@ -60,7 +61,9 @@ static Pair *pair(Comparison *c, const void *old, const void *new) {
                                 *pair(c, before[j].old, before[j].new) = before[j];
                 free(before);
         }
-        i = (((uintptr_t)old * UINT64_C(0x9E3779B97F4A7C15)) ^ ((uintptr_t)new * UINT64_C(0xC2B2AE3D27D4EB4F))) >> 24;
+        i = (((uintptr_t)old * UINT64_C(0x9E3779B97F4A7C15)) ^
+             ((uintptr_t) new *UINT64_C(0xC2B2AE3D27D4EB4F))) >>
+            24;
         for (i &= c->pairs_room - 1; c->pairs[i].state != PAIR_FREE; i = (i + 1) & (c->pairs_room - 1))
                 if (c->pairs[i].old == old && c->pairs[i].new == new)
                         return &c->pairs[i];
@@ -116,13 +119,16 @@ static bool one_member(Comparison *c, const Member *o, const Member *n, Notes *n
 
         if (o->bit_at != n->bit_at) {
                 if (o->kind == MEMBER_VIRTUAL)
-                        note(notes, true, "%s %s slot %" PRIu64 " -> %" PRIu64, what, name, o->bit_at, n->bit_at);
+                        note(notes, true, "%s %s slot %" PRIu64 " -> %" PRIu64, what, name, o->bit_at,
+                             n->bit_at);
                 else
-                        note(notes, true, "%s %s %s -> %s", what, name, place_text(o->bit_at, from), place_text(n->bit_at, to));
+                        note(notes, true, "%s %s %s -> %s", what, name, place_text(o->bit_at, from),
+                             place_text(n->bit_at, to));
                 same = false;
         }
         if (o->bit_size != n->bit_size) {
-                note(notes, true, "%s %s: %" PRIu64 " -> %" PRIu64 " bits", what, name, o->bit_size, n->bit_size);
+                note(notes, true, "%s %s: %" PRIu64 " -> %" PRIu64 " bits", what, name, o->bit_size,
+                     n->bit_size);
                 same = false;
         }
         if (o->place != n->place) {
@@ -155,7 +161,8 @@ static const Member *find_named(const Members *all, const Member *like) {
  * same place with the same type was renamed. Names come first, since two members of one type that
  * change places are a change.
  */
-static bool compare_members(Comparison *c, const Dwarf_Die *old, const Dwarf_Die *new, Notes *notes, unsigned depth) {
+static bool compare_members(Comparison *c, const Dwarf_Die *old, const Dwarf_Die *new, Notes *notes,
+                            unsigned depth) {
         Members olds = { 0 }, news = { 0 };
         _cleanup_(freep) bool *taken = NULL;
         bool same = true;
@@ -178,7 +185,8 @@ static bool compare_members(Comparison *c, const Dwarf_Die *old, const Dwarf_Die
                                 if (!taken[j] && candidate->kind == o->kind && o->kind != MEMBER_VIRTUAL &&
                                     candidate->bit_at == o->bit_at && candidate->bit_size == o->bit_size &&
                                     candidate->place == o->place && !find_named(&olds, candidate) &&
-                                    (!(o->name[0] || candidate->name[0]) || member_types(c, o, candidate, depth)))
+                                    (!(o->name[0] || candidate->name[0]) ||
+                                     member_types(c, o, candidate, depth)))
                                         n = candidate;
                         }
                 }
@@ -200,7 +208,8 @@ static bool compare_members(Comparison *c, const Dwarf_Die *old, const Dwarf_Die
                 if (n->kind == MEMBER_VIRTUAL)
                         note(notes, true, "virtual function %s added at slot %" PRIu64, n->name, n->bit_at);
                 else
-                        note(notes, true, "%s %s added at %s", kind_text(n), member_name(n), place_text(n->bit_at, at));
+                        note(notes, true, "%s %s added at %s", kind_text(n), member_name(n),
+                             place_text(n->bit_at, at));
         }
         vec_free(&olds);
         vec_free(&news);
@@ -224,12 +233,14 @@ static bool compare_enums(Comparison *c, const Dwarf_Die *old, const Dwarf_Die *
                 qsort(news.items, news.n, sizeof(Enumerator), by_name);
         for (size_t i = 0; i < olds.n && step(c); i++) {
                 const Enumerator *o = &olds.items[i];
-                const Enumerator *n = news.n ? bsearch(o, news.items, news.n, sizeof(Enumerator), by_name) : NULL;
+                const Enumerator *n =
+                        news.n ? bsearch(o, news.items, news.n, sizeof(Enumerator), by_name) : NULL;
 
                 if (n && n->value == o->value)
                         continue;
                 if (n) {
-                        note(notes, true, "enumerator %s: %" PRId64 " -> %" PRId64, o->name, o->value, n->value);
+                        note(notes, true, "enumerator %s: %" PRId64 " -> %" PRId64, o->name, o->value,
+                             n->value);
                         same = false;
                         continue;
                 }
@@ -268,7 +279,8 @@ static bool bool_to_integer(Comparison *c, const Stripped *o, const Stripped *n)
                size == f.byte_size;
 }
 
-static bool compare_arrays(Comparison *c, const Stripped *o, const Stripped *n, Notes *notes, unsigned depth) {
+static bool compare_arrays(Comparison *c, const Stripped *o, const Stripped *n, Notes *notes,
+                           unsigned depth) {
         char from[64], to[64];
         uint64_t old_count, new_count;
         Dwarf_Die old = o->die, new = n->die;
@@ -294,7 +306,8 @@ static int tag_class(int tag) {
         return tag == DW_TAG_class_type || tag == DW_TAG_interface_type ? DW_TAG_structure_type : tag;
 }
 
-static bool compare_stripped(Comparison *c, const Stripped *o, const Stripped *n, Notes *notes, unsigned depth) {
+static bool compare_stripped(Comparison *c, const Stripped *o, const Stripped *n, Notes *notes,
+                             unsigned depth) {
         Dwarf_Die old = o->die, new = n->die;
         char old_text[128], new_text[128];
         uint64_t old_size, new_size;
@@ -304,8 +317,8 @@ static bool compare_stripped(Comparison *c, const Stripped *o, const Stripped *n
         if (bool_to_integer(c, o, n))
                 return true;
         if (tag_class(o->tag) != tag_class(n->tag)) {
-                if (o->tag && n->tag && is_integer(c->old, o, &old_size) && is_integer(c->new, n, &new_size) &&
-                    old_size == new_size)
+                if (o->tag && n->tag && is_integer(c->old, o, &old_size) &&
+                    is_integer(c->new, n, &new_size) && old_size == new_size)
                         return true;
                 note(notes, true, "%s -> %s", content_text(c->old, &old, old_text, sizeof(old_text)),
                      content_text(c->new, &new, new_text, sizeof(new_text)));
@@ -326,8 +339,8 @@ static bool compare_stripped(Comparison *c, const Stripped *o, const Stripped *n
                         note(notes, true, "alignment %" PRIu64 " -> %" PRIu64, of.alignment, nf.alignment);
                         same = false;
                 }
-                return (o->tag == DW_TAG_enumeration_type ? compare_enums(c, &old, &new, notes) :
-                                                            compare_members(c, &old, &new, notes, depth)) &&
+                return (o->tag == DW_TAG_enumeration_type ? compare_enums(c, &old, &new, notes)
+                                                          : compare_members(c, &old, &new, notes, depth)) &&
                        same;
         }
         if (o->tag == DW_TAG_array_type)

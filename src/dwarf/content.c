@@ -46,7 +46,8 @@ static bool follow(Side *side, const Dwarf_Attribute *reference, Dwarf_Die *out)
                 side_incomplete(side, "%s: a type refers to debug information that is not there", side->path);
                 return false;
         }
-        if (out->cu != reference->cu && unit_of(side, reference->cu, &user) && unit_of(side, out->cu, &used) &&
+        if (out->cu != reference->cu && unit_of(side, reference->cu, &user) &&
+            unit_of(side, out->cu, &used) &&
             (!side->edges.n || side->edges.items[side->edges.n - 1].user != user ||
              side->edges.items[side->edges.n - 1].used != used))
                 vec_push(&side->edges, (UnitEdge){ user, used });
@@ -138,11 +139,12 @@ static const Name *entry_name(Side *side, const Dwarf_Die *die) {
                 if (f.name) {
                         /* Not interned: definitions hang on the table's slots by now. */
                         Name *fresh = arena_new0(side->arena, Name);
-                        NameKind kind = f.tag == DW_TAG_union_type       ? NAME_UNION :
-                                        f.tag == DW_TAG_enumeration_type ? NAME_ENUM :
-                                        f.tag == DW_TAG_typedef          ? NAME_TYPEDEF :
-                                                                           NAME_STRUCT;
-                        *fresh = (Name){ .text = f.name, .kind = kind,
+                        NameKind kind = f.tag == DW_TAG_union_type         ? NAME_UNION
+                                        : f.tag == DW_TAG_enumeration_type ? NAME_ENUM
+                                        : f.tag == DW_TAG_typedef          ? NAME_TYPEDEF
+                                                                           : NAME_STRUCT;
+                        *fresh = (Name){ .text = f.name,
+                                         .kind = kind,
                                          .hash = hash_text(hash_number((Hash){ 0 }, kind), f.name) };
                         t->name = fresh;
                 }
@@ -211,8 +213,9 @@ Hash content_shallow(Side *side, const Stripped *s, unsigned depth) {
 
                 die_facts(&die, &f);
                 element = content_strip_attribute(side, &f);
-                return hash_hash(hash_hash(hash_number((Hash){ 0 }, 'a'), content_bounds(side, &die, NULL, 0, &count)),
-                                 content_shallow(side, &element, depth + 1));
+                return hash_hash(
+                        hash_hash(hash_number((Hash){ 0 }, 'a'), content_bounds(side, &die, NULL, 0, &count)),
+                        content_shallow(side, &element, depth + 1));
         }
         default:
                 return content_of(side, &die, depth + 1);
@@ -245,8 +248,8 @@ Hash content_bounds(Side *side, const Dwarf_Die *array, char *text, size_t size,
                 if (__builtin_mul_overflow(*count, n, count))
                         *count = UINT64_MAX;
                 if (at < size) {
-                        int r = f.has & HAS_BOUND ? snprintf(text + at, size - at, "[%" PRIu64 "]", n) :
-                                                    snprintf(text + at, size - at, "[]");
+                        int r = f.has & HAS_BOUND ? snprintf(text + at, size - at, "[%" PRIu64 "]", n)
+                                                  : snprintf(text + at, size - at, "[]");
                         at += r > 0 ? (size_t)r : 0;
                 }
         }
@@ -322,8 +325,11 @@ static void member(Side *side, Dwarf_Die *child, MemberKind kind, Members *out, 
                 /* What the compiler declares by itself (a destructor) is in some units and not in others;
                  * its slot is a base's. */
                 if (f.has & HAS_VTABLE_SLOT && !f.artificial)
-                        vec_push(out, (Member){ .kind = MEMBER_VIRTUAL, .bit_at = f.vtable_slot,
-                                                .name = f.linkage ? f.linkage : f.name ? f.name : "" });
+                        vec_push(out, (Member){ .kind = MEMBER_VIRTUAL,
+                                                .bit_at = f.vtable_slot,
+                                                .name = f.linkage ? f.linkage
+                                                        : f.name  ? f.name
+                                                                  : "" });
                 return;
         case DW_TAG_variant_part:
                 variant_part(side, child, out, depth + 1);
@@ -392,8 +398,9 @@ Hash content_constant(int64_t value) {
 }
 
 static Hash aggregate(Side *side, const Dwarf_Die *die, const DieFacts *f, unsigned depth) {
-        Hash h = hash_number(hash_number(hash_number((Hash){ 0 }, f->tag == DW_TAG_union_type ? 'u' : 's'), f->byte_size),
-                             f->alignment);
+        Hash h = hash_number(
+                hash_number(hash_number((Hash){ 0 }, f->tag == DW_TAG_union_type ? 'u' : 's'), f->byte_size),
+                f->alignment);
         Members members = { 0 };
 
         if (f->declaration) { /* another image's, or another unit's: its definition is compared where it is */
@@ -405,8 +412,10 @@ static Hash aggregate(Side *side, const Dwarf_Die *die, const DieFacts *f, unsig
         for (size_t i = 0; i < members.n; i++) {
                 const Member *m = &members.items[i];
 
-                h = hash_text(hash_number(hash_number(hash_number(hash_number(h, m->kind), m->bit_at), m->bit_size),
-                                          m->place), m->name);
+                h = hash_text(
+                        hash_number(hash_number(hash_number(hash_number(h, m->kind), m->bit_at), m->bit_size),
+                                    m->place),
+                        m->name);
                 if (m->has_type)
                         h = hash_hash(h, content_of(side, &m->type, depth + 1));
         }
@@ -445,8 +454,10 @@ static Hash compute(Side *side, const Stripped *s, unsigned depth) {
         case DW_TAG_enumeration_type:
                 return enumeration(side, &die, &f);
         case DW_TAG_base_type:
-                return hash_number(hash_number(hash_number(hash_number(h, 'b'), content_base_class(f.encoding)), f.byte_size),
-                                   f.bit_size);
+                return hash_number(
+                        hash_number(hash_number(hash_number(h, 'b'), content_base_class(f.encoding)),
+                                    f.byte_size),
+                        f.bit_size);
         case DW_TAG_pointer_type:
         case DW_TAG_reference_type:
         case DW_TAG_rvalue_reference_type:
@@ -470,7 +481,8 @@ static Hash compute(Side *side, const Stripped *s, unsigned depth) {
                 h = hash_number(hash_number(h, (uint64_t)s->tag), f.byte_size);
                 return f.name ? hash_text(h, f.name) : h;
         default:
-                side_incomplete(side, "%s: a type of an unknown kind (tag %#x)", side->path, (unsigned)s->tag);
+                side_incomplete(side, "%s: a type of an unknown kind (tag %#x)", side->path,
+                                (unsigned)s->tag);
                 return hash_number(h, (uint64_t)s->tag);
         }
 }

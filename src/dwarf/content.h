@@ -18,10 +18,11 @@ typedef enum MemberKind {
 
 typedef struct Member {
         MemberKind kind;
-        const char *name; /* "" when anonymous */
-        uint64_t bit_at;  /* from the start of the aggregate; a slot for MEMBER_VIRTUAL */
+        const char *name;  /* "" when anonymous */
+        uint64_t bit_at;   /* from the start of the aggregate; a slot for MEMBER_VIRTUAL */
         uint64_t bit_size; /* 0: not a bit-field */
-        uint64_t place;   /* hash of a place that is not a constant (virtual bases), or of a discriminant value */
+        uint64_t place; /* hash of a place that is not a constant (virtual bases), or of a discriminant value
+                         */
         bool has_type;
         Dwarf_Die type;
 } Member;

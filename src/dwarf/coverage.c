@@ -12,22 +12,68 @@
 
 /* Start-up files and stubs of the C library and the compiler. They hold no state of the program. */
 static const char *const runtime[] = {
-        "_start", "_init", "_fini", "_dl_relocate_static_pie", "deregister_tm_clones", "register_tm_clones",
-        "__do_global_dtors_aux", "frame_dummy", "__libc_csu_init", "__libc_csu_fini", "atexit", "at_quick_exit",
-        "__stack_chk_fail_local", "stat", "fstat", "lstat", "fstatat", "stat64", "fstat64", "lstat64", "fstatat64",
-        "mknod", "mknodat", "pthread_atfork", "__pthread_atfork", "__clang_call_terminate", "__on_dlclose",
-        "__on_dlclose_late", "__asan_init",
+        "_start",
+        "_init",
+        "_fini",
+        "_dl_relocate_static_pie",
+        "deregister_tm_clones",
+        "register_tm_clones",
+        "__do_global_dtors_aux",
+        "frame_dummy",
+        "__libc_csu_init",
+        "__libc_csu_fini",
+        "atexit",
+        "at_quick_exit",
+        "__stack_chk_fail_local",
+        "stat",
+        "fstat",
+        "lstat",
+        "fstatat",
+        "stat64",
+        "fstat64",
+        "lstat64",
+        "fstatat64",
+        "mknod",
+        "mknodat",
+        "pthread_atfork",
+        "__pthread_atfork",
+        "__clang_call_terminate",
+        "__on_dlclose",
+        "__on_dlclose_late",
+        "__asan_init",
         /* libgcc: arithmetic, no state */
-        "__udivti3", "__umodti3", "__divti3", "__modti3", "__udivmodti4", "__divmodti4", "__popcountdi2", "__mulvdi3",
-        "__muldc3", "__mulsc3", "__mulxc3", "__divdc3", "__divsc3", "__divxc3", "__powidf2", "__powisf2", "__powixf2",
-        "__floattidf", "__floatuntidf", "__floattisf", "__floatuntisf", "__fixdfti", "__fixunsdfti", "__cpu_indicator_init",
+        "__udivti3",
+        "__umodti3",
+        "__divti3",
+        "__modti3",
+        "__udivmodti4",
+        "__divmodti4",
+        "__popcountdi2",
+        "__mulvdi3",
+        "__muldc3",
+        "__mulsc3",
+        "__mulxc3",
+        "__divdc3",
+        "__divsc3",
+        "__divxc3",
+        "__powidf2",
+        "__powisf2",
+        "__powixf2",
+        "__floattidf",
+        "__floatuntidf",
+        "__floattisf",
+        "__floatuntisf",
+        "__fixdfti",
+        "__fixunsdfti",
+        "__cpu_indicator_init",
 };
 
 static bool is_runtime(const char *name) {
         for (size_t i = 0; i < ELEMENTSOF(runtime); i++)
                 if (strcmp(runtime[i], name) == 0)
                         return true;
-        return strncmp(name, "__x86.", 6) == 0 || strncmp(name, "__x86_", 6) == 0 || strncmp(name, "__llvm_retpoline", 16) == 0;
+        return strncmp(name, "__x86.", 6) == 0 || strncmp(name, "__x86_", 6) == 0 ||
+               strncmp(name, "__llvm_retpoline", 16) == 0;
 }
 
 static int by_start(const void *a, const void *b) {
@@ -89,7 +135,8 @@ void side_coverage(Side *side) {
 
                         if (!gelf_getsym(data, (int)i, &sym) || sym.st_shndx == SHN_UNDEF || sym.st_size == 0)
                                 continue;
-                        if (GELF_ST_TYPE(sym.st_info) != STT_FUNC && GELF_ST_TYPE(sym.st_info) != STT_GNU_IFUNC)
+                        if (GELF_ST_TYPE(sym.st_info) != STT_FUNC &&
+                            GELF_ST_TYPE(sym.st_info) != STT_GNU_IFUNC)
                                 continue;
                         functions++;
                         if (covered(side, sym.st_value))
@@ -102,8 +149,9 @@ void side_coverage(Side *side) {
                 }
         }
         if (bare)
-                side_incomplete(side, "%s: no debug information for %zu of %zu functions, among them %s", side->path,
-                                bare, functions, first);
+                side_incomplete(side, "%s: no debug information for %zu of %zu functions, among them %s",
+                                side->path, bare, functions, first);
         else if (!functions && side->ranges.n)
-                side_incomplete(side, "%s: no symbol table to check the debug information against", side->path);
+                side_incomplete(side, "%s: no symbol table to check the debug information against",
+                                side->path);
 }

@@ -31,7 +31,8 @@ static const char *bare(Arena *arena, const Name *name, char *text, size_t size)
         for (; name->parent; name = name->parent)
                 ;
         from = text;
-        if (name->kind == NAME_UNIT && strncmp(text, name->text, strlen(name->text)) == 0 && text[strlen(name->text)] == ':')
+        if (name->kind == NAME_UNIT && strncmp(text, name->text, strlen(name->text)) == 0 &&
+            text[strlen(name->text)] == ':')
                 from = text + strlen(name->text) + 1;
         return arena_strdup(arena, from);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dwarf/content.h"
 #include "dwarf/side.h"
+#include "dwarf/content.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -116,7 +116,8 @@ bool side_has_name(const Side *side, const Name *name) {
 }
 
 uint32_t side_definitions(const Side *side, const Name *name) {
-        return side->names_room && side->definition_of ? side->definition_of[name_slot(side, name->hash)] : UINT32_MAX;
+        return side->names_room && side->definition_of ? side->definition_of[name_slot(side, name->hash)]
+                                                       : UINT32_MAX;
 }
 
 const char *name_text(const Name *name, char *out, size_t size) {
@@ -142,7 +143,9 @@ TypeEntry *side_type(Side *side, Dwarf_Die *die) {
 
         if (!pointer_map_get(&side->type_of, die->addr, &i)) {
                 i = (uint32_t)side->types.n;
-                vec_push(&side->types, (TypeEntry){ .addr = die->addr, .cu = die->cu, .unit = UINT32_MAX,
+                vec_push(&side->types, (TypeEntry){ .addr = die->addr,
+                                                    .cu = die->cu,
+                                                    .unit = UINT32_MAX,
                                                     .tag = (uint16_t)dwarf_tag(die) });
                 pointer_map_put(&side->type_of, die->addr, i);
         }
@@ -155,8 +158,8 @@ static void define(Side *side, const Name *name, Hash content, size_t entry) {
         for (uint32_t d = *first; d != UINT32_MAX; d = side->definitions.items[d].next)
                 if (hash_equal(side->definitions.items[d].content, content))
                         return;
-        vec_push(&side->definitions, (Definition){ .name = name, .content = content,
-                                                   .entry = (uint32_t)entry, .next = *first });
+        vec_push(&side->definitions,
+                 (Definition){ .name = name, .content = content, .entry = (uint32_t)entry, .next = *first });
         *first = (uint32_t)side->definitions.n - 1;
 }
 

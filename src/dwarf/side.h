@@ -114,7 +114,7 @@ typedef struct PointerMap { /* address of a DIE -> index */
         struct {
                 const void *key;
                 uint32_t value;
-        } *slots;
+        } * slots;
         size_t n, room; /* room is a power of two, or 0 */
 } PointerMap;
 
@@ -142,8 +142,8 @@ typedef struct Side {
         VEC(Definition) definitions;
         uint32_t *definition_of; /* as `names`: the first definition, or UINT32_MAX */
 
-        uint64_t steps;  /* DIEs looked at, against a limit that no honest file reaches */
-        char why[200];   /* why the debug information is not complete; "" when it is */
+        uint64_t steps; /* DIEs looked at, against a limit that no honest file reaches */
+        char why[200];  /* why the debug information is not complete; "" when it is */
 } Side;
 
 enum {

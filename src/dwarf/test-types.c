@@ -27,112 +27,151 @@ typedef struct Case {
 #define S "struct s *keep; int use(struct s *p) { return sizeof(*p); }\n"
 
 static const Case cases[] = {
-        { "comment", false, "struct s { int a; long b; };" S, "/* new */\nstruct s { int a;\n long b; };" S, NULL, NULL },
-        { "member-at-end", false, "struct s { long a; };" S, "struct s { long a, b; };" S, "struct s", "size 8 -> 16" },
-        { "member-in-middle", false, "struct s { long a, c; };" S, "struct s { long a, b, c; };" S, "struct s", "member c 8 -> 16" },
-        { "member-in-padding", false, "struct s { char a; long c; };" S, "struct s { char a; char b; long c; };" S, "struct s",
-          "member b added at 1" },
-        { "member-removed", false, "struct s { long a, b, c; };" S, "struct s { long a, c; };" S, "struct s", "member b removed" },
-        { "reordered", false, "struct s { int a, b; };" S, "struct s { int b, a; };" S, "struct s", "member a 0 -> 4" },
-        { "widened", false, "struct s { int a; int b; };" S, "struct s { long a; int b; };" S, "struct s", "a: int -> long" },
-        { "int-to-float", false, "struct s { int a; };" S, "struct s { float a; };" S, "struct s", "a: int -> float" },
-        { "int-to-bool", false, "struct s { char a; };" S, "struct s { _Bool a; };" S, "struct s", "member a" },
+        { "comment", false, "struct s { int a; long b; };" S, "/* new */\nstruct s { int a;\n long b; };" S,
+          NULL, NULL },
+        { "member-at-end", false, "struct s { long a; };" S, "struct s { long a, b; };" S, "struct s",
+          "size 8 -> 16" },
+        { "member-in-middle", false, "struct s { long a, c; };" S, "struct s { long a, b, c; };" S,
+          "struct s", "member c 8 -> 16" },
+        { "member-in-padding", false, "struct s { char a; long c; };" S,
+          "struct s { char a; char b; long c; };" S, "struct s", "member b added at 1" },
+        { "member-removed", false, "struct s { long a, b, c; };" S, "struct s { long a, c; };" S, "struct s",
+          "member b removed" },
+        { "reordered", false, "struct s { int a, b; };" S, "struct s { int b, a; };" S, "struct s",
+          "member a 0 -> 4" },
+        { "widened", false, "struct s { int a; int b; };" S, "struct s { long a; int b; };" S, "struct s",
+          "a: int -> long" },
+        { "int-to-float", false, "struct s { int a; };" S, "struct s { float a; };" S, "struct s",
+          "a: int -> float" },
+        { "int-to-bool", false, "struct s { char a; };" S, "struct s { _Bool a; };" S, "struct s",
+          "member a" },
         { "bool-to-int", false, "struct s { _Bool a; };" S, "struct s { unsigned char a; };" S, NULL, NULL },
-        { "bool-to-wider", false, "struct s { _Bool a; };" S, "struct s { short a; };" S, "struct s", "size 1 -> 2" },
+        { "bool-to-wider", false, "struct s { _Bool a; };" S, "struct s { short a; };" S, "struct s",
+          "size 1 -> 2" },
         { "signedness", false, "struct s { int a; };" S, "struct s { unsigned a; };" S, NULL, NULL },
         { "renamed", false, "struct s { int a, b; };" S, "struct s { int a, c; };" S, NULL, NULL },
-        { "renamed-other-type", false, "struct s { int a, b; };" S, "struct s { int a; float c; };" S, "struct s", "b removed" },
-        { "bit-field-width", false, "struct s { unsigned a : 3, b : 4; };" S, "struct s { unsigned a : 4, b : 4; };" S, "struct s",
-          "member a: 3 -> 4 bits" },
-        { "bit-field-order", false, "struct s { unsigned a : 4, b : 4; };" S, "struct s { unsigned b : 4, a : 4; };" S, "struct s",
-          "member a 0 -> 0 bit 4" },
-        { "bit-field-new", false, "struct s { unsigned a : 4; };" S, "struct s { unsigned a : 4, b : 1; };" S, "struct s",
-          "member b added at 0 bit 4" },
-        { "array-bound", false, "struct s { char a[16]; };" S, "struct s { char a[32]; };" S, "struct s", "size 16 -> 32" },
-        { "array-dimensions", false, "struct s { char a[2][3]; };" S, "struct s { char a[3][2]; };" S, "struct s", "member a" },
-        { "flexible", false, "struct s { int n; int a[]; };" S, "struct s { int n; long a[]; };" S, "struct s", "member a" },
-        { "flexible-same", false, "struct s { int n; int a[]; };" S, "struct s { int m; unsigned a[]; };" S, NULL, NULL },
-        { "enum-middle", false, "enum e { A, B, C }; enum e keep = C;", "enum e { A, X, B, C }; enum e keep = C;", "enum e",
-          "enumerator B: 1 -> 2" },
-        { "enum-end", false, "enum e { A, B, C }; enum e keep = C;", "enum e { A, B, C, D }; enum e keep = C;", NULL, NULL },
-        { "enum-renamed", false, "enum e { A, B }; enum e keep = B;", "enum e { A, C }; enum e keep = C;", NULL, NULL },
-        { "enum-removed", false, "enum e { A, B, C }; enum e keep = A;", "enum e { A, B }; enum e keep = A;", "enum e", "C (2) removed" },
-        { "enum-count", false, "enum e { A, B, N }; enum e keep = A;", "enum e { A, B, C, N }; enum e keep = A;", "enum e", "N: 2 -> 3" },
-        { "enum-anonymous", false, "enum { A, B }; int f(void) { return B; }", "enum { X, A, B }; int f(void) { return B; }",
-          "enumerator A", "0 -> 1" },
-        { "enum-anonymous-end", false, "enum { A, B }; int f(void) { return B; }", "enum { A, B, C }; int f(void) { return B; }", NULL,
-          NULL },
-        { "enum-typedef", false, "typedef enum { A, B } e; e keep = B;", "typedef enum { X, A, B } e; e keep = B;", "typedef e",
-          "enumerator A: 0 -> 1" },
+        { "renamed-other-type", false, "struct s { int a, b; };" S, "struct s { int a; float c; };" S,
+          "struct s", "b removed" },
+        { "bit-field-width", false, "struct s { unsigned a : 3, b : 4; };" S,
+          "struct s { unsigned a : 4, b : 4; };" S, "struct s", "member a: 3 -> 4 bits" },
+        { "bit-field-order", false, "struct s { unsigned a : 4, b : 4; };" S,
+          "struct s { unsigned b : 4, a : 4; };" S, "struct s", "member a 0 -> 0 bit 4" },
+        { "bit-field-new", false, "struct s { unsigned a : 4; };" S, "struct s { unsigned a : 4, b : 1; };" S,
+          "struct s", "member b added at 0 bit 4" },
+        { "array-bound", false, "struct s { char a[16]; };" S, "struct s { char a[32]; };" S, "struct s",
+          "size 16 -> 32" },
+        { "array-dimensions", false, "struct s { char a[2][3]; };" S, "struct s { char a[3][2]; };" S,
+          "struct s", "member a" },
+        { "flexible", false, "struct s { int n; int a[]; };" S, "struct s { int n; long a[]; };" S,
+          "struct s", "member a" },
+        { "flexible-same", false, "struct s { int n; int a[]; };" S, "struct s { int m; unsigned a[]; };" S,
+          NULL, NULL },
+        { "enum-middle", false, "enum e { A, B, C }; enum e keep = C;",
+          "enum e { A, X, B, C }; enum e keep = C;", "enum e", "enumerator B: 1 -> 2" },
+        { "enum-end", false, "enum e { A, B, C }; enum e keep = C;",
+          "enum e { A, B, C, D }; enum e keep = C;", NULL, NULL },
+        { "enum-renamed", false, "enum e { A, B }; enum e keep = B;", "enum e { A, C }; enum e keep = C;",
+          NULL, NULL },
+        { "enum-removed", false, "enum e { A, B, C }; enum e keep = A;", "enum e { A, B }; enum e keep = A;",
+          "enum e", "C (2) removed" },
+        { "enum-count", false, "enum e { A, B, N }; enum e keep = A;",
+          "enum e { A, B, C, N }; enum e keep = A;", "enum e", "N: 2 -> 3" },
+        { "enum-anonymous", false, "enum { A, B }; int f(void) { return B; }",
+          "enum { X, A, B }; int f(void) { return B; }", "enumerator A", "0 -> 1" },
+        { "enum-anonymous-end", false, "enum { A, B }; int f(void) { return B; }",
+          "enum { A, B, C }; int f(void) { return B; }", NULL, NULL },
+        { "enum-typedef", false, "typedef enum { A, B } e; e keep = B;",
+          "typedef enum { X, A, B } e; e keep = B;", "typedef e", "enumerator A: 0 -> 1" },
         { "enum-member-of-int", false, "enum e { A, B }; enum e all; struct s { int a; };" S,
           "enum e { A, B }; enum e all; struct s { enum e a; };" S, NULL, NULL },
-        { "union-member", false, "struct s { union { int i; float f; } u; };" S, "struct s { union { int i; double f; } u; };" S,
-          "struct s", "member u" },
+        { "union-member", false, "struct s { union { int i; float f; } u; };" S,
+          "struct s { union { int i; double f; } u; };" S, "struct s", "member u" },
         { "union-anonymous", false, "struct s { union { int i; char c[4]; }; int z; };" S,
           "struct s { union { int i; char c[8]; }; int z; };" S, "struct s", "member z 4 -> 8" },
-        { "union-renamed", false, "struct s { union { int i; char c[4]; }; };" S, "struct s { union { int j; char c[4]; }; };" S, NULL,
-          NULL },
+        { "union-renamed", false, "struct s { union { int i; char c[4]; }; };" S,
+          "struct s { union { int j; char c[4]; }; };" S, NULL, NULL },
         { "nested", false, "struct in { int a; }; struct s { struct in i; int z; };" S,
           "struct in { int a, b; }; struct s { struct in i; int z; };" S, "struct in", "size 4 -> 8" },
         { "nested-outer", false, "struct in { int a; }; struct s { struct in i; int z; };" S,
           "struct in { int a, b; }; struct s { struct in i; int z; };" S, "struct s", "member z 4 -> 8" },
         { "pointer-to-changed", false, "struct t { int a; }; struct t *all; struct s { struct t *p; };" S,
           "struct t { long a; }; struct t *all; struct s { struct t *p; };" S, "struct t", "size 4 -> 8" },
-        { "pointer-to-other", false, "struct t { int a; }; struct u { int a; }; struct t *x; struct u *y; struct s { struct t *p; };" S,
-          "struct t { int a; }; struct u { int a; }; struct t *x; struct u *y; struct s { struct u *p; };" S, "struct s",
-          "member p: struct t * -> struct u *" },
-        { "pointer-to-signedness", false, "struct s { int *p; };" S, "struct s { const unsigned *p; };" S, NULL, NULL },
-        { "callback", false, "struct s { int (*f)(int); };" S, "struct s { int (*f)(int, long); };" S, "struct s", "member f" },
-        { "callback-same", false, "struct s { int (*f)(int, char *); };" S, "struct s { unsigned (*f)(unsigned, const char *); };" S, NULL,
-          NULL },
+        { "pointer-to-other", false,
+          "struct t { int a; }; struct u { int a; }; struct t *x; struct u *y; struct s { struct t *p; };" S,
+          "struct t { int a; }; struct u { int a; }; struct t *x; struct u *y; struct s { struct u *p; };" S,
+          "struct s", "member p: struct t * -> struct u *" },
+        { "pointer-to-signedness", false, "struct s { int *p; };" S, "struct s { const unsigned *p; };" S,
+          NULL, NULL },
+        { "callback", false, "struct s { int (*f)(int); };" S, "struct s { int (*f)(int, long); };" S,
+          "struct s", "member f" },
+        { "callback-same", false, "struct s { int (*f)(int, char *); };" S,
+          "struct s { unsigned (*f)(unsigned, const char *); };" S, NULL, NULL },
         { "typedef-anonymous", false, "typedef struct { int a; } t; t *keep; int use(t *p) { return p->a; }",
           "typedef struct { int x; int a; } t; t *keep; int use(t *p) { return p->a; }", "t", "size 4 -> 8" },
         { "typedef-scalar", false, "typedef int id; id keep; id use(id x) { return x; }",
           "typedef long id; id keep; id use(id x) { return x; }", "typedef id", "int -> long" },
-        { "typedef-introduced", false, "struct s { int a; };" S, "typedef int id; struct s { id a; };" S, NULL, NULL },
+        { "typedef-introduced", false, "struct s { int a; };" S, "typedef int id; struct s { id a; };" S,
+          NULL, NULL },
         { "static-type", false, "static struct { int a; } table; void *use(void) { return &table; }",
-          "static struct { int a; long b; } table; void *use(void) { return &table; }", "table", "size 4 -> 16" },
-        { "static-scalar", false, "static int n; void *use(void) { return &n; }", "static long n; void *use(void) { return &n; }",
-          "n", "int -> long" },
-        { "static-array", false, "static int n[4]; void *use(void) { return &n; }", "static int n[8]; void *use(void) { return &n; }",
-          "n", "bound [4] -> [8]" },
-        { "static-local", false, "void *use(void) { static int n; return &n; }", "void *use(void) { static long n; return &n; }",
-          "use::n", "int -> long" },
+          "static struct { int a; long b; } table; void *use(void) { return &table; }", "table",
+          "size 4 -> 16" },
+        { "static-scalar", false, "static int n; void *use(void) { return &n; }",
+          "static long n; void *use(void) { return &n; }", "n", "int -> long" },
+        { "static-array", false, "static int n[4]; void *use(void) { return &n; }",
+          "static int n[8]; void *use(void) { return &n; }", "n", "bound [4] -> [8]" },
+        { "static-local", false, "void *use(void) { static int n; return &n; }",
+          "void *use(void) { static long n; return &n; }", "use::n", "int -> long" },
         { "static-const-array", false, "static const int n[] = {1, 2}; int use(int i) { return n[i]; }",
           "static const int n[] = {1, 2, 3}; int use(int i) { return n[i]; }", NULL, NULL },
-        { "static-moved-function", false, "void *use(void) { static int n; return &n; }", "void *other(void) { static long n; return &n; }",
-          "use::n", "int -> long" },
-        { "local-variable", false, "int use(int x) { int n = x; return n; }", "int use(int x) { long n = x; return n; }", NULL, NULL },
-        { "tls", false, "__thread int n; void *use(void) { return &n; }", "__thread long n; void *use(void) { return &n; }", "n",
-          "int -> long" },
-        { "packed", false, "struct s { char a; long b; };" S, "struct __attribute__((packed)) s { char a; long b; };" S, "struct s",
-          "size 16 -> 9" },
-        { "aligned", false, "struct s { long a; };" S, "struct s { long a; } __attribute__((aligned(32)));" S, "struct s", "8 -> 32" },
-        { "recursive", false, "struct s { struct s *next; int a; };" S, "struct s { struct s *next, *prev; int a; };" S, "struct s",
-          "member a 8 -> 16" },
-        { "recursive-same", false, "struct s { struct s *next; int a; };" S, "struct s { struct s *link; int a; };" S, NULL, NULL },
-        { "mutually-recursive", false, "struct t; struct s { struct t *t; }; struct t { struct s s[2]; }; struct t *all;" S,
-          "struct t; struct s { struct t *t; int n; }; struct t { struct s s[2]; }; struct t *all;" S, "struct t", "size 16 -> 32" },
-        { "new-type", false, "struct s { int a; };" S, "struct n { int a; }; struct n *all; struct s { int a; };" S, NULL, NULL },
-        { "gone-type", false, "struct n { int a; }; struct n *all; struct s { int a; };" S, "struct s { int a; };" S, NULL, NULL },
-        { "became-array", false, "struct s { char *name; };" S, "struct s { char name[8]; };" S, "struct s", "char * -> char[8]" },
-        { "vector", false, "typedef int v __attribute__((vector_size(16))); v keep;", "typedef int v __attribute__((vector_size(32))); v keep;",
-          "v", "" },
-        { "namespace", true, "namespace n { struct s { int a; }; s *keep; } namespace m { struct s { int a; }; s *keep; }",
-          "namespace n { struct s { int a; }; s *keep; } namespace m { struct s { long a; }; s *keep; }", "struct m::s", "size 4 -> 8" },
-        { "base-class", true, "struct b { int x; }; struct s : b { int a; }; s *keep; s make() { return s(); }",
-          "struct b { int x, y; }; struct s : b { int a; }; s *keep; s make() { return s(); }", "struct s", "member a 4 -> 8" },
-        { "base-added", true, "struct b { }; struct s { int a; }; s make() { return s(); } b other() { return b(); }",
-          "struct b { }; struct s : b { int a; }; s make() { return s(); } b other() { return b(); }", "struct s", "base struct b added" },
+        { "static-moved-function", false, "void *use(void) { static int n; return &n; }",
+          "void *other(void) { static long n; return &n; }", "use::n", "int -> long" },
+        { "local-variable", false, "int use(int x) { int n = x; return n; }",
+          "int use(int x) { long n = x; return n; }", NULL, NULL },
+        { "tls", false, "__thread int n; void *use(void) { return &n; }",
+          "__thread long n; void *use(void) { return &n; }", "n", "int -> long" },
+        { "packed", false, "struct s { char a; long b; };" S,
+          "struct __attribute__((packed)) s { char a; long b; };" S, "struct s", "size 16 -> 9" },
+        { "aligned", false, "struct s { long a; };" S, "struct s { long a; } __attribute__((aligned(32)));" S,
+          "struct s", "8 -> 32" },
+        { "recursive", false, "struct s { struct s *next; int a; };" S,
+          "struct s { struct s *next, *prev; int a; };" S, "struct s", "member a 8 -> 16" },
+        { "recursive-same", false, "struct s { struct s *next; int a; };" S,
+          "struct s { struct s *link; int a; };" S, NULL, NULL },
+        { "mutually-recursive", false,
+          "struct t; struct s { struct t *t; }; struct t { struct s s[2]; }; struct t *all;" S,
+          "struct t; struct s { struct t *t; int n; }; struct t { struct s s[2]; }; struct t *all;" S,
+          "struct t", "size 16 -> 32" },
+        { "new-type", false, "struct s { int a; };" S,
+          "struct n { int a; }; struct n *all; struct s { int a; };" S, NULL, NULL },
+        { "gone-type", false, "struct n { int a; }; struct n *all; struct s { int a; };" S,
+          "struct s { int a; };" S, NULL, NULL },
+        { "became-array", false, "struct s { char *name; };" S, "struct s { char name[8]; };" S, "struct s",
+          "char * -> char[8]" },
+        { "vector", false, "typedef int v __attribute__((vector_size(16))); v keep;",
+          "typedef int v __attribute__((vector_size(32))); v keep;", "v", "" },
+        { "namespace", true,
+          "namespace n { struct s { int a; }; s *keep; } namespace m { struct s { int a; }; s *keep; }",
+          "namespace n { struct s { int a; }; s *keep; } namespace m { struct s { long a; }; s *keep; }",
+          "struct m::s", "size 4 -> 8" },
+        { "base-class", true,
+          "struct b { int x; }; struct s : b { int a; }; s *keep; s make() { return s(); }",
+          "struct b { int x, y; }; struct s : b { int a; }; s *keep; s make() { return s(); }", "struct s",
+          "member a 4 -> 8" },
+        { "base-added", true,
+          "struct b { }; struct s { int a; }; s make() { return s(); } b other() { return b(); }",
+          "struct b { }; struct s : b { int a; }; s make() { return s(); } b other() { return b(); }",
+          "struct s", "base struct b added" },
         { "virtual-added", true, "struct s { virtual void f(); int a; }; void s::f() { a = 1; }",
-          "struct s { virtual void f(); virtual void g(); int a; }; void s::f() { a = 1; } void s::g() { }", "struct s",
-          "added at slot 1" },
-        { "virtual-reordered", true, "struct s { virtual void f(); virtual void g(); }; void s::f() { } void s::g() { }",
-          "struct s { virtual void g(); virtual void f(); }; void s::f() { } void s::g() { }", "struct s", "slot 0 -> 1" },
+          "struct s { virtual void f(); virtual void g(); int a; }; void s::f() { a = 1; } void s::g() { }",
+          "struct s", "added at slot 1" },
+        { "virtual-reordered", true,
+          "struct s { virtual void f(); virtual void g(); }; void s::f() { } void s::g() { }",
+          "struct s { virtual void g(); virtual void f(); }; void s::f() { } void s::g() { }", "struct s",
+          "slot 0 -> 1" },
         { "virtual-same", true, "struct s { virtual void f(); int a; }; void s::f() { a = 1; }",
           "struct s { virtual void f(); void h() { a = 3; } int a; }; void s::f() { h(); }", NULL, NULL },
-        { "static-member", true, "struct s { int a; static int n; }; int s::n; s *keep;", "struct s { int a; static long n; }; long s::n; s *keep;",
-          "s::n", "int -> long" },
+        { "static-member", true, "struct s { int a; static int n; }; int s::n; s *keep;",
+          "struct s { int a; static long n; }; long s::n; s *keep;", "s::n", "int -> long" },
         { "class-to-struct", true, "class s { public: int a; }; s *keep; int use(s *p) { return p->a; }",
           "struct s { int a; }; s *keep; int use(s *p) { return p->a; }", NULL, NULL },
         { "template", true, "template <class T> struct s { T a; }; s<int> i; s<long> l;",
@@ -185,7 +224,8 @@ static void write_text(const char *name, const char *text) {
 static void compile(const char *side, const char *compiler, const char *flags, const char *sources) {
         char command[1024];
 
-        snprintf(command, sizeof(command), "cd %s && mkdir -p %s && cp %s %s && cd %s && %s %s -fPIC -shared -nostdlib -o ../%s.so %s",
+        snprintf(command, sizeof(command),
+                 "cd %s && mkdir -p %s && cp %s %s && cd %s && %s %s -fPIC -shared -nostdlib -o ../%s.so %s",
                  directory, side, sources, side, side, compiler, flags, side, sources);
         if (!run(command))
                 fail_msg("failed: %s", command);
@@ -230,8 +270,8 @@ static void one(const Case *c, const Build *b) {
                 fail_msg("%s (%s %s): not complete: %s", c->name, compiler, b->flags, v.evidence);
         if (c->subject ? !found(&v, c->subject, c->detail) : v.n > 0) {
                 print_findings(&v);
-                fail_msg("%s (%s %s): expected %s %s", c->name, compiler, b->flags, c->subject ? c->subject : "no change",
-                         c->detail ? c->detail : "");
+                fail_msg("%s (%s %s): expected %s %s", c->name, compiler, b->flags,
+                         c->subject ? c->subject : "no change", c->detail ? c->detail : "");
         }
 }
 
@@ -246,8 +286,10 @@ static void test_cases(void **state) {
 
 /* Two files have a type of one name; only one of them changes it. */
 static void test_same_name_in_two_files(void **state) {
-        static const char *const one_int = "struct node { int a; }; struct node *%s; int %s_use(void) { return sizeof(struct node); }";
-        static const char *const two_ints = "struct node { int a, b; }; struct node *%s; int %s_use(void) { return sizeof(struct node); }";
+        static const char *const one_int =
+                "struct node { int a; }; struct node *%s; int %s_use(void) { return sizeof(struct node); }";
+        static const char *const two_ints = "struct node { int a, b; }; struct node *%s; int %s_use(void) { "
+                                            "return sizeof(struct node); }";
         static const struct {
                 const char *a[2], *b[2];
                 bool changed;
@@ -273,7 +315,8 @@ static void test_same_name_in_two_files(void **state) {
                                 for (int f = 0; f < 2; f++) {
                                         const char *name = f ? "b" : "a", *at = strstr(texts[f], "%s");
 
-                                        snprintf(text[f], sizeof(text[f]), "%.*s%s; int %s_use(void) { return sizeof(struct node); }",
+                                        snprintf(text[f], sizeof(text[f]),
+                                                 "%.*s%s; int %s_use(void) { return sizeof(struct node); }",
                                                  (int)(at - texts[f]), texts[f], name, name);
                                         write_text(f ? "b.c" : "a.c", text[f]);
                                 }
@@ -283,7 +326,8 @@ static void test_same_name_in_two_files(void **state) {
                         assert_true(complete);
                         if ((v.n > 0) != variants[i].changed) {
                                 print_findings(&v);
-                                fail_msg("variant %zu (%s): expected %s", i, flags, variants[i].changed ? "a change" : "none");
+                                fail_msg("variant %zu (%s): expected %s", i, flags,
+                                         variants[i].changed ? "a change" : "none");
                         }
                 }
         }
@@ -292,7 +336,8 @@ static void test_same_name_in_two_files(void **state) {
 /* What was compiled without types must not be called complete. */
 static void test_incomplete(void **state) {
         static const char *const flags[] = { "", "-g1", "-gsplit-dwarf" };
-        static const char text[] = "struct s { int a; }; struct s *keep; int use(struct s *p) { return p->a; }";
+        static const char text[] =
+                "struct s { int a; }; struct s *keep; int use(struct s *p) { return p->a; }";
 
         for (size_t i = 0; i < ELEMENTSOF(flags); i++) {
                 _cleanup_(arena_freep) Arena *a = arena_new();
@@ -329,14 +374,17 @@ static void test_object_without_debug(void **state) {
         write_text("b.c", "int b(void) { return 2; }");
         compile("old", "gcc", "-g", "a.c b.c");
         snprintf(command, sizeof(command),
-                 "cd %s && gcc -g -fPIC -c a.c -o a.o && gcc -fPIC -c b.c -o b.o && gcc -shared -nostdlib -o new.so a.o b.o", directory);
+                 "cd %s && gcc -g -fPIC -c a.c -o a.o && gcc -fPIC -c b.c -o b.o && gcc -shared -nostdlib -o "
+                 "new.so a.o b.o",
+                 directory);
         assert_true(run(command));
         compare(&v, a, &complete);
         assert_false(complete);
         assert_non_null(strstr(v.evidence, "among them b"));
         /* Assembly has no types to miss. */
         snprintf(command, sizeof(command),
-                 "cd %s && printf '.globl b\\n.type b,@function\\nb: ret\\n.size b,.-b\\n.section .note.GNU-stack\\n' > b.s && "
+                 "cd %s && printf '.globl b\\n.type b,@function\\nb: ret\\n.size b,.-b\\n.section "
+                 ".note.GNU-stack\\n' > b.s && "
                  "gcc -g -c b.s -o b.o && gcc -shared -nostdlib -o new.so a.o b.o && cp new.so old.so",
                  directory);
         assert_true(run(command));
@@ -347,13 +395,16 @@ static void test_object_without_debug(void **state) {
 
 /* Common parts moved to a third file by dwz, and that file lost. */
 static void test_dwz(void **state) {
-        static const char text[] = "struct s { int a; long b; struct s *next; char name[40]; }; struct s *%c_keep;\n"
-                                   "int %c_use(struct s *p) { return p->a + sizeof(*p); }\n"
-                                   "struct t { struct s s; int z; }; struct t %c_all;\n";
-        static const char command[] =
-                "cd %s && for n in old new; do gcc -g -O1 -fPIC -shared -nostdlib -Wl,--build-id -o $n.so $n-a.c $n-b.c && "
-                "gcc -g -O1 -fPIC -shared -nostdlib -Wl,--build-id -o $n-2.so $n-b.c $n-a.c -Dextra=1 || exit 1; "
-                "rm -f $n.common; dwz -m $n.common -M $n.common $n.so $n-2.so || exit 1; done; test -e new.common";
+        static const char text[] =
+                "struct s { int a; long b; struct s *next; char name[40]; }; struct s *%c_keep;\n"
+                "int %c_use(struct s *p) { return p->a + sizeof(*p); }\n"
+                "struct t { struct s s; int z; }; struct t %c_all;\n";
+        static const char command[] = "cd %s && for n in old new; do gcc -g -O1 -fPIC -shared -nostdlib "
+                                      "-Wl,--build-id -o $n.so $n-a.c $n-b.c && "
+                                      "gcc -g -O1 -fPIC -shared -nostdlib -Wl,--build-id -o $n-2.so $n-b.c "
+                                      "$n-a.c -Dextra=1 || exit 1; "
+                                      "rm -f $n.common; dwz -m $n.common -M $n.common $n.so $n-2.so || exit "
+                                      "1; done; test -e new.common";
         char line[1024], name[16];
 
         if (!have("dwz"))
@@ -438,9 +489,12 @@ static void test_places(void **state) {
 
                 if (!have(builds[b].c))
                         continue;
-                write_text("a.c", "static int same = 1; int shared[3] = {1}; __thread long first; __thread char second[5];\n"
-                                  "int *f(void) { static int inner = 2; return second[0] ? &inner : &same; }\n");
-                write_text("b.c", "static int same = 3; extern int shared[3]; int *g(void) { return shared[1] ? &same : 0; }\n");
+                write_text("a.c",
+                           "static int same = 1; int shared[3] = {1}; __thread long first; __thread char "
+                           "second[5];\n"
+                           "int *f(void) { static int inner = 2; return second[0] ? &inner : &same; }\n");
+                write_text("b.c", "static int same = 3; extern int shared[3]; int *g(void) { return "
+                                  "shared[1] ? &same : 0; }\n");
                 compile("old", builds[b].c, builds[b].flags, "a.c b.c");
                 snprintf(path, sizeof(path), "%s/old.so", directory);
                 assert_int_equal(dwarf_places(path, a, &p, &e), 0);
@@ -484,12 +538,9 @@ static int teardown(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_cases),
-                cmocka_unit_test(test_same_name_in_two_files),
-                cmocka_unit_test(test_incomplete),
-                cmocka_unit_test(test_object_without_debug),
-                cmocka_unit_test(test_dwz),
-                cmocka_unit_test(test_places),
+                cmocka_unit_test(test_cases),      cmocka_unit_test(test_same_name_in_two_files),
+                cmocka_unit_test(test_incomplete), cmocka_unit_test(test_object_without_debug),
+                cmocka_unit_test(test_dwz),        cmocka_unit_test(test_places),
                 cmocka_unit_test(test_errors),
         };
 

@@ -45,10 +45,11 @@ static void add_change(Context *x, const Name *name, int tag, Notes *notes) {
         char text[256];
 
         vec_push(&x->changes, (Change){
-                .subject = arena_printf(x->arena, "%s %s", kind_text(name, tag), name_text(name, text, sizeof(text))),
-                .detail = arena_strdup(x->arena, notes_text(notes)),
-                .own = notes->own,
-        });
+                                      .subject = arena_printf(x->arena, "%s %s", kind_text(name, tag),
+                                                              name_text(name, text, sizeof(text))),
+                                      .detail = arena_strdup(x->arena, notes_text(notes)),
+                                      .own = notes->own,
+                              });
 }
 
 static Dwarf_Die definition_die(const Side *side, uint32_t d) {
@@ -125,8 +126,8 @@ static int by_used(const void *a, const void *b) {
         return x->user < y->user ? -1 : x->user > y->user;
 }
 
-static void add_units(Side *side, UnitDefinitions *out, Hash name, uint32_t definition, uint32_t unit, uint32_t *seen,
-                      uint32_t mark) {
+static void add_units(Side *side, UnitDefinitions *out, Hash name, uint32_t definition, uint32_t unit,
+                      uint32_t *seen, uint32_t mark) {
         VEC(uint32_t) queue = { 0 };
 
         vec_push(&queue, unit);
@@ -138,7 +139,8 @@ static void add_units(Side *side, UnitDefinitions *out, Hash name, uint32_t defi
                         continue;
                 seen[u] = mark;
                 if (side->units.items[u].name) {
-                        vec_push(&out->all, (UnitDefinition){ name, side->units.items[u].name->hash, definition });
+                        vec_push(&out->all,
+                                 (UnitDefinition){ name, side->units.items[u].name->hash, definition });
                         continue;
                 }
                 while (lo < hi) {
@@ -162,8 +164,8 @@ static bool ambiguous(const Side *old, const Side *new, const Name *name) {
                (old->definitions.items[o].next != UINT32_MAX || new->definitions.items[n].next != UINT32_MAX);
 }
 
-static void gather_one(Side *side, UnitDefinitions *out, const Name *name, Hash content, uint32_t unit, uint32_t *seen,
-                       uint32_t *mark) {
+static void gather_one(Side *side, UnitDefinitions *out, const Name *name, Hash content, uint32_t unit,
+                       uint32_t *seen, uint32_t *mark) {
         for (uint32_t d = side_definitions(side, name); d != UINT32_MAX; d = side->definitions.items[d].next)
                 if (hash_equal(side->definitions.items[d].content, content))
                         add_units(side, out, name->hash, d, unit, seen, ++*mark);
@@ -199,7 +201,8 @@ static void gather_units(Side *side, const Side *old, const Side *new, UnitDefin
                         const Name *name = side_name(side, a.scope, NAME_ENUMERATOR, all.items[j].name);
 
                         if (ambiguous(old, new, name))
-                                gather_one(side, out, name, content_constant(all.items[j].value), t->unit, seen, &mark);
+                                gather_one(side, out, name, content_constant(all.items[j].value), t->unit,
+                                           seen, &mark);
                 }
                 vec_free(&all);
         }
@@ -220,7 +223,8 @@ static size_t units_find(const UnitDefinitions *u, Hash name, Hash unit, size_t 
                 else
                         hi = middle;
         }
-        for (*from = lo; lo < u->all.n && hash_equal(u->all.items[lo].name, name) && hash_equal(u->all.items[lo].unit, unit);)
+        for (*from = lo; lo < u->all.n && hash_equal(u->all.items[lo].name, name) &&
+                         hash_equal(u->all.items[lo].unit, unit);)
                 lo++;
         return lo;
 }
@@ -288,7 +292,8 @@ static const Variable **sorted_variables(Side *side, int (*order)(const void *, 
         return all;
 }
 
-static size_t lower_bound(const Variable **all, size_t n, const Variable *key, int (*order)(const void *, const void *)) {
+static size_t lower_bound(const Variable **all, size_t n, const Variable *key,
+                          int (*order)(const void *, const void *)) {
         size_t lo = 0, hi = n;
 
         while (lo < hi) {
@@ -320,7 +325,7 @@ static void compare_variables(Context *x) {
                 if (!o->has_type || o->constant)
                         continue;
                 at = lower_bound(by_key, new->variables.n, o, variable_order);
-                for (; at < new->variables.n && variable_order(&by_key[at], &o) == 0 && !agree; at++) {
+                for (; at < new->variables.n &&variable_order(&by_key[at], &o) == 0 && !agree; at++) {
                         candidate = by_key[at];
                         agree = candidate->constant || !candidate->has_type ||
                                 compare_types(&x->c, &o->die, &candidate->die, NULL, 0);
@@ -328,7 +333,7 @@ static void compare_variables(Context *x) {
                 if (!candidate) {
                         exact = false;
                         at = lower_bound(by_text, new->variables.n, o, bare_order);
-                        for (; at < new->variables.n && bare_order(&by_text[at], &o) == 0 && !agree; at++) {
+                        for (; at < new->variables.n &&bare_order(&by_text[at], &o) == 0 && !agree; at++) {
                                 if (side_has_name(old, by_text[at]->name))
                                         continue;
                                 candidate = by_text[at];
@@ -424,9 +429,11 @@ int dwarf_compare_types(const char *old_path, const char *new_path, Verdict *v, 
                 if (x.c.exhausted)
                         side_incomplete(&old.side, "%s: types too large to compare", old_path);
                 *complete = !old.side.why[0] && !new.side.why[0];
-                v->evidence = *complete ? arena_printf(v->arena, "DWARF of both builds: %zu types and %zu variables compared",
-                                                       old.side.definitions.n, old.side.variables.n) :
-                                          arena_strdup(v->arena, old.side.why[0] ? old.side.why : new.side.why);
+                v->evidence =
+                        *complete ? arena_printf(v->arena,
+                                                 "DWARF of both builds: %zu types and %zu variables compared",
+                                                 old.side.definitions.n, old.side.variables.n)
+                                  : arena_strdup(v->arena, old.side.why[0] ? old.side.why : new.side.why);
                 vec_free(&x.changes);
                 arena_free(x.arena);
                 compare_release(&x.c);

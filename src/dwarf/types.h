@@ -27,7 +27,8 @@ int dwarf_compare_types(const char *old_path, const char *new_path, Verdict *v, 
  */
 typedef struct DwarfVariable {
         const char *name; /* qualified: "ns::v", "function::v" for a static local; without the unit */
-        const char *unit; /* source file as the compiler was given it, less the build directory; "" when there is none */
+        const char *unit; /* source file as the compiler was given it, less the build directory; "" when there
+                             is none */
         uint64_t addr;    /* vaddr; for `tls` the offset in the TLS segment */
         uint64_t size;    /* 0: the type's size is not known */
         bool tls, external;

@@ -57,9 +57,9 @@ static void inherit(DieFacts *f, Dwarf_Die *typed) {
 
         for (int hop = 0; hop < 2; hop++) {
                 Dwarf_Die target;
-                const Dwarf_Attribute *reference = from.has & HAS_SPECIFICATION ? &from.specification :
-                                                   from.has & HAS_ORIGIN        ? &from.origin :
-                                                                                  NULL;
+                const Dwarf_Attribute *reference = from.has & HAS_SPECIFICATION ? &from.specification
+                                                   : from.has & HAS_ORIGIN      ? &from.origin
+                                                                                : NULL;
 
                 if (!reference || !die_follow(reference, &target))
                         return;
@@ -95,7 +95,8 @@ static NameKind name_kind(int tag) {
 static void walk_type(Side *side, Dwarf_Die *die, DieFacts *f, const Scope *scope) {
         const Name *name = NULL;
         TypeEntry *t;
-        bool aggregate = f->tag != DW_TAG_typedef && f->tag != DW_TAG_template_alias && f->tag != DW_TAG_enumeration_type;
+        bool aggregate = f->tag != DW_TAG_typedef && f->tag != DW_TAG_template_alias &&
+                         f->tag != DW_TAG_enumeration_type;
 
         /* What completes a declaration belongs where that is, even when it repeats the bare name. */
         if (f->has & HAS_SPECIFICATION)
@@ -107,7 +108,8 @@ static void walk_type(Side *side, Dwarf_Die *die, DieFacts *f, const Scope *scop
         t->unit = scope->unit;
         t->listed = name && !f->declaration && !(f->has & HAS_SIGNATURE);
         if (f->tag == DW_TAG_enumeration_type && !name && !f->declaration)
-                vec_push(&side->anonymous_enums, (AnonymousEnum){ scope->name, (uint32_t)(t - side->types.items) });
+                vec_push(&side->anonymous_enums,
+                         (AnonymousEnum){ scope->name, (uint32_t)(t - side->types.items) });
         if (aggregate && dwarf_haschildren(die) > 0) {
                 Scope inside = *scope;
 
@@ -196,7 +198,8 @@ static void walk_import(Side *side, DieFacts *f, const Scope *scope) {
         if (!(f->has & HAS_IMPORT))
                 return;
         if (!die_follow(&f->import, &target)) {
-                side_incomplete(side, "%s: a part of the debug information is in another file that was not found",
+                side_incomplete(side,
+                                "%s: a part of the debug information is in another file that was not found",
                                 side->path);
                 return;
         }
@@ -217,7 +220,8 @@ static void walk_one(Side *side, Dwarf_Die *die, const Scope *scope) {
                 die_facts(die, &f);
                 if (!f.name && f.has & HAS_ORIGIN)
                         return;
-                inside.name = side_name(side, scope->name, NAME_NAMESPACE, f.name ? f.name : "(anonymous namespace)");
+                inside.name = side_name(side, scope->name, NAME_NAMESPACE,
+                                        f.name ? f.name : "(anonymous namespace)");
                 inside.depth++;
                 walk_children(side, die, &inside);
                 return;
@@ -372,7 +376,8 @@ void side_walk(Side *side) {
                         break;
                 any = true;
                 if (type == DW_UT_skeleton)
-                        side_incomplete(side, "%s: debug information is split off into .dwo files", side->path);
+                        side_incomplete(side, "%s: debug information is split off into .dwo files",
+                                        side->path);
                 walk_unit(side, &die);
         }
         for (size_t i = 0; i < side->variables.n; i++)

@@ -57,7 +57,8 @@ static ssize_t read_outer(struct archive *inner, void *data, const void **block)
         return (ssize_t)size;
 }
 
-static int open_tar(struct archive *outer, const char *path, const char *where, struct archive **out, Error *e) {
+static int open_tar(struct archive *outer, const char *path, const char *where, struct archive **out,
+                    Error *e) {
         _cleanup_(archive_freep) struct archive *a = archive_read_new();
 
         if (!a)
@@ -92,7 +93,8 @@ static int next_entry(struct archive *a, uint64_t *total, const char *path, cons
         return 1;
 }
 
-static int read_exactly(struct archive *a, void *to, size_t size, const char *path, const char *where, Error *e) {
+static int read_exactly(struct archive *a, void *to, size_t size, const char *path, const char *where,
+                        Error *e) {
         size_t at = 0;
 
         while (at < size) {
@@ -137,13 +139,15 @@ static char *absolute_path(const char *name) {
 
 /* Is this the package's changelog? Of several files Debian's own name counts first. */
 static bool is_changelog(const Deb *d, struct archive_entry *entry) {
-        static const char *const names[] = { "changelog.Debian.gz", "changelog.Debian", "changelog.gz", "changelog" };
+        static const char *const names[] = { "changelog.Debian.gz", "changelog.Debian", "changelog.gz",
+                                             "changelog" };
         _cleanup_(freep) char *path = absolute_path(archive_entry_pathname(entry));
         size_t n = d->package ? strlen(d->package) : 0;
 
         if (!path || !n || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
             !archive_entry_size(entry) || archive_entry_size(entry) > DEB_MAX_CHANGELOG ||
-            strncmp(path, "/usr/share/doc/", 15) != 0 || strncmp(path + 15, d->package, n) != 0 || path[15 + n] != '/')
+            strncmp(path, "/usr/share/doc/", 15) != 0 || strncmp(path + 15, d->package, n) != 0 ||
+            path[15 + n] != '/')
                 return false;
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (strcmp(path + 16 + n, names[i]) == 0)
@@ -151,10 +155,12 @@ static bool is_changelog(const Deb *d, struct archive_entry *entry) {
         return false;
 }
 
-static int read_changelog(struct archive *a, struct archive_entry *entry, const char *path, Deb *d, Error *e) {
+static int read_changelog(struct archive *a, struct archive_entry *entry, const char *path, Deb *d,
+                          Error *e) {
         size_t size = (size_t)archive_entry_size(entry);
         _cleanup_(freep) uint8_t *bytes = malloc(size);
-        int r = bytes ? read_exactly(a, bytes, size, path, "changelog", e) : error_errno(e, -ENOMEM, "%s", path);
+        int r = bytes ? read_exactly(a, bytes, size, path, "changelog", e)
+                      : error_errno(e, -ENOMEM, "%s", path);
 
         if (r < 0)
                 return r;
@@ -162,8 +168,8 @@ static int read_changelog(struct archive *a, struct archive_entry *entry, const 
         return file_dup(bytes, size, &d->changelog, e);
 }
 
-static int read_elf(struct archive *a, struct archive_entry *entry, const char *path, size_t *total, Members *members,
-                    Error *e) {
+static int read_elf(struct archive *a, struct archive_entry *entry, const char *path, size_t *total,
+                    Members *members, Error *e) {
         static const uint8_t magic[4] = { 0x7f, 'E', 'L', 'F' };
         size_t size = (size_t)archive_entry_size(entry);
         const char *name = archive_entry_pathname(entry);
@@ -174,7 +180,8 @@ static int read_elf(struct archive *a, struct archive_entry *entry, const char *
                 name = archive_entry_pathname_utf8(entry);
         if (!name)
                 return error_set(e, -EBADMSG, "%s: data: a file has no name", path);
-        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) || size < sizeof(magic))
+        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
+            size < sizeof(magic))
                 return 0;
         r = read_exactly(a, start, sizeof(start), path, name, e);
         if (r < 0)

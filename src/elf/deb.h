@@ -6,10 +6,11 @@
 
 #include <stdbool.h>
 
-/* The ELF files, and the changelog, inside a .deb package (ar, then data.tar with any compression), in memory. */
+/* The ELF files, and the changelog, inside a .deb package (ar, then data.tar with any compression), in
+ * memory. */
 enum {
-        DEB_MAX_FILE = 1 << 30,            /* bytes, one member */
-        DEB_MAX_TOTAL = 0x7fffffff,        /* bytes, all ELF members together */
+        DEB_MAX_FILE = 1 << 30,     /* bytes, one member */
+        DEB_MAX_TOTAL = 0x7fffffff, /* bytes, all ELF members together */
         DEB_MAX_MEMBERS = 200000,
         DEB_MAX_CHANGELOG = 16 << 20, /* bytes, as it is in the package; a longer one is passed over */
 };
@@ -21,8 +22,8 @@ typedef struct DebMember {
 
 typedef struct Deb {
         char *package, *version, *architecture; /* of the control file; NULL when it has none */
-        char *source;        /* "openssl" or "openssl (3.0.20-1)"; NULL: as the package */
-        FileBytes changelog; /* Debian's, most often compressed; empty: none */
+        char *source;                           /* "openssl" or "openssl (3.0.20-1)"; NULL: as the package */
+        FileBytes changelog;                    /* Debian's, most often compressed; empty: none */
         DebMember *members;                     /* ELF files only (by magic), sorted by path */
         size_t n;
 } Deb;

@@ -133,7 +133,8 @@ static bool by_link(Search *s) {
         if (!directory)
                 return false;
         /* Beside the image, wherever that is; then where its place in the root says. */
-        if (consider(s, format("%s/%s", directory, link)) || consider(s, format("%s/.debug/%s", directory, link)))
+        if (consider(s, format("%s/%s", directory, link)) ||
+            consider(s, format("%s/.debug/%s", directory, link)))
                 return true;
         real = realpath(*directory ? directory : "/", NULL);
         if (n && strncmp(directory, s->root, n) == 0)

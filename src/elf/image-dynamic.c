@@ -26,8 +26,10 @@ static int read_strings(ImageParse *p, Cursor c, size_t n_needed) {
                         continue;
                 s = dynamic_string(p, value);
                 if (!s)
-                        return error_set(p->e, -EBADMSG, "%s: dynamic section: string %#" PRIx64
-                                         " is outside the string table", image->path, value);
+                        return error_set(p->e, -EBADMSG,
+                                         "%s: dynamic section: string %#" PRIx64
+                                         " is outside the string table",
+                                         image->path, value);
                 if (tag == DT_SONAME)
                         image->soname = s;
                 else
@@ -58,9 +60,9 @@ int image_parse_dynamic(ImageParse *p) {
                 if (tag == DT_NULL)
                         break;
                 switch (tag) {
-#define TAG(t, field)                                                                                       \
-        case t:                                                                                             \
-                field = value;                                                                              \
+#define TAG(t, field)          \
+        case t:                \
+                field = value; \
                 break
                         TAG(DT_INIT, image->init);
                         TAG(DT_FINI, image->fini);

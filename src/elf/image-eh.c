@@ -229,9 +229,9 @@ static int sort(EhFrame *f) {
                 const ImageFde *before = &f->fdes.items[i - 1];
 
                 if (f->fdes.items[i].addr - before->addr < before->size)
-                        return error_set(f->p->e, -EBADMSG, "%s: .eh_frame: the FDEs for %#" PRIx64
-                                         " and %#" PRIx64 " overlap", f->p->image->path, before->addr,
-                                         f->fdes.items[i].addr);
+                        return error_set(f->p->e, -EBADMSG,
+                                         "%s: .eh_frame: the FDEs for %#" PRIx64 " and %#" PRIx64 " overlap",
+                                         f->p->image->path, before->addr, f->fdes.items[i].addr);
         }
         return 0;
 }

@@ -20,7 +20,8 @@ int image_parse_build_id(const char *path, Cursor notes, uint64_t align, BuildId
                         break;
                 if (type == NT_GNU_BUILD_ID && name_size == 4 && memcmp(name, "GNU", 4) == 0) {
                         if (size > BUILD_ID_MAX)
-                                return error_set(e, -EBADMSG, "%s: build-id of %" PRIu32 " bytes", path, size);
+                                return error_set(e, -EBADMSG, "%s: build-id of %" PRIu32 " bytes", path,
+                                                 size);
                         memcpy(out->bytes, bytes, size);
                         out->n = size;
                         return 0;
@@ -37,7 +38,8 @@ static int read_at(int fd, const char *name, void *to, size_t size, uint64_t off
         size_t at = 0;
 
         if (offset > INT64_MAX - size)
-                return error_set(e, -EBADMSG, "%s: offset %#" PRIx64 ": beyond the end of the file", name, offset);
+                return error_set(e, -EBADMSG, "%s: offset %#" PRIx64 ": beyond the end of the file", name,
+                                 offset);
         while (at < size) {
                 ssize_t n = pread(fd, (uint8_t *)to + at, size - at, (off_t)(offset + at));
 
@@ -46,8 +48,8 @@ static int read_at(int fd, const char *name, void *to, size_t size, uint64_t off
                 if (n < 0)
                         return error_errno(e, -errno, "%s: read at %#" PRIx64, name, offset + at);
                 if (n == 0)
-                        return error_set(e, -EBADMSG, "%s: offset %#" PRIx64 ": beyond the end of the file", name,
-                                         offset + at);
+                        return error_set(e, -EBADMSG, "%s: offset %#" PRIx64 ": beyond the end of the file",
+                                         name, offset + at);
                 at += (size_t)n;
         }
         return 0;
@@ -61,7 +63,8 @@ static int read_notes(int fd, const char *name, uint64_t offset, uint64_t size, 
         if (size == 0)
                 return 0;
         if (size > NOTES_MAX)
-                return error_set(e, -EBADMSG, "%s: %" PRIu64 " bytes of notes are over the limit", name, size);
+                return error_set(e, -EBADMSG, "%s: %" PRIu64 " bytes of notes are over the limit", name,
+                                 size);
         bytes = malloc(size);
         if (!bytes)
                 return error_errno(e, -ENOMEM, "%s", name);

@@ -5,17 +5,17 @@
 #include <string.h>
 
 /* Index of the first of `n` items whose address (at the front of each, or through `i`) is above `wanted`. */
-#define UPPER_BOUND(n, wanted, address)                                                                     \
-        ({                                                                                                  \
-                size_t _lo = 0, _hi = (n);                                                                  \
-                while (_lo < _hi) {                                                                         \
-                        size_t i = _lo + (_hi - _lo) / 2;                                                   \
-                        if ((address) <= (wanted))                                                          \
-                                _lo = i + 1;                                                                \
-                        else                                                                                \
-                                _hi = i;                                                                    \
-                }                                                                                           \
-                _lo;                                                                                        \
+#define UPPER_BOUND(n, wanted, address)                   \
+        ({                                                \
+                size_t _lo = 0, _hi = (n);                \
+                while (_lo < _hi) {                       \
+                        size_t i = _lo + (_hi - _lo) / 2; \
+                        if ((address) <= (wanted))        \
+                                _lo = i + 1;              \
+                        else                              \
+                                _hi = i;                  \
+                }                                         \
+                _lo;                                      \
         })
 
 const ImageSection *image_section_at(const Image *image, uint64_t addr) {

@@ -19,7 +19,7 @@ typedef struct ImageInner {
 
 typedef struct ImageParse {
         Image *image;
-        GElf_Shdr *headers; /* parallel to image->sections */
+        GElf_Shdr *headers;  /* parallel to image->sections */
         GElf_Phdr *segments; /* all program headers, not only PT_LOAD */
         size_t n_segments;
         /* A file that holds debug information alone: its program headers speak of another file. */
@@ -36,7 +36,8 @@ int image_parse_symbols(ImageParse *p);
 int image_parse_relocs(ImageParse *p);
 int image_parse_eh(ImageParse *p);
 int image_parse_plt(ImageParse *p);
-/* The identification and the header's fixed part, before anything else is believed. Outcomes as image_parse. */
+/* The identification and the header's fixed part, before anything else is believed. Outcomes as image_parse.
+ */
 int image_check_header(const char *path, Cursor c, Error *e);
 /* Looks for NT_GNU_BUILD_ID in a run of notes. `align` is 4 or 8. Leaves `out` alone when there is none. */
 int image_parse_build_id(const char *path, Cursor notes, uint64_t align, BuildId *out, Error *e);

@@ -9,7 +9,8 @@ typedef VEC(ImagePlt) Plts;
 
 /* The slot that a stub jumps through: [endbr64] [mov imm32, %r11d] [bnd] jmp *disp32(%rip). */
 static bool decode_stub(const uint8_t *bytes, size_t size, uint64_t addr, uint64_t *slot) {
-        static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa }, mov[] = { 0x41, 0xbb }, jump[] = { 0xff, 0x25 };
+        static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa }, mov[] = { 0x41, 0xbb },
+                             jump[] = { 0xff, 0x25 };
         Cursor c = cursor_make(bytes, size);
         uint32_t displacement;
 
@@ -45,7 +46,9 @@ static void read_section(Plts *to, const Image *image, const ImageSection *s) {
                 if (!reloc)
                         continue;
                 size = read_entry(image, s, at + 8, &next) ? 8 : MIN(UINT64_C(16), s->size - at);
-                vec_push(to, (ImagePlt){ .addr = s->addr + at, .size = size, .got = slot, .symbol = reloc->symbol });
+                vec_push(to,
+                         (ImagePlt){
+                                 .addr = s->addr + at, .size = size, .got = slot, .symbol = reloc->symbol });
         }
 }
 

@@ -13,7 +13,8 @@ typedef struct Relocs {
 } Relocs;
 
 static int bad(const Relocs *to, const char *what, uint64_t addr) {
-        return error_set(to->p->e, -EBADMSG, "%s: relocation at %#" PRIx64 ": %s", to->p->image->path, addr, what);
+        return error_set(to->p->e, -EBADMSG, "%s: relocation at %#" PRIx64 ": %s", to->p->image->path, addr,
+                         what);
 }
 
 static int add(Relocs *to, ImageReloc reloc) {
@@ -73,7 +74,8 @@ static int add_relative(Relocs *to, uint64_t addr) {
 
         if (!bytes)
                 return bad(to, "its addend is not in the file", addr);
-        return add(to, (ImageReloc){ .addr = addr, .type = R_X86_64_RELATIVE, .addend = (int64_t)cursor_u64(&c) });
+        return add(to, (ImageReloc){
+                               .addr = addr, .type = R_X86_64_RELATIVE, .addend = (int64_t)cursor_u64(&c) });
 }
 
 /* An even word is an address; an odd one a bitmap of the 63 words that follow the last. */
@@ -86,7 +88,8 @@ static int read_relr(Relocs *to, const uint8_t *bytes, uint64_t size) {
         if (size == 0)
                 return 0;
         if (!bytes || size % sizeof(Elf64_Relr))
-                return error_set(to->p->e, -EBADMSG, "%s: relative relocations: outside the image, or cut short",
+                return error_set(to->p->e, -EBADMSG,
+                                 "%s: relative relocations: outside the image, or cut short",
                                  to->p->image->path);
         while (cursor_left(&c)) {
                 uint64_t word = cursor_u64(&c);

@@ -45,7 +45,8 @@ static int name_version(ImageParse *p, Versions *v, const ImageSection *s, const
 }
 
 static int cut_short(ImageParse *p, const ImageSection *s) {
-        return error_set(p->e, -EBADMSG, "%s: section %s: cut short or out of order", p->image->path, s->name);
+        return error_set(p->e, -EBADMSG, "%s: section %s: cut short or out of order", p->image->path,
+                         s->name);
 }
 
 static int read_defined_versions(ImageParse *p, Versions *v) {
@@ -147,8 +148,8 @@ static int read_table(ImageParse *p, const ImageSection *s, ImageSymbol **out, s
                 return error_set(p->e, -EBADMSG, "%s: section %s: not a whole number of symbols", image->path,
                                  s->name);
         if (n > IMAGE_MAX_SYMBOLS)
-                return error_set(p->e, -EBADMSG, "%s: section %s: %zu symbols are over the limit", image->path,
-                                 s->name, n);
+                return error_set(p->e, -EBADMSG, "%s: section %s: %zu symbols are over the limit",
+                                 image->path, s->name, n);
         symbols = arena_newa(image->arena, ImageSymbol, n);
         for (size_t i = 0; i < n; i++) {
                 ImageSymbol *symbol = &symbols[i];
@@ -187,7 +188,8 @@ static int apply_versions(ImageParse *p) {
         if ((r = read_defined_versions(p, &v)) < 0 || (r = read_needed_versions(p, &v)) < 0)
                 return r;
         if (s->size != image->n_dynsyms * 2)
-                return error_set(p->e, -EBADMSG, "%s: section %s: not one version a symbol", image->path, s->name);
+                return error_set(p->e, -EBADMSG, "%s: section %s: not one version a symbol", image->path,
+                                 s->name);
         c = cursor_make(s->bytes, s->size);
         for (size_t i = 0; i < image->n_dynsyms; i++) {
                 uint16_t value = cursor_u16(&c), index = value & VERSION_INDEX;
@@ -198,8 +200,8 @@ static int apply_versions(ImageParse *p) {
                 if (index <= 1)
                         continue;
                 if (index >= v.n || !v.names[index])
-                        return error_set(p->e, -EBADMSG, "%s: symbol %s: version %u is not described", image->path,
-                                         symbol->name, index);
+                        return error_set(p->e, -EBADMSG, "%s: symbol %s: version %u is not described",
+                                         image->path, symbol->name, index);
                 symbol->version = v.names[index];
         }
         return 0;
@@ -207,13 +209,15 @@ static int apply_versions(ImageParse *p) {
 
 int image_parse_symbols(ImageParse *p) {
         Image *image = p->image;
-        const ImageSection *dynsym = section_of_type(image, SHT_DYNSYM), *symtab = section_of_type(image, SHT_SYMTAB);
+        const ImageSection *dynsym = section_of_type(image, SHT_DYNSYM),
+                           *symtab = section_of_type(image, SHT_SYMTAB);
         int r;
 
         if (dynsym && dynsym->bytes && !p->debug_only) {
                 /* The loader goes by the dynamic section alone: what we read must be what it reads. */
                 if (!image->dynamic || dynsym->addr != p->symtab)
-                        return error_set(p->e, -EBADMSG, "%s: section %s: is not the dynamic section's symbol table",
+                        return error_set(p->e, -EBADMSG,
+                                         "%s: section %s: is not the dynamic section's symbol table",
                                          image->path, dynsym->name);
                 r = read_table(p, dynsym, &image->dynsyms, &image->n_dynsyms);
                 if (r < 0)

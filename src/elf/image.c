@@ -29,7 +29,8 @@ int image_check_header(const char *path, Cursor c, Error *e) {
         if (!ident)
                 return error_set(e, -EBADMSG, "%s: ELF header: cut short", path);
         if (ident[EI_CLASS] != ELFCLASS64)
-                return unsupported(path, ident[EI_CLASS] == ELFCLASS32 ? "32-bit ELF" : "unknown ELF class", e);
+                return unsupported(path, ident[EI_CLASS] == ELFCLASS32 ? "32-bit ELF" : "unknown ELF class",
+                                   e);
         if (ident[EI_DATA] != ELFDATA2LSB)
                 return unsupported(path, "not little-endian", e);
         if (c.failed || c.size < sizeof(Elf64_Ehdr))
@@ -40,7 +41,7 @@ int image_check_header(const char *path, Cursor c, Error *e) {
         }
         if (type != ET_DYN && type != ET_EXEC)
                 return unsupported(path,
-                                   type == ET_REL    ? "relocatable object, not an executable or shared library"
+                                   type == ET_REL ? "relocatable object, not an executable or shared library"
                                    : type == ET_CORE ? "core dump, not an executable or shared library"
                                                      : "neither an executable nor a shared library",
                                    e);
@@ -67,7 +68,8 @@ static int read_sections(ImageParse *p, Elf *elf, const GElf_Ehdr *header) {
                 Elf_Scn *scn = elf_getscn(elf, i);
 
                 if (!scn || !gelf_getshdr(scn, h))
-                        return error_set(p->e, -EBADMSG, "%s: section %zu: header unreadable", image->path, i);
+                        return error_set(p->e, -EBADMSG, "%s: section %zu: header unreadable", image->path,
+                                         i);
                 if (i == 0)
                         *h = (GElf_Shdr){ 0 }; /* its fields extend the ELF header's */
                 image->sections[i] = (ImageSection){ .name = "",
@@ -92,8 +94,9 @@ static int read_sections(ImageParse *p, Elf *elf, const GElf_Ehdr *header) {
                 const char *name = image_table_string(names->bytes, names->size, p->headers[i].sh_name);
 
                 if (!name)
-                        return error_set(p->e, -EBADMSG, "%s: section %zu: its name lies outside the name table",
-                                         image->path, i);
+                        return error_set(p->e, -EBADMSG,
+                                         "%s: section %zu: its name lies outside the name table", image->path,
+                                         i);
                 image->sections[i].name = name;
         }
         return 0;
@@ -159,7 +162,8 @@ static int read_segments(ImageParse *p, Elf *elf, const GElf_Ehdr *header) {
                 return error_set(p->e, -EBADMSG, "%s: program headers at %#" PRIx64 ": outside the file",
                                  image->path, header->e_phoff);
         if (n > IMAGE_MAX_SEGMENTS)
-                return error_set(p->e, -EBADMSG, "%s: %zu program headers are over the limit", image->path, n);
+                return error_set(p->e, -EBADMSG, "%s: %zu program headers are over the limit", image->path,
+                                 n);
         p->segments = arena_newa(image->arena, GElf_Phdr, n);
         p->n_segments = n;
         image->segments = arena_newa(image->arena, ImageSegment, n);
@@ -167,8 +171,8 @@ static int read_segments(ImageParse *p, Elf *elf, const GElf_Ehdr *header) {
                 GElf_Phdr *h = &p->segments[i];
 
                 if (!gelf_getphdr(elf, (int)i, h))
-                        return error_set(p->e, -EBADMSG, "%s: program header %zu: outside the file", image->path,
-                                         i);
+                        return error_set(p->e, -EBADMSG, "%s: program header %zu: outside the file",
+                                         image->path, i);
                 switch (h->p_type) {
                 case PT_LOAD:
                         r = add_load(p, i, h);
@@ -217,14 +221,16 @@ static int check_segments(ImageParse *p) {
                         continue;
                 s = image_segment_at(image, h->p_vaddr);
                 if (h->p_type == PT_GNU_RELRO) {
-                        /* Its end is rounded up to a page: past the segment's own end, within its last page. */
-                        if (h->p_memsz && (!s || h->p_memsz > align_up(s->addr + s->size, PAGE_SIZE_X86) - h->p_vaddr))
+                        /* Its end is rounded up to a page: past the segment's own end, within its last page.
+                         */
+                        if (h->p_memsz &&
+                            (!s || h->p_memsz > align_up(s->addr + s->size, PAGE_SIZE_X86) - h->p_vaddr))
                                 return error_set(p->e, -EBADMSG, "%s: %s: outside the loaded segments",
                                                  image->path, what);
-                } else if (h->p_filesz &&
-                           (!image_bytes(image, h->p_vaddr, h->p_filesz) ||
-                            h->p_offset - s->offset != h->p_vaddr - s->addr)) {
-                        return error_set(p->e, -EBADMSG, "%s: %s: outside the loaded segments", image->path, what);
+                } else if (h->p_filesz && (!image_bytes(image, h->p_vaddr, h->p_filesz) ||
+                                           h->p_offset - s->offset != h->p_vaddr - s->addr)) {
+                        return error_set(p->e, -EBADMSG, "%s: %s: outside the loaded segments", image->path,
+                                         what);
                 }
                 if (h->p_type == PT_TLS && (h->p_filesz > h->p_memsz || h->p_memsz >> IMAGE_MAX_ADDR_BITS))
                         return error_set(p->e, -EBADMSG, "%s: %s: impossible size", image->path, what);
@@ -255,16 +261,18 @@ static int index_sections(ImageParse *p) {
                 const ImageSection *s = &image->sections[i];
                 const ImageSegment *segment;
 
-                if (!(s->flags & SHF_ALLOC) || s->size == 0 || (s->type == SHT_NOBITS && (s->flags & SHF_TLS)))
+                if (!(s->flags & SHF_ALLOC) || s->size == 0 ||
+                    (s->type == SHT_NOBITS && (s->flags & SHF_TLS)))
                         continue;
                 segment = image_segment_at(image, s->addr);
                 if (!segment || s->size > segment->size - (s->addr - segment->addr))
                         return error_set(p->e, -EBADMSG, "%s: section %s: not inside one loaded segment",
                                          image->path, s->name);
-                if (s->type != SHT_NOBITS && !p->debug_only && image_bytes(image, s->addr, s->size) != s->bytes)
+                if (s->type != SHT_NOBITS && !p->debug_only &&
+                    image_bytes(image, s->addr, s->size) != s->bytes)
                         return error_set(p->e, -EBADMSG,
-                                         "%s: section %s: its place in the file is not its segment's", image->path,
-                                         s->name);
+                                         "%s: section %s: its place in the file is not its segment's",
+                                         image->path, s->name);
                 inner->by_addr[inner->n_by_addr++] = s;
         }
         qsort(inner->by_addr, inner->n_by_addr, sizeof(inner->by_addr[0]), section_order);
@@ -301,8 +309,8 @@ static int read_notes(ImageParse *p) {
 
                 if (s->type != SHT_NOTE || !s->bytes)
                         continue;
-                r = image_parse_build_id(image->path, cursor_make(s->bytes, s->size), s->align, &image->build_id,
-                                         p->e);
+                r = image_parse_build_id(image->path, cursor_make(s->bytes, s->size), s->align,
+                                         &image->build_id, p->e);
                 if (r < 0)
                         return r;
         }

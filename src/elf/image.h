@@ -15,8 +15,8 @@
  */
 
 enum {
-        IMAGE_MAX_SIZE = 1 << 30,     /* bytes of one file */
-        IMAGE_MAX_SYMBOLS = 4 << 20,  /* each table */
+        IMAGE_MAX_SIZE = 1 << 30,    /* bytes of one file */
+        IMAGE_MAX_SYMBOLS = 4 << 20, /* each table */
         IMAGE_MAX_RELOCS = 16 << 20,
         IMAGE_MAX_FDES = 4 << 20,
         BUILD_ID_MAX = 64,
@@ -29,8 +29,8 @@ typedef struct BuildId {
 
 typedef struct ImageSection {
         const char *name;
-        uint32_t type;        /* SHT_* */
-        uint64_t flags;       /* SHF_* */
+        uint32_t type;  /* SHT_* */
+        uint64_t flags; /* SHF_* */
         uint64_t addr, size;
         const uint8_t *bytes; /* NULL for SHT_NOBITS */
         uint64_t align;
@@ -45,15 +45,15 @@ typedef struct ImageSymbol {
         const char *name;    /* never NULL */
         const char *version; /* "" when unversioned */
         uint64_t addr, size;
-        uint8_t type;     /* STT_* */
-        uint8_t bind;     /* STB_* */
-        uint8_t other;    /* st_other */
-        bool defined;     /* has a section */
+        uint8_t type;        /* STT_* */
+        uint8_t bind;        /* STB_* */
+        uint8_t other;       /* st_other */
+        bool defined;        /* has a section */
         bool hidden_version; /* "@" rather than "@@" */
 } ImageSymbol;
 
 typedef struct ImageReloc { /* sorted by addr */
-        uint64_t addr;   /* where */
+        uint64_t addr;      /* where */
         int64_t addend;
         uint32_t type;   /* R_X86_64_* */
         uint32_t symbol; /* index into dynsyms; 0: none */
@@ -81,10 +81,11 @@ typedef struct Image {
         BuildId build_id;
         uint16_t type;    /* ET_DYN or ET_EXEC */
         uint16_t machine; /* EM_X86_64 */
-        bool executable;  /* a program: ET_EXEC, or DF_1_PIE, or an interpreter and no soname (libc.so.6 has both) */
+        bool executable;  /* a program: ET_EXEC, or DF_1_PIE, or an interpreter and no soname (libc.so.6 has
+                             both) */
         bool dynamic;     /* has PT_DYNAMIC */
         uint64_t entry;
-        uint64_t lo, hi;  /* vaddr span of all PT_LOAD, page-aligned */
+        uint64_t lo, hi; /* vaddr span of all PT_LOAD, page-aligned */
 
         ImageSection *sections;
         size_t n_sections;
@@ -104,8 +105,8 @@ typedef struct Image {
 
         bool has_tls;
         uint64_t tls_addr, tls_file_size, tls_size, tls_align;
-        uint64_t relro_addr, relro_size;   /* PT_GNU_RELRO; 0, 0: none */
-        uint64_t init, fini;               /* DT_INIT, DT_FINI; 0: none */
+        uint64_t relro_addr, relro_size; /* PT_GNU_RELRO; 0, 0: none */
+        uint64_t init, fini;             /* DT_INIT, DT_FINI; 0: none */
         uint64_t init_array, init_array_size, fini_array, fini_array_size, preinit_array, preinit_array_size;
         const char *soname; /* NULL: none */
         const char **needed;
@@ -141,7 +142,8 @@ const char *build_id_text(const BuildId *id, char out[2 * BUILD_ID_MAX + 1]);
  * -EINVAL when it differs. */
 int image_add_symbols(Image *image, const Image *debug, Error *e);
 
-const ImageSection *image_section_at(const Image *image, uint64_t addr); /* NULL: none; SHF_ALLOC only, not TLS .tbss */
+const ImageSection *image_section_at(const Image *image,
+                                     uint64_t addr); /* NULL: none; SHF_ALLOC only, not TLS .tbss */
 const ImageSection *image_section(const Image *image, const char *name);
 const ImageSegment *image_segment_at(const Image *image, uint64_t addr);
 /* `size` bytes at `addr` as the file holds them before relocation, or NULL when they are not all in

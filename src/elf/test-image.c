@@ -96,7 +96,8 @@ static void own_image_is_what_was_loaded(void **state) {
         assert_int_equal(fde->size, symbol->size);
         assert_ptr_equal(image_fde_at(image, here + fde->size - 1), fde);
         assert_ptr_not_equal(image_fde_at(image, here + fde->size), fde);
-        assert_memory_equal(image_bytes(image, here, fde->size), (const void *)(uintptr_t)(base + here), fde->size);
+        assert_memory_equal(image_bytes(image, here, fde->size), (const void *)(uintptr_t)(base + here),
+                            fde->size);
         assert_string_equal(image_section_at(image, here)->name, ".text");
         assert_true(image_segment_at(image, here)->flags & PF_X);
 }
@@ -143,9 +144,12 @@ static void library_is_what_was_loaded(void **state) {
         assert_non_null(v2);
         assert_true(v1->hidden_version);
         assert_false(v2->hidden_version);
-        assert_ptr_equal(dlvsym(handle, "versioned", "FIXTURE_1"), (void *)(uintptr_t)(map->l_addr + v1->addr));
-        assert_ptr_equal(dlvsym(handle, "versioned", "FIXTURE_2"), (void *)(uintptr_t)(map->l_addr + v2->addr));
-        assert_ptr_not_equal(dlvsym(handle, "versioned", "FIXTURE_1"), dlvsym(handle, "versioned", "FIXTURE_2"));
+        assert_ptr_equal(dlvsym(handle, "versioned", "FIXTURE_1"),
+                         (void *)(uintptr_t)(map->l_addr + v1->addr));
+        assert_ptr_equal(dlvsym(handle, "versioned", "FIXTURE_2"),
+                         (void *)(uintptr_t)(map->l_addr + v2->addr));
+        assert_ptr_not_equal(dlvsym(handle, "versioned", "FIXTURE_1"),
+                             dlvsym(handle, "versioned", "FIXTURE_2"));
         assert_string_equal(image->soname, "libfixture.so.1");
         assert_string_equal(image->interp, "/lib64/ld-linux-x86-64.so.2");
         assert_false(image->executable);
@@ -249,7 +253,8 @@ static void static_pie_program(void **state) {
 
 static void thread_storage_is_not_memory(void **state) {
         _cleanup_(image_freep) Image *image = fixture_open("fixture-pie");
-        const ImageSection *tbss = image_section(image, ".tbss"), *tdata = image_section(image, ".tdata"), *found;
+        const ImageSection *tbss = image_section(image, ".tbss"), *tdata = image_section(image, ".tdata"),
+                           *found;
 
         (void)state;
         assert_non_null(tbss);
@@ -284,7 +289,8 @@ static void bytes_end_with_the_file_part(void **state) {
 }
 
 static void build_id_is_cheap_and_the_same(void **state) {
-        static const char *const ways[] = { "fixture-library", "fixture-stripped", "fixture.debug", "fixture-nopie" };
+        static const char *const ways[] = { "fixture-library", "fixture-stripped", "fixture.debug",
+                                            "fixture-nopie" };
         BuildId first = { 0 };
 
         (void)state;
@@ -307,7 +313,8 @@ static void build_id_is_cheap_and_the_same(void **state) {
 }
 
 static void symbols_come_from_the_debug_file(void **state) {
-        _cleanup_(image_freep) Image *full = fixture_open("fixture-library"), *other = fixture_open("fixture-pie"),
+        _cleanup_(image_freep) Image *full = fixture_open("fixture-library"),
+                                     *other = fixture_open("fixture-pie"),
                                      *stripped = fixture_open("fixture-stripped"),
                                      *debug = fixture_open("fixture.debug");
         Error e = { 0 };

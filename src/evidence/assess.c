@@ -23,10 +23,12 @@ static bool is_build(int fd, const char *path, const BuildId *id) {
         return image_build_id_fd(fd, path, &have, NULL) == 0 && build_id_equal(&have, id);
 }
 
-/* Opens the build that the image's process runs: the file on disk when it is that, else through the process. */
+/* Opens the build that the image's process runs: the file on disk when it is that, else through the process.
+ */
 static int open_run(const Exposure *x, const RunningImage *image) {
         _cleanup_(maps_free) Maps maps = { 0 };
-        int fd = image->run->on_disk ? root_open_path(x->running.builds.dpkg.root, image->run->path, NULL) : -1;
+        int fd = image->run->on_disk ? root_open_path(x->running.builds.dpkg.root, image->run->path, NULL)
+                                     : -1;
 
         if (fd >= 0 && is_build(fd, image->path, &image->run->id))
                 return fd;
@@ -76,8 +78,8 @@ static Image *parse_copy(const char *name, const FileBytes *file) {
         return image;
 }
 
-/* The member that takes the file's place: that with its path, or, when its file name holds a version, that with
- * its soname beside it. */
+/* The member that takes the file's place: that with its path, or, when its file name holds a version, that
+ * with its soname beside it. */
 static const DebMember *member_for(const Deb *deb, const char *path, const FileBytes *old) {
         _cleanup_(image_freep) Image *image = NULL;
 
@@ -145,7 +147,8 @@ static int compare(const Assessed *a, const DebMember *m, FileBytes *old, const 
         return r;
 }
 
-static void assess_pair(Exposure *x, const Assessed *a, const Deb *deb, const AssessOptions *o, AssessedPair *pair) {
+static void assess_pair(Exposure *x, const Assessed *a, const Deb *deb, const AssessOptions *o,
+                        AssessedPair *pair) {
         _cleanup_(closep) int fd = open_run(x, pair->images[0]);
         _cleanup_(image_freep) Image *image = NULL;
         const DebMember *m;
@@ -184,15 +187,20 @@ static void assess_pair(Exposure *x, const Assessed *a, const Deb *deb, const As
         judge(pair);
 }
 
-/* The builds of the package that run, each with its images. `deb`: what is in it counts too, whoever owns it. */
+/* The builds of the package that run, each with its images. `deb`: what is in it counts too, whoever owns it.
+ */
 static void find_pairs(Exposure *x, Assessed *a, const Deb *deb) {
         const Running *r = &x->running;
         VEC(AssessedPair) pairs = { 0 };
 
         for (size_t i = 0; i < r->n; i++) {
                 const Build *b = r->images[i].run;
-                const char *name = b->package ? b->package : b->owner ? b->owner->name : NULL,
-                           *arch = b->package ? b->arch : b->owner ? b->owner->arch : NULL;
+                const char *name = b->package ? b->package
+                                   : b->owner ? b->owner->name
+                                              : NULL,
+                           *arch = b->package ? b->arch
+                                   : b->owner ? b->owner->arch
+                                              : NULL;
                 bool of = name && strcmp(name, a->name) == 0 && strcmp(arch, a->arch) == 0;
                 AssessedPair *pair = NULL;
                 const RunningImage **images;
@@ -258,9 +266,11 @@ static void find_cves(Exposure *x, Assessed *a, const Deb *deb) {
         a->cves_known |= x->tracker_path != NULL;
         for (size_t i = from; a->installed && i < from + n; i++) {
                 const TrackerEntry *t = &x->tracker.entries[i];
-                const char *version = arena_printf(x->arena, "%.*s", (int)version_source_length(a->new), a->new);
+                const char *version =
+                        arena_printf(x->arena, "%.*s", (int)version_source_length(a->new), a->new);
 
-                if (!t->binary && tracker_vulnerable(t, a->installed->source_version) && !tracker_vulnerable(t, version))
+                if (!t->binary && tracker_vulnerable(t, a->installed->source_version) &&
+                    !tracker_vulnerable(t, version))
                         add_name(&names, t->cve);
         }
         if (names.n)
@@ -289,7 +299,8 @@ int assess_file(Exposure *x, const char *path, const AssessOptions *o, Assessed 
         if (r < 0)
                 return r;
         if (!deb->package || !deb->version || !deb->architecture)
-                return error_set(e, -EINVAL, "%s: its control file names no package, version and architecture", path);
+                return error_set(e, -EINVAL,
+                                 "%s: its control file names no package, version and architecture", path);
         a.name = arena_strdup(x->arena, deb->package);
         a.arch = arena_strdup(x->arena, deb->architecture);
         a.new = arena_strdup(x->arena, deb->version);
@@ -309,7 +320,8 @@ int assess_upgrade(Exposure *x, const Upgrade *u, const AssessOptions *o, Assess
         int r;
 
         find_pairs(x, &a, NULL);
-        r = upgrades_package(o->root, u, a.n ? o->downloads : NULL, x->arena, &a.file, e); /* only what runs */
+        r = upgrades_package(o->root, u, a.n ? o->downloads : NULL, x->arena, &a.file,
+                             e); /* only what runs */
         if (r == 0)
                 r = deb_open(a.file, &deb, e);
         if (r < 0 && r != -ENOENT)

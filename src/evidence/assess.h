@@ -6,7 +6,8 @@
 #include "evidence/exposure.h"
 #include "evidence/upgrades.h"
 
-/* What an upgrade would do to what runs: each image of the package in a process against the one in the .deb. */
+/* What an upgrade would do to what runs: each image of the package in a process against the one in the .deb.
+ */
 
 typedef enum AssessOutcome {
         ASSESS_UNCHANGED, /* no code differs */
@@ -21,7 +22,7 @@ typedef struct AssessedPair {
         const Build *run;
         BuildId new_id;
         AssessOutcome outcome;
-        bool compared;         /* the verdict is there */
+        bool compared; /* the verdict is there */
         Comparison comparison;
         const char *why; /* unknown; "" otherwise */
         const RunningImage **images;

@@ -111,8 +111,8 @@ Build *builds_current(Builds *b, const Process *p, const char *path, int fd) {
         if (!below || fstat(fd, &st) < 0)
                 return NULL;
         for (size_t i = 0; i < b->n; i++)
-                if (b->items[i]->inode == st.st_ino && b->items[i]->dev == st.st_dev && b->items[i]->on_disk &&
-                    strcmp(b->items[i]->path, below) == 0)
+                if (b->items[i]->inode == st.st_ino && b->items[i]->dev == st.st_dev &&
+                    b->items[i]->on_disk && strcmp(b->items[i]->path, below) == 0)
                         return b->items[i];
         if (image_build_id_fd(fd, path, &id, NULL) != 0)
                 return NULL;

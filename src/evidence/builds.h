@@ -11,10 +11,10 @@
 
 /*
  * Which version of which package a build is of. Of a file that is there now the package manager knows. A
- * process may run one that was replaced long ago, under the name of what replaced it: that name says nothing, and
- * neither does when the process started (it may have started itself again from the old file). What counts is
- * only what is tied to the build or to its file. docs/evidence.md has the rules; without a witness, or when
- * two disagree, the version is unknown.
+ * process may run one that was replaced long ago, under the name of what replaced it: that name says nothing,
+ * and neither does when the process started (it may have started itself again from the old file). What counts
+ * is only what is tied to the build or to its file. docs/evidence.md has the rules; without a witness, or
+ * when two disagree, the version is unknown.
  */
 
 typedef enum BuildWitness {
@@ -28,15 +28,15 @@ const char *build_witness_text(BuildWitness w);
 
 typedef struct Build {
         BuildId id;
-        const char *path;                             /* below the root */
-        const char *package, *arch, *version;         /* NULL: unknown */
-        const char *source, *source_version;          /* NULL: unknown */
+        const char *path;                     /* below the root */
+        const char *package, *arch, *version; /* NULL: unknown */
+        const char *source, *source_version;  /* NULL: unknown */
         BuildWitness witness;
-        const char *why; /* it is unknown; one line, "" otherwise */
-        bool on_disk;    /* it is what is at `path` now */
-        Package *owner;  /* of the path now, whatever version the build is of; NULL: none */
-        uint64_t dev, inode;              /* of the file on disk; 0: not known */
-        int64_t modified_sec, birth_sec;  /* of the replaced file; 0: not known */
+        const char *why;                 /* it is unknown; one line, "" otherwise */
+        bool on_disk;                    /* it is what is at `path` now */
+        Package *owner;                  /* of the path now, whatever version the build is of; NULL: none */
+        uint64_t dev, inode;             /* of the file on disk; 0: not known */
+        int64_t modified_sec, birth_sec; /* of the replaced file; 0: not known */
 } Build;
 
 typedef struct Builds {

@@ -74,8 +74,8 @@ static int64_t read_time(const char *line, size_t n) {
                 return 0;
         snprintf(text, sizeof(text), "%.*s", (int)(line + n - at), at);
         at = strchr(text, ',');
-        if (!at || sscanf(at + 1, "%2d %3s %4d %2d:%2d:%2d %c%4d", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
-                          &tm.tm_min, &tm.tm_sec, &plus, &zone) != 8)
+        if (!at || sscanf(at + 1, "%2d %3s %4d %2d:%2d:%2d %c%4d", &tm.tm_mday, month, &tm.tm_year,
+                          &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &plus, &zone) != 8)
                 return 0;
         found = strlen(month) == 3 ? strstr(months, month) : NULL;
         if (!found || (found - months) % 3 || (plus != '+' && plus != '-') || tm.tm_year < 1990 ||
@@ -157,7 +157,8 @@ int changelog_parse(const char *name, const FileBytes *text, Arena *a, Changelog
                 close_entry(&entries, &names, from, a);
         if (r == 0) {
                 out->n = entries.n;
-                out->entries = entries.n ? arena_dup(a, entries.items, entries.n * sizeof(*entries.items)) : NULL;
+                out->entries =
+                        entries.n ? arena_dup(a, entries.items, entries.n * sizeof(*entries.items)) : NULL;
         }
         vec_free(&entries);
         vec_free(&names);

@@ -15,7 +15,7 @@
 enum {
         CHANGELOG_MAX = 64 << 20, /* bytes; the longest in Debian 12 is under 3 MiB */
         CHANGELOG_MAX_ENTRIES = 50000,
-        CHANGELOG_MAX_CVES = 50000,  /* names of all entries together */
+        CHANGELOG_MAX_CVES = 50000, /* names of all entries together */
         CHANGELOG_MAX_OF_ENTRY = 10000,
 };
 
@@ -33,6 +33,7 @@ typedef struct Changelog {
 
 /* Text that is no entry is passed over. Strings belong to `a`. Over a limit: -E2BIG. */
 int changelog_parse(const char *name, const FileBytes *text, Arena *a, Changelog *out, Error *e);
-/* "CVE-" and digits, in any case: writes it in capitals. False when `s` (of n bytes) does not begin with one. */
+/* "CVE-" and digits, in any case: writes it in capitals. False when `s` (of n bytes) does not begin with one.
+ */
 enum { CVE_MAX = 32 };
 bool cve_read(const char *s, size_t n, char out[CVE_MAX], size_t *used);

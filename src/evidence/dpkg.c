@@ -43,7 +43,8 @@ static const char *take(Arena *a, const char *s, size_t n) {
 
 /* "openssl (3.0.20-1)" or "openssl" */
 static void read_source(Package *p, const char *s, size_t n, Arena *a) {
-        const char *open = memchr(s, '(', n), *close = open ? memchr(open, ')', n - (size_t)(open - s)) : NULL;
+        const char *open = memchr(s, '(', n),
+                   *close = open ? memchr(open, ')', n - (size_t)(open - s)) : NULL;
         size_t name = 0;
 
         while (name < n && s[name] != ' ' && s[name] != '(')
@@ -55,8 +56,8 @@ static void read_source(Package *p, const char *s, size_t n, Arena *a) {
 
 /* The third word of the status. */
 static bool is_whole(const char *s, size_t n) {
-        static const char *const states[] = { " installed", " unpacked", " half-configured", " triggers-awaited",
-                                              " triggers-pending" };
+        static const char *const states[] = { " installed", " unpacked", " half-configured",
+                                              " triggers-awaited", " triggers-pending" };
 
         for (size_t i = 0; i < ELEMENTSOF(states); i++) {
                 size_t k = strlen(states[i]);
@@ -85,7 +86,8 @@ static int by_name(const void *a, const void *b) {
         return r ? r : strcmp(x->arch, y->arch);
 }
 
-int dpkg_parse_status(const char *name, const FileBytes *text, Arena *a, Package **out, size_t *n_out, Error *e) {
+int dpkg_parse_status(const char *name, const FileBytes *text, Arena *a, Package **out, size_t *n_out,
+                      Error *e) {
         Lines lines = lines_of(text);
         Packages packages = { 0 };
         Package p = { 0 };
@@ -206,7 +208,7 @@ typedef struct Wanted {
         struct Slot {
                 const char *path; /* NULL: free */
                 size_t n, of;     /* its length; index of the wanted path */
-        } *slots;
+        } * slots;
         size_t mask;
 } Wanted;
 

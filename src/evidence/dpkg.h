@@ -19,10 +19,10 @@ enum {
 typedef struct Package {
         const char *name, *arch, *version;
         const char *source, *source_version; /* those of the package itself where it names no others */
-        bool whole;                          /* its files are all in place: unpacked, and not half installed */
-        bool read;                           /* the changelog was looked for */
-        Changelog changelog;                 /* of the source, up to source_version; empty: none is there */
-        const char *changelog_path;          /* NULL: none */
+        bool whole;                 /* its files are all in place: unpacked, and not half installed */
+        bool read;                  /* the changelog was looked for */
+        Changelog changelog;        /* of the source, up to source_version; empty: none is there */
+        const char *changelog_path; /* NULL: none */
 } Package;
 
 typedef struct Dpkg {

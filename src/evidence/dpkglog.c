@@ -20,8 +20,8 @@ static bool read_time(const char *line, size_t n, int64_t *out) {
         if (n < 19)
                 return false;
         snprintf(text, sizeof(text), "%.19s", line);
-        if (sscanf(text, "%4d-%2d-%2d %2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
-                   &tm.tm_sec) != 6 ||
+        if (sscanf(text, "%4d-%2d-%2d %2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+                   &tm.tm_min, &tm.tm_sec) != 6 ||
             tm.tm_year < 1990 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
             tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 ||
             tm.tm_sec > 60)
@@ -80,8 +80,8 @@ static void read_line(const char *line, size_t n, Arena *a, Begun *begun, Unpack
                 return;
         if (is(verb, n_verb, "install") || is(verb, n_verb, "upgrade")) {
                 begun->package = NULL;
-                if (!word(&at, end, &who, &n_who) || !word(&at, end, &old, &n_old) || !word(&at, end, &new, &n_new) ||
-                    !(colon = memchr(who, ':', n_who)))
+                if (!word(&at, end, &who, &n_who) || !word(&at, end, &old, &n_old) ||
+                    !word(&at, end, &new, &n_new) || !(colon = memchr(who, ':', n_who)))
                         return;
                 *begun = (Begun){ .package = arena_printf(a, "%.*s", (int)(colon - who), who),
                                   .arch = arena_printf(a, "%.*s", (int)(who + n_who - colon - 1), colon + 1),
@@ -90,15 +90,14 @@ static void read_line(const char *line, size_t n, Arena *a, Begun *begun, Unpack
                                   .timed = timed };
                 return;
         }
-        /* "status unpacked libssl3:amd64 3.0.22-1": dpkg is through with the files. An upgrade says it of the old
-         * version first. */
+        /* "status unpacked libssl3:amd64 3.0.22-1": dpkg is through with the files. An upgrade says it of the
+         * old version first. */
         if (!begun->package || !is(verb, n_verb, "status") || !word(&at, end, &verb, &n_verb) ||
             !is(verb, n_verb, "unpacked") || !word(&at, end, &who, &n_who) || !word(&at, end, &new, &n_new) ||
             !same_package(begun, who, n_who) || !is(new, n_new, begun->version))
                 return;
         if (timed && begun->timed && begun->sec <= sec)
-                vec_push(list,
-                         (Unpacked){ begun->package, begun->arch, begun->version, begun->sec, sec });
+                vec_push(list, (Unpacked){ begun->package, begun->arch, begun->version, begun->sec, sec });
         begun->package = NULL;
 }
 

@@ -19,10 +19,12 @@ static json_t *image_json(const CveImage *c) {
         json_object_set_new(j, "build_id", json_build_id(&image->run->id));
         json_object_set_new(j, "version", text_or_null(image->run->version));
         json_object_set_new(j, "version_from", json_text(build_witness_text(image->run->witness)));
-        json_object_set_new(j, "runs_version", text_or_null(image->effective ? image->effective->version : NULL));
+        json_object_set_new(j, "runs_version",
+                            text_or_null(image->effective ? image->effective->version : NULL));
         json_object_set_new(j, "patch", image->patched ? json_digest(image->patch.digest) : json_null());
         json_object_set_new(j, "damaged", json_boolean(image->damaged));
-        json_object_set_new(j, "code_sha256", image->has_code ? json_digest(image->code_sha256) : json_null());
+        json_object_set_new(j, "code_sha256",
+                            image->has_code ? json_digest(image->code_sha256) : json_null());
         return j;
 }
 
@@ -49,8 +51,8 @@ static json_t *cve_json(const Cve *c) {
 
         for (size_t i = 0; i < c->n; i++)
                 json_array_append_new(packages, package_json(&c->packages[i]));
-        return json_pack("{s:o, s:s, s:o}", "cve", json_text(c->name), "state", cve_state_text(c->state), "packages",
-                         packages);
+        return json_pack("{s:o, s:s, s:o}", "cve", json_text(c->name), "state", cve_state_text(c->state),
+                         "packages", packages);
 }
 
 json_t *exposure_json(const Exposure *x) {

@@ -37,7 +37,7 @@ typedef struct Work {
 
 /* What is known of one CVE in one package. */
 typedef struct Knowledge {
-        const char *fixed;          /* newest changelog entry that names it; NULL: none */
+        const char *fixed;                   /* newest changelog entry that names it; NULL: none */
         const TrackerEntry *source, *binary; /* NULL: none */
 } Knowledge;
 
@@ -173,11 +173,13 @@ static void answer(Work *w, const Subject *s, const char *cve) {
         to->state = MAX(to->state, p.state);
 }
 
-static Subject *subject_of(Work *w, Package *package, const char *name, const char *source, const char *arch) {
+static Subject *subject_of(Work *w, Package *package, const char *name, const char *source,
+                           const char *arch) {
         size_t i;
 
         for (i = 0; i < w->subjects.n; i++)
-                if (strcmp(w->subjects.items[i].name, name) == 0 && strcmp(w->subjects.items[i].arch, arch) == 0)
+                if (strcmp(w->subjects.items[i].name, name) == 0 &&
+                    strcmp(w->subjects.items[i].arch, arch) == 0)
                         return &w->subjects.items[i];
         vec_push(&w->subjects, (Subject){ .package = package, .name = name, .source = source, .arch = arch });
         return &w->subjects.items[i];
@@ -186,7 +188,8 @@ static Subject *subject_of(Work *w, Package *package, const char *name, const ch
 /* Which package's image it is: of the build that runs, or, when that is unknown, whoever has its path now. */
 static void add_image(Work *w, const RunningImage *image) {
         const Build *b = image->run;
-        Package *installed = b->package ? dpkg_package(&w->x->running.builds.dpkg, b->package, b->arch) : b->owner;
+        Package *installed =
+                b->package ? dpkg_package(&w->x->running.builds.dpkg, b->package, b->arch) : b->owner;
         Subject *s;
 
         if (!b->package && !b->owner)

@@ -4,7 +4,8 @@
 #include "evidence/running.h"
 #include "evidence/tracker.h"
 
-/* What the CVEs that are known here mean for what runs here. docs/evidence.md says what each answer rests on. */
+/* What the CVEs that are known here mean for what runs here. docs/evidence.md says what each answer rests on.
+ */
 
 /* Ordered: what is worse counts for the whole. */
 typedef enum CveState {
@@ -31,12 +32,13 @@ typedef struct CveImage {
 typedef struct CvePackage {
         const Package *package; /* installed; NULL: it is not any more */
         const char *name, *source, *arch;
-        const char *fixed;  /* source version whose changelog entry names it, or of the tracker; "": none known */
-        unsigned by;        /* CveSource */
-        bool on_disk;       /* the installed version has the fix */
-        bool available;     /* the tracker knows of a fixed version in this release */
-        CveState state;     /* the worst of the images; without one, of what is on disk */
-        CveImage *images;   /* of its processes; those of one process follow each other */
+        const char
+                *fixed; /* source version whose changelog entry names it, or of the tracker; "": none known */
+        unsigned by;    /* CveSource */
+        bool on_disk;   /* the installed version has the fix */
+        bool available; /* the tracker knows of a fixed version in this release */
+        CveState state; /* the worst of the images; without one, of what is on disk */
+        CveImage *images; /* of its processes; those of one process follow each other */
         size_t n;
 } CvePackage;
 
@@ -54,8 +56,8 @@ typedef struct Exposure {
         const char *tracker_path; /* NULL: none */
         Cve *cves;                /* by name */
         size_t n;
-        size_t unknown;       /* images of packages that run in a version that is unknown */
-        size_t no_changelog;  /* packages with processes of which no changelog is here */
+        size_t unknown;      /* images of packages that run in a version that is unknown */
+        size_t no_changelog; /* packages with processes of which no changelog is here */
 } Exposure;
 
 typedef struct ExposureOptions {

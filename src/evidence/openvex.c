@@ -23,9 +23,10 @@ static const char *encoded(Arena *a, const char *s) {
         return out;
 }
 
-const char *package_url(Arena *a, const char *vendor, const char *name, const char *version, const char *arch) {
-        return arena_printf(a, "pkg:deb/%s/%s%s%s?arch=%s", encoded(a, vendor), encoded(a, name), version ? "@" : "",
-                            version ? encoded(a, version) : "", encoded(a, arch));
+const char *package_url(Arena *a, const char *vendor, const char *name, const char *version,
+                        const char *arch) {
+        return arena_printf(a, "pkg:deb/%s/%s%s%s?arch=%s", encoded(a, vendor), encoded(a, name),
+                            version ? "@" : "", version ? encoded(a, version) : "", encoded(a, arch));
 }
 
 typedef struct Document {
@@ -72,9 +73,10 @@ static const char *notes(const Document *d, const Group *g) {
 
                 if (!in_group(g, c) || c->state == CVE_CURRENT || n++ >= SHOWN)
                         continue;
-                text = arena_printf(d->arena, "%s%sprocess %d (%s) maps %s of %s: %s", text, *text ? "; " : "",
-                                    c->image->process->pid, c->image->process->comm, c->image->path,
-                                    g->version ? g->version : "an unknown version", cve_state_text(c->state));
+                text = arena_printf(d->arena, "%s%sprocess %d (%s) maps %s of %s: %s", text,
+                                    *text ? "; " : "", c->image->process->pid, c->image->process->comm,
+                                    c->image->path, g->version ? g->version : "an unknown version",
+                                    cve_state_text(c->state));
                 if (c->image->patched)
                         text = arena_printf(d->arena, "%s, patched to %s, code sha-256 %s", text,
                                             c->image->effective && c->image->effective->version
@@ -98,8 +100,9 @@ static json_t *subcomponents(const Document *d, const Group *g) {
                 if (!in_group(g, &g->package->images[i]) || !image->patched)
                         continue;
                 url = arena_printf(d->arena, "pkg:generic/staunch-patch@%s?build_id=%s&pid=%d&start=%lu",
-                                   digest_text(image->patch.digest, digest), build_id_text(&image->run->id, id),
-                                   image->process->pid, image->process->start_time);
+                                   digest_text(image->patch.digest, digest),
+                                   build_id_text(&image->run->id, id), image->process->pid,
+                                   image->process->start_time);
                 j = json_pack("{s:s, s:{s:s}}", "@id", url, "identifiers", "purl", url);
                 if (image->has_code)
                         json_object_set_new(j, "hashes",
@@ -113,12 +116,14 @@ static const char *action(const Document *d, const Group *g, CveState state) {
         const CvePackage *p = g->package;
 
         if (state == CVE_EXPOSED_IN_MEMORY)
-                return arena_printf(d->arena,
-                                    "The fix is on disk (%s). Run 'staunch converge', or restart the processes.",
-                                    p->package ? p->package->version : "another package");
+                return arena_printf(
+                        d->arena,
+                        "The fix is on disk (%s). Run 'staunch converge', or restart the processes.",
+                        p->package ? p->package->version : "another package");
         if (p->available)
                 return arena_printf(d->arena, "Upgrade %s: the release has a fixed version.", p->name);
-        return *p->fixed ? arena_printf(d->arena, "Upgrade %s to a version with the fix (source %s).", p->name, p->fixed)
+        return *p->fixed ? arena_printf(d->arena, "Upgrade %s to a version with the fix (source %s).",
+                                        p->name, p->fixed)
                          : arena_printf(d->arena, "No fixed version of %s is known here.", p->name);
 }
 
@@ -163,7 +168,7 @@ static void add_package(Document *d, const Cve *cve, const CvePackage *p) {
         }
         if (!disk_done)
                 add_statement(d, cve, &(Group){ p, p->package->version },
-                              p->on_disk               ? CVE_CURRENT
+                              p->on_disk                ? CVE_CURRENT
                               : p->state == CVE_EXPOSED ? CVE_EXPOSED
                                                         : CVE_UNKNOWN);
 }
@@ -188,8 +193,8 @@ static json_t *document_id(void) {
         b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
         b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
         snprintf(text, sizeof(text),
-                 "urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-                 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+                 "urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+                 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
         return json_string(text);
 }
 
@@ -207,11 +212,13 @@ int openvex_document(const Exposure *x, const OpenvexOptions *o, json_t **out, E
         if (!json_array_size(d.statements)) {
                 json_decref(d.statements);
                 json_decref(d.now);
-                return error_set(e, -ENODATA, "nothing to state: no CVE is known here that an update on disk fixes and "
-                                              "some process was started without");
+                return error_set(e, -ENODATA,
+                                 "nothing to state: no CVE is known here that an update on disk fixes and "
+                                 "some process was started without");
         }
-        *out = json_pack("{s:s, s:o, s:o, s:s, s:o, s:i, s:o, s:o}", "@context", OPENVEX_CONTEXT, "@id", document_id(),
-                         "author", json_text(o->author), "role", "Document Creator", "timestamp", d.now, "version", 1,
-                         "tooling", json_text(o->tooling), "statements", d.statements);
+        *out = json_pack("{s:s, s:o, s:o, s:s, s:o, s:i, s:o, s:o}", "@context", OPENVEX_CONTEXT, "@id",
+                         document_id(), "author", json_text(o->author), "role", "Document Creator",
+                         "timestamp", d.now, "version", 1, "tooling", json_text(o->tooling), "statements",
+                         d.statements);
         return *out ? 0 : error_errno(e, -ENOMEM, "the document");
 }

@@ -22,4 +22,5 @@ typedef struct OpenvexOptions {
  * state. */
 int openvex_document(const Exposure *x, const OpenvexOptions *o, json_t **out, Error *e);
 /* "pkg:deb/debian/openssl@3.0.22-1?arch=amd64"; `version` may be NULL. */
-const char *package_url(Arena *a, const char *vendor, const char *name, const char *version, const char *arch);
+const char *package_url(Arena *a, const char *vendor, const char *name, const char *version,
+                        const char *arch);

@@ -45,8 +45,8 @@ static int inflate_to(z_stream *z, const char *name, size_t limit, uint8_t **out
                         uint8_t *bytes;
 
                         if (room > limit)
-                                return error_set(e, -EFBIG, "%s: more than %zu bytes when it is inflated", name,
-                                                 limit);
+                                return error_set(e, -EFBIG, "%s: more than %zu bytes when it is inflated",
+                                                 name, limit);
                         room = room ? room * 2 : 65536;
                         bytes = realloc(*out, room);
                         if (!bytes)
@@ -60,7 +60,8 @@ static int inflate_to(z_stream *z, const char *name, size_t limit, uint8_t **out
         }
         if (code != Z_STREAM_END)
                 return error_set(e, -EBADMSG, "%s: compressed data that is damaged or cut short", name);
-        return *n > limit ? error_set(e, -EFBIG, "%s: more than %zu bytes when it is inflated", name, limit) : 0;
+        return *n > limit ? error_set(e, -EFBIG, "%s: more than %zu bytes when it is inflated", name, limit)
+                          : 0;
 }
 
 int inflate_bytes(const char *name, FileBytes *file, size_t limit, Error *e) {

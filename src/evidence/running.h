@@ -8,13 +8,14 @@
 
 typedef struct RunningImage {
         const Process *process;
-        const char *path; /* as the process maps it */
-        const Build *run; /* the process was started with it, or loaded it */
-        const Build *disk;      /* what is at its path now; == run when it is that; NULL: nothing */
-        const Build *effective; /* whose code runs: of its patch, when one is active and whole; NULL: unknown */
-        bool patched;           /* an active patch, whole */
-        bool damaged;           /* a patch that is not */
-        ProcessPatch patch;     /* when patched or damaged */
+        const char *path;  /* as the process maps it */
+        const Build *run;  /* the process was started with it, or loaded it */
+        const Build *disk; /* what is at its path now; == run when it is that; NULL: nothing */
+        const Build
+                *effective; /* whose code runs: of its patch, when one is active and whole; NULL: unknown */
+        bool patched;       /* an active patch, whole */
+        bool damaged;       /* a patch that is not */
+        ProcessPatch patch; /* when patched or damaged */
         uint8_t code_sha256[32]; /* when read_back: engine_read_back() of the patch */
         bool has_code;
 } RunningImage;

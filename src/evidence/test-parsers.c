@@ -25,14 +25,15 @@ static FileBytes text_of(const char *s) {
 }
 
 static void changelog(void **state) {
-        static const char text[] = "openssl (3.0.2-1) stable-security; urgency=high\n\n"
-                                   "  * CVE-2024-0001: x. Also cve-2024-0002,CVE-2024-0001\n"
-                                   "    (not CVE-24-1, CVE-2024-123, XCVE-2024-00031)\n\n"
-                                   " -- A B <a@example.org>  Sat, 07 Mar 2026 13:15:41 +0100\r\n\n"
-                                   "not a head\n  * CVE-2024-7777\n\n"
-                                   "openssl (3.0.1-1+b1) stable; urgency=low, binary-only=yes\n\n"
-                                   "  * Rebuilt.\n\n -- A B <a@example.org>  Foo, 07 Bar 2026 13:15:41 +0100\n"
-                                   "openssl (3.0.0 1) x; y=z\n  * CVE-2020-9999\n";
+        static const char text[] =
+                "openssl (3.0.2-1) stable-security; urgency=high\n\n"
+                "  * CVE-2024-0001: x. Also cve-2024-0002,CVE-2024-0001\n"
+                "    (not CVE-24-1, CVE-2024-123, XCVE-2024-00031)\n\n"
+                " -- A B <a@example.org>  Sat, 07 Mar 2026 13:15:41 +0100\r\n\n"
+                "not a head\n  * CVE-2024-7777\n\n"
+                "openssl (3.0.1-1+b1) stable; urgency=low, binary-only=yes\n\n"
+                "  * Rebuilt.\n\n -- A B <a@example.org>  Foo, 07 Bar 2026 13:15:41 +0100\n"
+                "openssl (3.0.0 1) x; y=z\n  * CVE-2020-9999\n";
         FileBytes f = text_of(text);
         Arena *a = arena_new();
         Changelog c;
@@ -54,11 +55,12 @@ static void changelog(void **state) {
 }
 
 static void status(void **state) {
-        FileBytes f = text_of("Package: b\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1+b1\n"
-                              "Source: s (1)\nDescription: x\n Package: c\n\n"
-                              "Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n\n"
-                              "Package: half\nStatus: install ok half-installed\nArchitecture: amd64\nVersion: 1\n\n"
-                              "package: a\nversion: 2\nstatus: hold ok triggers-pending\narchitecture: all");
+        FileBytes f = text_of(
+                "Package: b\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1+b1\n"
+                "Source: s (1)\nDescription: x\n Package: c\n\n"
+                "Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n\n"
+                "Package: half\nStatus: install ok half-installed\nArchitecture: amd64\nVersion: 1\n\n"
+                "package: a\nversion: 2\nstatus: hold ok triggers-pending\narchitecture: all");
         Arena *a = arena_new();
         Dpkg d = { .arena = a };
 
@@ -75,15 +77,16 @@ static void status(void **state) {
 }
 
 static void dpkg_log(void **state) {
-        FileBytes f = text_of("2026-01-31 03:00:01 upgrade l:amd64 1 2\n"
-                              "2026-01-31 03:00:01 status unpacked l:amd64 1\n"
-                              "2026-01-31 03:00:02 status unpacked l:i386 2\n"
-                              "2026-01-31 03:00:04 status unpacked l:amd64 2\n"
-                              "2026-01-31 03:00:04 upgrade l:amd64 2 3\n"
-                              "2026-01-31 03:00:06 status unpacked l:amd64 3\n"
-                              "2026-10-25 02:30:00 install l:amd64 <none> 4\n" /* an hour that there is twice */
-                              "2026-10-25 02:30:01 status unpacked l:amd64 4\n"
-                              "rubbish\n2026-13-01 00:00:00 upgrade l:amd64 3 5\n");
+        FileBytes f =
+                text_of("2026-01-31 03:00:01 upgrade l:amd64 1 2\n"
+                        "2026-01-31 03:00:01 status unpacked l:amd64 1\n"
+                        "2026-01-31 03:00:02 status unpacked l:i386 2\n"
+                        "2026-01-31 03:00:04 status unpacked l:amd64 2\n"
+                        "2026-01-31 03:00:04 upgrade l:amd64 2 3\n"
+                        "2026-01-31 03:00:06 status unpacked l:amd64 3\n"
+                        "2026-10-25 02:30:00 install l:amd64 <none> 4\n" /* an hour that there is twice */
+                        "2026-10-25 02:30:01 status unpacked l:amd64 4\n"
+                        "rubbish\n2026-13-01 00:00:00 upgrade l:amd64 3 5\n");
         Arena *a = arena_new();
         DpkgLog log = { 0 };
         const int64_t begin = 1769824801; /* date -d '2026-01-31 03:00:01 +0100' +%s */
@@ -105,8 +108,9 @@ static void dpkg_log(void **state) {
 }
 
 static void tracker(void **state) {
-        FileBytes f = text_of("VERSION 1\nCVE-1,,a\nCVE-2,,b, c\n\ns,0,SHRF,2.0,1.0-2 1.0-3\nb,1,B ? ,3,9\ns,1,S   ,,\n\n"
-                              "s,b\n\n");
+        FileBytes f = text_of(
+                "VERSION 1\nCVE-1,,a\nCVE-2,,b, c\n\ns,0,SHRF,2.0,1.0-2 1.0-3\nb,1,B ? ,3,9\ns,1,S   ,,\n\n"
+                "s,b\n\n");
         Arena *a = arena_new();
         Tracker t;
         size_t from, n;
@@ -141,8 +145,9 @@ static void tracker(void **state) {
 }
 
 static void upgrades(void **state) {
-        static const char text[] = "Inst l [1-1] (1:2-1 Debian:12/x [amd64])\nInst m:i386 [1] (2 a, b [i386]) []\n"
-                                   "Inst new (2 a [all])\nConf l (1:2-1 a [amd64])\nInst bad [1 (2";
+        static const char text[] =
+                "Inst l [1-1] (1:2-1 Debian:12/x [amd64])\nInst m:i386 [1] (2 a, b [i386]) []\n"
+                "Inst new (2 a [all])\nConf l (1:2-1 a [amd64])\nInst bad [1 (2";
         Arena *a = arena_new();
         Upgrades u;
 
@@ -167,7 +172,8 @@ static void limits(void **state) {
         (void)state;
         assert_non_null(big);
         for (size_t i = 0; i < (3 << 20) - 64; i += 32)
-                memcpy(big + i, i ? " CVE-2024-1000000               " : "a (1) b; c=d                   ", 31);
+                memcpy(big + i, i ? " CVE-2024-1000000               " : "a (1) b; c=d                   ",
+                       31);
         for (size_t i = 31; i < (3 << 20) - 64; i += 32)
                 big[i] = '\n';
         for (size_t i = 32, k = 0; i < (3 << 20) - 64; i += 32, k++)

@@ -58,7 +58,8 @@ static void as_dpkg(void **state) {
                         snprintf(command, sizeof(command), "dpkg --compare-versions '%s' lt '%s' 2>/dev/null",
                                  orders[i][b - 1], orders[i][b]);
                         if (system(command) != 0)
-                                fail_msg("dpkg disagrees: %s is not before %s", orders[i][b - 1], orders[i][b]);
+                                fail_msg("dpkg disagrees: %s is not before %s", orders[i][b - 1],
+                                         orders[i][b]);
                 }
 }
 

@@ -77,7 +77,8 @@ static int parse(const char *name, Lines *lines, Arena *a, Names *cves, EntryLis
         const char *line;
 
         if (!lines_next(lines, &line, &n) || n != 9 || memcmp(line, "VERSION 1", 9) != 0)
-                return error_set(e, -EINVAL, "%s: not the tracker's data in debsecan's form (VERSION 1)", name);
+                return error_set(e, -EINVAL, "%s: not the tracker's data in debsecan's form (VERSION 1)",
+                                 name);
         while (section < 2 && lines_next(lines, &line, &n)) {
                 char *text, *f[3];
                 TrackerEntry entry;
@@ -92,13 +93,15 @@ static int parse(const char *name, Lines *lines, Arena *a, Names *cves, EntryLis
                         return error_set(e, -E2BIG, "%s:%zu: a line of %zu bytes", name, number, n);
                 text = arena_printf(a, "%.*s", (int)n, line);
                 if (section ? !read_entry(text, cves, a, &entry) : !split(text, f, 3))
-                        return error_set(e, -EINVAL, "%s:%zu: not an entry of the tracker's data", name, number);
+                        return error_set(e, -EINVAL, "%s:%zu: not an entry of the tracker's data", name,
+                                         number);
                 if (section)
                         vec_push(entries, entry);
                 else
                         vec_push(cves, f[0]);
         }
-        return section < 2 ? error_set(e, -EINVAL, "%s: ends after line %zu, in the middle", name, number) : 0;
+        return section < 2 ? error_set(e, -EINVAL, "%s: ends after line %zu, in the middle", name, number)
+                           : 0;
 }
 
 int tracker_parse(const char *name, const FileBytes *text, Arena *a, Tracker *out, Error *e) {

@@ -20,8 +20,8 @@ enum {
 
 typedef struct TrackerEntry {
         const char *cve, *package;
-        bool binary;    /* `package` is a binary package, not a source */
-        bool available; /* the release has a fixed version */
+        bool binary;                  /* `package` is a binary package, not a source */
+        bool available;               /* the release has a fixed version */
         const char *unstable_version; /* fixed in it and all later ones; "": none */
         const char **other_versions;  /* fixed in exactly these */
         size_t n_other;

@@ -35,9 +35,9 @@ static bool read_line(const char *line, size_t n, Arena *a, Upgrade *out) {
         const char *at = line + 5, *end = line + n, *open;
         char *colon;
 
-        if (n < 6 || memcmp(line, "Inst ", 5) != 0 || !word(&at, end, " ", a, &out->name) || !skip(&at, end, '[') ||
-            !word(&at, end, "] ", a, &out->old) || !skip(&at, end, ']') || !skip(&at, end, '(') ||
-            !word(&at, end, " )", a, &out->new))
+        if (n < 6 || memcmp(line, "Inst ", 5) != 0 || !word(&at, end, " ", a, &out->name) ||
+            !skip(&at, end, '[') || !word(&at, end, "] ", a, &out->old) || !skip(&at, end, ']') ||
+            !skip(&at, end, '(') || !word(&at, end, " )", a, &out->new))
                 return false;
         open = memchr(at, '[', (size_t)(end - at));
         if (!open)
@@ -68,14 +68,16 @@ int upgrades_parse(const char *text, size_t size, Arena *a, Upgrades *out, Error
         if (list.n)
                 out->items = arena_dup(a, list.items, list.n * sizeof(*list.items));
         vec_free(&list);
-        return out->n > UPGRADES_MAX_PACKAGES ? error_set(e, -E2BIG, "apt-get names more packages than there are") : 0;
+        return out->n > UPGRADES_MAX_PACKAGES
+                       ? error_set(e, -E2BIG, "apt-get names more packages than there are")
+                       : 0;
 }
 
 enum { MAX_WORDS = 24 };
 
 /* Runs apt-get with its files below the root. `words` end with NULL. */
-static int apt(const char *root, const char *const *before, const char *const *words, Arena *a, CommandResult *out,
-               Error *e) {
+static int apt(const char *root, const char *const *before, const char *const *words, Arena *a,
+               CommandResult *out, Error *e) {
         static const char *const environment[] = { "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", NULL };
         const char *argv[MAX_WORDS];
         size_t n = 0;
@@ -92,11 +94,13 @@ static int apt(const char *root, const char *const *before, const char *const *w
         for (; *words; words++)
                 argv[n++] = *words;
         argv[n] = NULL;
-        return command_must(&(Command){ .argv = argv, .environment = environment, .output_max = UPGRADES_MAX }, out, e);
+        return command_must(
+                &(Command){ .argv = argv, .environment = environment, .output_max = UPGRADES_MAX }, out, e);
 }
 
 int upgrades_read(const char *root, Arena *a, Upgrades *out, Error *e) {
-        const char *const words[] = { "-q", "-s", "-o", "Debug::NoLocking=1", "--with-new-pkgs", "upgrade", NULL };
+        const char *const words[] = { "-q",      "-s", "-o", "Debug::NoLocking=1", "--with-new-pkgs",
+                                      "upgrade", NULL };
         CommandResult result = { 0 };
         int r = apt(root, NULL, words, a, &result, e);
 
@@ -112,16 +116,19 @@ static const char *file_name(const Upgrade *u, Arena *a) {
 
         if (!colon)
                 return arena_printf(a, "%s_%s_%s.deb", u->name, u->new, u->arch);
-        return arena_printf(a, "%s_%.*s%%3a%s_%s.deb", u->name, (int)(colon - u->new), u->new, colon + 1, u->arch);
+        return arena_printf(a, "%s_%.*s%%3a%s_%s.deb", u->name, (int)(colon - u->new), u->new, colon + 1,
+                            u->arch);
 }
 
-int upgrades_package(const char *root, const Upgrade *u, const char *folder, Arena *a, const char **out, Error *e) {
-        const char *name = file_name(u, a), *path = arena_printf(a, "%s/var/cache/apt/archives/%s", root ? root : "", name);
+int upgrades_package(const char *root, const Upgrade *u, const char *folder, Arena *a, const char **out,
+                     Error *e) {
+        const char *name = file_name(u, a),
+                   *path = arena_printf(a, "%s/var/cache/apt/archives/%s", root ? root : "", name);
 
         if (access(path, R_OK) < 0 && folder) {
                 const char *const before[] = { "env", "-C", folder, NULL };
-                const char *const words[] = { "-q", "download", arena_printf(a, "%s:%s=%s", u->name, u->arch, u->new),
-                                              NULL };
+                const char *const words[] = { "-q", "download",
+                                              arena_printf(a, "%s:%s=%s", u->name, u->arch, u->new), NULL };
                 CommandResult result = { 0 };
                 int r = apt(root, before, words, a, &result, e);
 

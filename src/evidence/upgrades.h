@@ -24,6 +24,7 @@ typedef struct Upgrades {
 int upgrades_parse(const char *text, size_t size, Arena *a, Upgrades *out, Error *e);
 /* Asks apt, which changes nothing. `root`: NULL: "/". */
 int upgrades_read(const char *root, Arena *a, Upgrades *out, Error *e);
-/* The .deb of an upgrade in apt's cache, or (`folder`) downloaded there. -ENOENT, without a text: it is not in the
- * cache. */
-int upgrades_package(const char *root, const Upgrade *u, const char *folder, Arena *a, const char **out, Error *e);
+/* The .deb of an upgrade in apt's cache, or (`folder`) downloaded there. -ENOENT, without a text: it is not
+ * in the cache. */
+int upgrades_package(const char *root, const Upgrade *u, const char *folder, Arena *a, const char **out,
+                     Error *e);

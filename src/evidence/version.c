@@ -106,12 +106,14 @@ bool version_valid(const char *v) {
         if (strlen(v) > MAX_VERSION)
                 return false;
         if (colon) {
-                if (colon == v || colon - v > MAX_EPOCH_DIGITS || strspn(v, "0123456789") != (size_t)(colon - v))
+                if (colon == v || colon - v > MAX_EPOCH_DIGITS ||
+                    strspn(v, "0123456789") != (size_t)(colon - v))
                         return false;
                 v = colon + 1;
         }
         dash = strrchr(v, '-');
-        /* Upstream starts with a digit by policy; some real versions start with a letter, and dpkg takes them. */
+        /* Upstream starts with a digit by policy; some real versions start with a letter, and dpkg takes
+         * them. */
         if (dash == v || !*v || (dash && !dash[1]))
                 return false;
         for (const char *c = v; *c; c++)

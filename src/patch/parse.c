@@ -319,9 +319,9 @@ static int read_words(Parse *p, Cursor *c, Error *e) {
 
 static int read_notes(Parse *p, Error *e) {
         static int (*const readers[])(Parse *, Cursor *, Error *) = {
-                [FORMAT_NOTE_HEADER] = read_header,   [FORMAT_NOTE_VERDICT] = read_verdict,
-                [FORMAT_NOTE_SITES] = read_sites,     [FORMAT_NOTE_RANGES] = read_ranges,
-                [FORMAT_NOTE_IMPORTS] = read_imports, [FORMAT_NOTE_ADDENDS] = read_addends,
+                [FORMAT_NOTE_HEADER] = read_header,       [FORMAT_NOTE_VERDICT] = read_verdict,
+                [FORMAT_NOTE_SITES] = read_sites,         [FORMAT_NOTE_RANGES] = read_ranges,
+                [FORMAT_NOTE_IMPORTS] = read_imports,     [FORMAT_NOTE_ADDENDS] = read_addends,
                 [FORMAT_NOTE_VARIABLES] = read_variables, [FORMAT_NOTE_WORDS] = read_words,
         };
         Cursor c = tail_content(p, FORMAT_TAIL_NOTE);

@@ -358,7 +358,8 @@ static int validate_words(const Patch *p, Error *e) {
                 if (i && w->where <= w[-1].where)
                         return bad(e, "word %zu: repeated or not in order", i);
                 if (!inside(w->old_value, 0, p->old_lo, p->old_hi))
-                        return bad(e, "word %zu: its old value %#lx is outside the old image", i, w->old_value);
+                        return bad(e, "word %zu: its old value %#lx is outside the old image", i,
+                                   w->old_value);
                 if (!old && w->base != PATCH_BASE_SHADOW)
                         return bad(e, "word %zu: base %d", i, (int)w->base);
                 if (!inside(w->value, 0, old ? p->old_lo : p->lo, old ? p->old_hi : p->hi))
@@ -394,11 +395,10 @@ static int validate_rest(const Patch *p, Error *e) {
 }
 
 int patch_validate(const Patch *p, Error *e) {
-        int (*const checks[])(const Patch *, Error *) = { validate_identity, validate_sections,
-                                                          validate_imports,  validate_relocs,
-                                                          validate_sites,    validate_ranges,
-                                                          validate_variables, validate_words,
-                                                          validate_rest };
+        int (*const checks[])(const Patch *,
+                              Error *) = { validate_identity,  validate_sections, validate_imports,
+                                           validate_relocs,    validate_sites,    validate_ranges,
+                                           validate_variables, validate_words,    validate_rest };
 
         for (size_t i = 0; i < ELEMENTSOF(checks); i++) {
                 int r = checks[i](p, e);

@@ -97,7 +97,8 @@ typedef struct PatchTestimony {
         uint32_t variable;
 } PatchTestimony;
 
-/* A function that was changed or added, in a patch that adds variables: hashes to be compared between patches. */
+/* A function that was changed or added, in a patch that adds variables: hashes to be compared between
+ * patches. */
 typedef struct PatchUser {
         uint64_t old_addr; /* its entry in the old image; 0: added */
         uint64_t content;  /* its instructions */

@@ -240,7 +240,8 @@ static void smallest_patch(void **state) {
 
         (void)state;
         p->n_sections = p->n_sites = p->n_ranges = 1;
-        p->n_relocs = p->n_imports = p->n_variables = p->n_testimonies = p->n_users = p->n_words = p->verdict.n = 0;
+        p->n_relocs = p->n_imports = p->n_variables = p->n_testimonies = p->n_users = p->n_words =
+                p->verdict.n = 0;
         p->eh_frame = p->eh_frame_size = 0;
         p->executable = true;
         p->low_addresses = false;

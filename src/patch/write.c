@@ -180,9 +180,9 @@ static void write_words(Buffer *b, const Patch *p) {
 
 static void write_notes(Buffer *b, const Patch *p) {
         static void (*const writers[])(Buffer *, const Patch *) = {
-                [FORMAT_NOTE_HEADER] = write_header,   [FORMAT_NOTE_VERDICT] = write_verdict,
-                [FORMAT_NOTE_SITES] = write_sites,     [FORMAT_NOTE_RANGES] = write_ranges,
-                [FORMAT_NOTE_IMPORTS] = write_imports, [FORMAT_NOTE_ADDENDS] = write_addends,
+                [FORMAT_NOTE_HEADER] = write_header,       [FORMAT_NOTE_VERDICT] = write_verdict,
+                [FORMAT_NOTE_SITES] = write_sites,         [FORMAT_NOTE_RANGES] = write_ranges,
+                [FORMAT_NOTE_IMPORTS] = write_imports,     [FORMAT_NOTE_ADDENDS] = write_addends,
                 [FORMAT_NOTE_VARIABLES] = write_variables, [FORMAT_NOTE_WORDS] = write_words,
         };
 

@@ -51,10 +51,14 @@ void hold_begin(void) {
         if (hold.depth++)
                 return;
         hold.changed = false;
-        if (syscall(SYS_sched_getattr, 0, &hold.before, sizeof(hold.before), 0) == 0 && is_fair(hold.before.policy))
-                /* A control group may have no real-time budget; a process that is bound to processors, no deadlines. */
+        if (syscall(SYS_sched_getattr, 0, &hold.before, sizeof(hold.before), 0) == 0 &&
+            is_fair(hold.before.policy))
+                /* A control group may have no real-time budget; a process that is bound to processors, no
+                 * deadlines. */
                 hold.changed = set(&(struct attributes){ .policy = SCHED_FIFO, .priority = 1 }) ||
-                               set(&(struct attributes){ .policy = DEADLINE, .runtime = 9000000, .deadline = 10000000,
+                               set(&(struct attributes){ .policy = DEADLINE,
+                                                         .runtime = 9000000,
+                                                         .deadline = 10000000,
                                                          .period = 10000000 }) ||
                                set(&(struct attributes){ .nice = NICE_LEAST, .runtime = SLICE_NSEC }) ||
                                set(&(struct attributes){ .nice = hold.before.nice, .runtime = SLICE_NSEC });

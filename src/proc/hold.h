@@ -9,9 +9,10 @@
  */
 
 /*
- * From here on this process has real-time priority (SCHED_FIFO; SCHED_DEADLINE where that is not allowed; or at
- * least nice -20 and short slices, so that it is run when it is woken), and SIGALRM comes every 2 ms, so that a
- * wait for a thread returns with EINTR now and then. May be nested. The process must not fork meanwhile.
+ * From here on this process has real-time priority (SCHED_FIFO; SCHED_DEADLINE where that is not allowed; or
+ * at least nice -20 and short slices, so that it is run when it is woken), and SIGALRM comes every 2 ms, so
+ * that a wait for a thread returns with EINTR now and then. May be nested. The process must not fork
+ * meanwhile.
  */
 void hold_begin(void);
 /* As before the outermost hold_begin. */

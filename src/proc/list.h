@@ -12,10 +12,10 @@
 typedef struct Process {
         pid_t pid;
         char comm[32];
-        uint64_t start_time;  /* clock ticks after boot: with pid, an identity */
-        uint64_t mount_ns;    /* inode of the namespace; 0 when it cannot be read */
-        char unit[128];       /* systemd unit of its cgroup: "nginx.service"; "" when none */
-        bool kernel;          /* a kernel thread */
+        uint64_t start_time; /* clock ticks after boot: with pid, an identity */
+        uint64_t mount_ns;   /* inode of the namespace; 0 when it cannot be read */
+        char unit[128];      /* systemd unit of its cgroup: "nginx.service"; "" when none */
+        bool kernel;         /* a kernel thread */
         bool zombie;
 } Process;
 

@@ -92,10 +92,13 @@ int elf_head_read(int fd, ElfHead *out) {
                         read_build_id(fd, offset, file_size, &h.build_id);
                 } else if (type == PT_LOAD && size) {
                         if (h.n_segments == LOADED_MAX_SEGMENTS || file_size > size ||
-                            __builtin_add_overflow(vaddr, size, &end) || end > INT64_MAX || offset > INT64_MAX)
+                            __builtin_add_overflow(vaddr, size, &end) || end > INT64_MAX ||
+                            offset > INT64_MAX)
                                 return ELF_HEAD_FOREIGN;
-                        h.segments[h.n_segments++] = (ImageSegment){ .offset = offset, .addr = vaddr,
-                                                                     .file_size = file_size, .size = size,
+                        h.segments[h.n_segments++] = (ImageSegment){ .offset = offset,
+                                                                     .addr = vaddr,
+                                                                     .file_size = file_size,
+                                                                     .size = size,
                                                                      .flags = flags };
                         h.lo = MIN(h.lo, align_down(vaddr, PAGE_SIZE_X86));
                         h.hi = MAX(h.hi, align_up(end, PAGE_SIZE_X86));

@@ -24,7 +24,7 @@ static uint64_t scan_number(Scan *s, unsigned base, unsigned max_digits) {
 
         for (; s->at < s->end; s->at++, digits++) {
                 char c = *s->at;
-                unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0')
+                unsigned d = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
                              : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
                                                     : 16;
 
@@ -91,7 +91,8 @@ static int parse_line(char *line, size_t size, Mapping *out) {
                 s.at++;
         m.path = s.at;
         n = (size_t)(s.end - s.at);
-        if (m.inode && n > sizeof(gone) - 1 && memcmp(s.end - (sizeof(gone) - 1), gone, sizeof(gone) - 1) == 0) {
+        if (m.inode && n > sizeof(gone) - 1 &&
+            memcmp(s.end - (sizeof(gone) - 1), gone, sizeof(gone) - 1) == 0) {
                 line[size - (sizeof(gone) - 1)] = 0;
                 m.deleted = true;
         }

@@ -29,7 +29,8 @@ static bool inside_rseq(const Remote *r) {
         } conf = { 0 };
         uint64_t descriptor = 0, fields[4];
 
-        if (ptrace((enum __ptrace_request)0x420f /* PTRACE_GET_RSEQ_CONFIGURATION */, r->tid, (void *)sizeof(conf), &conf) < 0 ||
+        if (ptrace((enum __ptrace_request)0x420f /* PTRACE_GET_RSEQ_CONFIGURATION */, r->tid,
+                   (void *)sizeof(conf), &conf) < 0 ||
             !conf.rseq_abi_pointer)
                 return false;
         if (mem_read(r->pid, conf.rseq_abi_pointer + 8, &descriptor, sizeof(descriptor)) < 0 || !descriptor)
@@ -60,8 +61,8 @@ static int wait_event_stop(pid_t tid, uint64_t wait_usec) {
                         return r;
                 if (status >> 16 == STOP_EVENT)
                         return 0;
-                if (ptrace(PTRACE_CONT, tid, 0, (status >> 16) == 0 ? (void *)(intptr_t)(WSTOPSIG(status) & 0x7f) : 0) <
-                            0 &&
+                if (ptrace(PTRACE_CONT, tid, 0,
+                           (status >> 16) == 0 ? (void *)(intptr_t)(WSTOPSIG(status) & 0x7f) : 0) < 0 &&
                     errno != ESRCH)
                         return -errno;
         }
@@ -103,7 +104,8 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
                 late_add(tid);
         if (q < 0)
                 return REMOTE_BUSY;
-        if (ptrace(PTRACE_GETREGS, tid, 0, &r.saved) < 0 || ptrace(PTRACE_GETSIGMASK, tid, (void *)8, &r.mask) < 0) {
+        if (ptrace(PTRACE_GETREGS, tid, 0, &r.saved) < 0 ||
+            ptrace(PTRACE_GETSIGMASK, tid, (void *)8, &r.mask) < 0) {
                 ptrace(PTRACE_DETACH, tid, 0, 0);
                 return REMOTE_BUSY;
         }
@@ -191,7 +193,8 @@ int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result) {
         regs.eflags &= ~UINT64_C(0x100);
         r->called = true;
         r->in_signal = false;
-        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 || ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
+        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 ||
+            ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
                 return -errno;
         q = next_syscall_stop(r);
         if (q == 0)
@@ -202,7 +205,8 @@ int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result) {
                 return -errno;
         *result = (int64_t)regs.rax;
         regs = remote_parked(r);
-        if (ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0 || ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &r->mask) < 0)
+        if (ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0 ||
+            ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &r->mask) < 0)
                 return -errno;
         return 0;
 }

@@ -17,21 +17,23 @@ typedef struct Remote {
         pid_t pid, tid;
         struct user_regs_struct saved;
         uint64_t mask;
-        uint64_t gate; /* address of a `syscall` instruction */
-        bool called;   /* no longer in the stop of the beginning */
-        bool in_signal; /* in a stop before a signal: there the kernel acts on restart codes as in that of the beginning */
-        int silent;    /* a signal that the thread neither catches nor blocks, and that does nothing; 0: none */
-        bool spin;     /* wait_spinning is worth it */
+        uint64_t gate;  /* address of a `syscall` instruction */
+        bool called;    /* no longer in the stop of the beginning */
+        bool in_signal; /* in a stop before a signal: there the kernel acts on restart codes as in that of the
+                           beginning */
+        int silent; /* a signal that the thread neither catches nor blocks, and that does nothing; 0: none */
+        bool spin;  /* wait_spinning is worth it */
 } Remote;
 
 /* Positive outcomes of remote_open: */
 enum {
-        REMOTE_BUSY = 1,    /* the thread did not stop in time, or must not be used right now; another may do */
-        REMOTE_TRACED,      /* somebody else traces it */
-        REMOTE_SECCOMP,     /* its filter cannot be suspended */
+        REMOTE_BUSY = 1, /* the thread did not stop in time, or must not be used right now; another may do */
+        REMOTE_TRACED,   /* somebody else traces it */
+        REMOTE_SECCOMP,  /* its filter cannot be suspended */
         REMOTE_PERMISSION,
 };
-/* Seizes and stops the thread. Waits at most `wait_usec`. A hold (proc/hold.h) from then until remote_close. */
+/* Seizes and stops the thread. Waits at most `wait_usec`. A hold (proc/hold.h) from then until remote_close.
+ */
 int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e);
 /* *result is what the kernel returned: a value, or a negative errno. -ESRCH when the thread is gone. */
 int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result);
@@ -40,8 +42,9 @@ int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result);
  */
 struct user_regs_struct remote_parked(const Remote *r);
 /*
- * Lets the thread run machine code at `at`, with rbx, r15 and, in r12, the number of `silent` (which is not 0). The
- * code says that it has ended by sending itself that signal, and then has to do without us: if we die, it goes on.
+ * Lets the thread run machine code at `at`, with rbx, r15 and, in r12, the number of `silent` (which is not
+ * 0). The code says that it has ended by sending itself that signal, and then has to do without us: if we
+ * die, it goes on.
  */
 int remote_go(Remote *r, uint64_t at, uint64_t rbx, uint64_t r15);
 /* Waits until it has, and is at `at`; *rbx is what it has there. -EFAULT when it raised another signal. */

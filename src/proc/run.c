@@ -29,8 +29,8 @@ int remote_go(Remote *r, uint64_t at, uint64_t rbx, uint64_t r15) {
         regs.eflags &= ~UINT64_C(0x500); /* no single steps; direction up */
         r->called = true;
         r->in_signal = false;
-        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &mask) < 0 || ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0 ||
-            ptrace(PTRACE_CONT, r->tid, 0, 0) < 0)
+        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &mask) < 0 ||
+            ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0 || ptrace(PTRACE_CONT, r->tid, 0, 0) < 0)
                 return -errno;
         return 0;
 }
@@ -39,7 +39,8 @@ int remote_await(Remote *r, uint64_t at, uint64_t *rbx) {
         for (;;) {
                 struct user_regs_struct regs;
                 int status, sig;
-                pid_t p = wait_spinning(r->tid, &status, &r->spin) ? r->tid : waitpid(r->tid, &status, __WALL);
+                pid_t p =
+                        wait_spinning(r->tid, &status, &r->spin) ? r->tid : waitpid(r->tid, &status, __WALL);
 
                 if (p < 0 && errno == EINTR)
                         continue;

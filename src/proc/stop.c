@@ -10,13 +10,13 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -45,8 +45,8 @@ static int shares_memory(pid_t a, pid_t b) {
 }
 
 /*
- * /proc/PID/task, whose link count is the number of threads and two: what fstat() tells of it costs a tenth of
- * reading /proc/PID/stat. -1 where the two do not say the same.
+ * /proc/PID/task, whose link count is the number of threads and two: what fstat() tells of it costs a tenth
+ * of reading /proc/PID/stat. -1 where the two do not say the same.
  */
 static int open_task(pid_t pid) {
         char path[64];
@@ -56,7 +56,8 @@ static int open_task(pid_t pid) {
 
         snprintf(path, sizeof(path), "/proc/%d/task", pid);
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0 && (fstat(fd, &st) < 0 || task_stat(pid, &s) < 0 || st.st_nlink != s.threads + TASK_LINKS)) {
+        if (fd >= 0 &&
+            (fstat(fd, &st) < 0 || task_stat(pid, &s) < 0 || st.st_nlink != s.threads + TASK_LINKS)) {
                 close(fd);
                 fd = -1;
         }
@@ -155,7 +156,8 @@ static int seize_all(World *w, size_t *fresh) {
 
                 if (r < 0)
                         continue;
-                /* Before the first is seized: it could stop by itself from then on. Few are not worth the look. */
+                /* Before the first is seized: it could stop by itself from then on. Few are not worth the
+                 * look. */
                 if (!before && n > FEW_THREADS) {
                         asleep = vec_grow(NULL, n, sizeof(*asleep));
                         for (size_t k = 0; k < n; k++)
@@ -178,7 +180,8 @@ static int await(World *w, StoppedThread *t, uint64_t bound_usec, bool *spin) {
         int status, r = 0;
 
         if (!wait_spinning(t->tid, &status, spin))
-                r = wait_stop(t->tid, w->begin_usec + bound_usec, w->begin_usec + PATIENCE * bound_usec, &status);
+                r = wait_stop(t->tid, w->begin_usec + bound_usec, w->begin_usec + PATIENCE * bound_usec,
+                              &status);
         else if (!WIFSTOPPED(status))
                 r = -ESRCH;
 
@@ -242,8 +245,9 @@ bool world_outdated(const World *w) {
 }
 
 /*
- * The end of a stop in which we are blocked ourselves: by a page that a dead file server, or a stopped thread of the
- * very process (userfaultfd, FUSE), has to bring. Such waits end for a SIGKILL only, and then the kernel lets all go.
+ * The end of a stop in which we are blocked ourselves: by a page that a dead file server, or a stopped thread
+ * of the very process (userfaultfd, FUSE), has to bring. Such waits end for a SIGKILL only, and then the
+ * kernel lets all go.
  */
 static void watchdog(bool on) {
         static pid_t owner;

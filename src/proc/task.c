@@ -106,9 +106,10 @@ int task_stat(pid_t pid, TaskStat *out) {
                 return -ESRCH;
         text[n] = 0;
         p = strrchr(text, ')'); /* the name may hold anything, also ')' */
-        if (!p || sscanf(p + 1,
-                         " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu %llu",
-                         &out->state, &flags, &threads, &start, &vsize) != 5)
+        if (!p ||
+            sscanf(p + 1,
+                   " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu %llu",
+                   &out->state, &flags, &threads, &start, &vsize) != 5)
                 return -EBADMSG;
         out->threads = (unsigned)threads;
         out->start_time = start;

@@ -15,12 +15,12 @@ int proc_read(const char *path, size_t limit, char **text, size_t *size);
 
 typedef struct TaskStatus {
         char comm[32];
-        char state;       /* R S D T t Z X I */
+        char state; /* R S D T t Z X I */
         pid_t tgid, tracer;
         unsigned seccomp; /* 0 none, 1 strict, 2 filter */
         unsigned threads;
-        uint64_t caught;  /* signals with a handler: bit 0 is signal 1 */
-        bool kernel; /* a kernel thread, or a process without memory */
+        uint64_t caught; /* signals with a handler: bit 0 is signal 1 */
+        bool kernel;     /* a kernel thread, or a process without memory */
 } TaskStatus;
 
 /* Of a process (tid == 0) or of one of its threads. -ESRCH when it is gone. */

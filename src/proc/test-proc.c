@@ -207,9 +207,10 @@ static void holds(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(maps_lines),  cmocka_unit_test(maps_malformed), cmocka_unit_test(units),
-                cmocka_unit_test(own_process), cmocka_unit_test(ended_process),
-                cmocka_unit_test(thread_count), cmocka_unit_test(holds),
+                cmocka_unit_test(maps_lines),    cmocka_unit_test(maps_malformed),
+                cmocka_unit_test(units),         cmocka_unit_test(own_process),
+                cmocka_unit_test(ended_process), cmocka_unit_test(thread_count),
+                cmocka_unit_test(holds),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

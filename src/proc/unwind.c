@@ -127,28 +127,60 @@ static bool get_reg(const Walk *w, uint64_t reg, uint64_t *out) {
 
 static bool binary(uint8_t atom, uint64_t a, uint64_t b, uint64_t *out) {
         switch (atom) {
-        case DW_OP_plus: *out = a + b; return true;
-        case DW_OP_minus: *out = a - b; return true;
-        case DW_OP_and: *out = a & b; return true;
-        case DW_OP_or: *out = a | b; return true;
-        case DW_OP_xor: *out = a ^ b; return true;
-        case DW_OP_mul: *out = a * b; return true;
-        case DW_OP_shl: *out = b < 64 ? a << b : 0; return true;
-        case DW_OP_shr: *out = b < 64 ? a >> b : 0; return true;
-        case DW_OP_shra: *out = (uint64_t)((int64_t)a >> MIN(b, 63)); return true;
-        case DW_OP_eq: *out = a == b; return true;
-        case DW_OP_ne: *out = a != b; return true;
-        case DW_OP_ge: *out = (int64_t)a >= (int64_t)b; return true;
-        case DW_OP_gt: *out = (int64_t)a > (int64_t)b; return true;
-        case DW_OP_le: *out = (int64_t)a <= (int64_t)b; return true;
-        case DW_OP_lt: *out = (int64_t)a < (int64_t)b; return true;
-        default: return false;
+        case DW_OP_plus:
+                *out = a + b;
+                return true;
+        case DW_OP_minus:
+                *out = a - b;
+                return true;
+        case DW_OP_and:
+                *out = a & b;
+                return true;
+        case DW_OP_or:
+                *out = a | b;
+                return true;
+        case DW_OP_xor:
+                *out = a ^ b;
+                return true;
+        case DW_OP_mul:
+                *out = a * b;
+                return true;
+        case DW_OP_shl:
+                *out = b < 64 ? a << b : 0;
+                return true;
+        case DW_OP_shr:
+                *out = b < 64 ? a >> b : 0;
+                return true;
+        case DW_OP_shra:
+                *out = (uint64_t)((int64_t)a >> MIN(b, 63));
+                return true;
+        case DW_OP_eq:
+                *out = a == b;
+                return true;
+        case DW_OP_ne:
+                *out = a != b;
+                return true;
+        case DW_OP_ge:
+                *out = (int64_t)a >= (int64_t)b;
+                return true;
+        case DW_OP_gt:
+                *out = (int64_t)a > (int64_t)b;
+                return true;
+        case DW_OP_le:
+                *out = (int64_t)a <= (int64_t)b;
+                return true;
+        case DW_OP_lt:
+                *out = (int64_t)a < (int64_t)b;
+                return true;
+        default:
+                return false;
         }
 }
 
 /* Evaluates an expression. False when it needs something that is not known. *is_value: the result is
  * the value itself, not where it is stored. */
-static bool evaluate(const Walk *w, const Dwarf_Op *ops, size_t n, bool has_cfa, uint64_t *out, bool *is_value) {
+static bool evaluate(const Walk *w, const Dwarf_Op *ops, size_t n, bool has_cfa, uint64_t *out,
+                     bool *is_value) {
         uint64_t stack[STACK_DEPTH];
         size_t depth = 0;
 
@@ -176,7 +208,8 @@ static bool evaluate(const Walk *w, const Dwarf_Op *ops, size_t n, bool has_cfa,
                                 return false;
                         stack[depth++] = r + ops[i].number2;
                 } else if ((atom >= DW_OP_reg0 && atom <= DW_OP_reg31) || atom == DW_OP_regx) {
-                        if (!get_reg(w, atom == DW_OP_regx ? v : (uint64_t)(atom - DW_OP_reg0), &stack[depth++]))
+                        if (!get_reg(w, atom == DW_OP_regx ? v : (uint64_t)(atom - DW_OP_reg0),
+                                     &stack[depth++]))
                                 return false;
                         *is_value = true;
                 } else if (atom == DW_OP_call_frame_cfa) {
@@ -201,7 +234,8 @@ static bool evaluate(const Walk *w, const Dwarf_Op *ops, size_t n, bool has_cfa,
                         depth++;
                 } else if (atom == DW_OP_drop) {
                         depth--;
-                } else if (depth < 2 || !binary(atom, stack[depth - 2], stack[depth - 1], &stack[depth - 2])) {
+                } else if (depth < 2 ||
+                           !binary(atom, stack[depth - 2], stack[depth - 1], &stack[depth - 2])) {
                         return false;
                 } else {
                         depth--;
@@ -288,9 +322,10 @@ static int step(Unwinder *u, Walk *w, bool exact, bool *was_signal) {
 
 int unwind_thread(Unwinder *u, const struct user_regs_struct *g, UnwindRead read, UnwindFrame frame,
                   void *context) {
-        Walk w = { .regs = { g->rax, g->rdx, g->rcx, g->rbx, g->rsi, g->rdi, g->rbp, g->rsp, g->r8, g->r9, g->r10,
-                             g->r11, g->r12, g->r13, g->r14, g->r15, g->rip },
-                   .read = read, .context = context };
+        Walk w = { .regs = { g->rax, g->rdx, g->rcx, g->rbx, g->rsi, g->rdi, g->rbp, g->rsp, g->r8, g->r9,
+                             g->r10, g->r11, g->r12, g->r13, g->r14, g->r15, g->rip },
+                   .read = read,
+                   .context = context };
         bool exact = true;
 
         for (unsigned i = 0; i < N_REGS; i++)

@@ -20,9 +20,9 @@
 int wait_stop(pid_t tid, uint64_t until_asleep, uint64_t until, int *status);
 
 /*
- * Looks for a report again and again for 20 us: a thread that runs on another processor is there sooner than it takes
- * to fall asleep and be woken. True, and *status, when one came. *worth is false from then on when none did: on one
- * processor with the thread it would only keep it waiting.
+ * Looks for a report again and again for 20 us: a thread that runs on another processor is there sooner than
+ * it takes to fall asleep and be woken. True, and *status, when one came. *worth is false from then on when
+ * none did: on one processor with the thread it would only keep it waiting.
  */
 bool wait_spinning(pid_t tid, int *status, bool *worth);
 

@@ -126,7 +126,8 @@ static void forward(const Event *event) {
         static uint64_t told_usec;
         _cleanup_(freep) char *line = forward_fd >= 0 ? event_json(event) : NULL;
 
-        if (!line || strlen(line) > EVENT_MAX || send(forward_fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        if (!line || strlen(line) > EVENT_MAX ||
+            send(forward_fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
                 return;
         if (now_usec() - told_usec < 60000000)
                 return;

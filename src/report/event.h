@@ -52,13 +52,13 @@ enum { EVENT_MAX = 16384, EVENT_FIELDS = 24 };
 enum { EVENT_FILE_MAX = 16 << 20 };
 int event_emit(const Event *event, const char *file, Error *e);
 /*
- * Every event that this process and its forks emit is also sent to this SOCK_SEQPACKET socket, as event_json; -1: to none. Nobody
- * is waited for: what does not fit is lost there (not in the journal), which the log says once a minute. The descriptor stays the
- * caller's.
+ * Every event that this process and its forks emit is also sent to this SOCK_SEQPACKET socket, as event_json;
+ * -1: to none. Nobody is waited for: what does not fit is lost there (not in the journal), which the log says
+ * once a minute. The descriptor stays the caller's.
  */
 void event_forward(int fd);
-/* Every event that this process and its forks emit adds 1 to counts[kind] (EVENT_N of them, in memory that the
- * forks share). NULL: to none. It stays the caller's. */
+/* Every event that this process and its forks emit adds 1 to counts[kind] (EVENT_N of them, in memory that
+ * the forks share). NULL: to none. It stays the caller's. */
 void event_count(uint64_t *counts);
 /* The JSON object of one line, malloc'ed. NULL: no memory. */
 char *event_json(const Event *event);

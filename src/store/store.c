@@ -48,7 +48,8 @@ static const char *const migrations[VERSION] = {
         "CREATE TABLE build (id TEXT NOT NULL, path TEXT NOT NULL, package TEXT NOT NULL, arch TEXT NOT NULL,"
         " version TEXT NOT NULL, source TEXT NOT NULL, source_version TEXT NOT NULL,"
         " first_usec INTEGER NOT NULL, last_usec INTEGER NOT NULL, PRIMARY KEY (id, path, version)) STRICT;",
-        "CREATE TABLE mark (kind TEXT NOT NULL, key TEXT NOT NULL, time_usec INTEGER NOT NULL, text TEXT NOT NULL,"
+        "CREATE TABLE mark (kind TEXT NOT NULL, key TEXT NOT NULL, time_usec INTEGER NOT NULL, text TEXT NOT "
+        "NULL,"
         " PRIMARY KEY (kind, key)) STRICT;",
         /* The performance baseline. */
         "CREATE TABLE figure (subject TEXT NOT NULL, name TEXT NOT NULL, measure TEXT NOT NULL,"

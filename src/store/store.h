@@ -105,7 +105,8 @@ typedef struct StoreMark {
 int store_put_mark(Store *s, const StoreMark *m, Error *e);
 int store_drop_mark(Store *s, const char *kind, const char *key, Error *e);
 /* Oldest first. Marks must not be changed meanwhile. */
-int store_each_mark(Store *s, const char *kind, void (*each)(void *data, const StoreMark *m), void *data, Error *e);
+int store_each_mark(Store *s, const char *kind, void (*each)(void *data, const StoreMark *m), void *data,
+                    Error *e);
 /* 1: it is there; *time_usec (may be NULL) is its time. 0: it is not. */
 int store_mark_time(Store *s, const char *kind, const char *key, uint64_t *time_usec, Error *e);
 int store_prune_marks(Store *s, const char *kind, uint64_t before_usec, Error *e);

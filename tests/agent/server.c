@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 /*
- * A server that answers HTTP on a loopback port, one request at a time. It prints its port, then a line for each
- * request of /probe. BUILD says how it answers: 1 and 2 alike, 3 slowly, 5 that it can't, 9 not once its work
- * has a certain number. NOISE: how long it takes is anybody's guess.
+ * A server that answers HTTP on a loopback port, one request at a time. It prints its port, then a line for
+ * each request of /probe. BUILD says how it answers: 1 and 2 alike, 3 slowly, 5 that it can't, 9 not once its
+ * work has a certain number. NOISE: how long it takes is anybody's guess.
  */
 static volatile unsigned long sink;
 static unsigned long seed = 88172645463325252UL;

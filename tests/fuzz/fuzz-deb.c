@@ -29,7 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
                 const DebMember *m = &d->members[i];
 
                 if (m->path[0] != '/' || strstr(m->path, "/../") || m->file.size < 4 ||
-                    memcmp(m->file.bytes, "\x7f" "ELF", 4) != 0 || (i && strcmp(m[-1].path, m->path) >= 0))
+                    memcmp(m->file.bytes,
+                           "\x7f"
+                           "ELF",
+                           4) != 0 ||
+                    (i && strcmp(m[-1].path, m->path) >= 0))
                         __builtin_trap();
         }
         return 0;

@@ -9,10 +9,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-#define CHECK(x)                                                                                             \
-        do {                                                                                                 \
-                if (!(x))                                                                                    \
-                        __builtin_trap();                                                                    \
+#define CHECK(x)                          \
+        do {                              \
+                if (!(x))                 \
+                        __builtin_trap(); \
         } while (0)
 
 /*

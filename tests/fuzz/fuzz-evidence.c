@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a package manager leaves behind: changelogs, dpkg's status and log, apt's plans, the security tracker's data, and
- * their compressed forms. The first byte says which. */
+/* What a package manager leaves behind: changelogs, dpkg's status and log, apt's plans, the security
+ * tracker's data, and their compressed forms. The first byte says which. */
 #include "evidence/changelog.h"
 #include "evidence/dpkg.h"
 #include "evidence/dpkglog.h"
@@ -35,7 +35,8 @@ static void changelog(const FileBytes *text, Arena *a) {
                 must(version_valid(c.entries[i].version));
                 order(c.entries[i].version, c.entries[0].version);
                 for (size_t k = 0; k < c.entries[i].n_cves; k++)
-                        must(cve_read(c.entries[i].cves[k], strlen(c.entries[i].cves[k]), (char[CVE_MAX]){ 0 }, NULL));
+                        must(cve_read(c.entries[i].cves[k], strlen(c.entries[i].cves[k]),
+                                      (char[CVE_MAX]){ 0 }, NULL));
         }
 }
 
@@ -88,7 +89,8 @@ static void upgrades(const FileBytes *text, Arena *a) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static void (*const parsers[])(const FileBytes *, Arena *) = { changelog, status, dpkg_log, tracker, upgrades };
+        static void (*const parsers[])(const FileBytes *, Arena *) = { changelog, status, dpkg_log, tracker,
+                                                                       upgrades };
         enum { INFLATED_MAX = 1 << 20 };
         FileBytes text = { 0 };
         Arena *a;

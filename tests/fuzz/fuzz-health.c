@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is read for health and metrics: figures of control groups and processes, addresses, an Accept header. */
+/* What is read for health and metrics: figures of control groups and processes, addresses, an Accept header.
+ */
 #include "agent/scrape.h"
 #include "verify/figures.h"
 #include "verify/probe.h"
@@ -28,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 abort();
         if (figures_parse_process(text, &u) && (u.cpu_sec < 0 || strlen(u.subject) >= sizeof(u.subject)))
                 abort();
-        if (probe_address(text, host, sizeof(host), &port) && (!*host || strlen(host) >= sizeof(host) || !port))
+        if (probe_address(text, host, sizeof(host), &port) &&
+            (!*host || strlen(host) >= sizeof(host) || !port))
                 abort();
         if (probe_loopback(text, &address, &length) && length > sizeof(address))
                 abort();

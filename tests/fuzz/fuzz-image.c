@@ -20,10 +20,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-#define CHECK(x)                                                                                             \
-        do {                                                                                                 \
-                if (!(x))                                                                                    \
-                        __builtin_trap();                                                                    \
+#define CHECK(x)                          \
+        do {                              \
+                if (!(x))                 \
+                        __builtin_trap(); \
         } while (0)
 
 static volatile size_t sink;

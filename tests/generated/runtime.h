@@ -24,8 +24,9 @@ extern u64 fuel; /* calls that this step may still make */
 u64 hash_str(const char *s);
 u64 hash_add(u64 h, u64 v);
 u64 hash_double(double d);
-void note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* text becomes part of the digest */
-u64 on_worker(Fn fn, u64 a, u64 b); /* fn(a, b) in another thread, which is waited for */
+void note(const char *format, ...)
+        __attribute__((format(printf, 1, 2))); /* text becomes part of the digest */
+u64 on_worker(Fn fn, u64 a, u64 b);            /* fn(a, b) in another thread, which is waited for */
 double bounded(double d);
 
 /* The generated part. */
