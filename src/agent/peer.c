@@ -3,6 +3,7 @@
 #include "agent/child.h"
 #include "agent/starter.h"
 #include "base/macro.h"
+#include "base/program.h"
 #include "config.h"
 #include "proc/wait.h"
 
@@ -20,28 +21,12 @@ void peer_init(Peer *p, const char *program) {
         *p = (Peer){ .program = program, .channel = -1 };
 }
 
-/* Beside this program (a build folder), else where it is installed. */
-static void find(const char *program, char out[PATH_MAX]) {
-        char self[PATH_MAX];
-        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        char *slash;
-
-        self[n < 0 ? 0 : n] = 0;
-        slash = strrchr(self, '/');
-        if (slash) {
-                snprintf(out, PATH_MAX, "%.*s/%s", (int)MIN(slash - self, PATH_MAX - 64), self, program);
-                if (access(out, X_OK) == 0)
-                        return;
-        }
-        snprintf(out, PATH_MAX, "%s/%s", LIBEXEC_DIR, program);
-}
-
 _Noreturn void peer_exec(const char *program, int channel) {
         char *const args[] = { (char *)(uintptr_t)program, NULL };
         char path[PATH_MAX];
         sigset_t none;
 
-        find(program, path);
+        program_find(program, LIBEXEC_DIR, path);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         /* Nothing of ours goes along but its end of the channel and the error output. */

@@ -15,12 +15,14 @@ int baseline_cli_begin(BaselineCli *c, const Options *o) {
                 return report_error(&e);
         snprintf(c->events, sizeof(c->events), "%s%s", root, EVENT_FILE);
         snprintf(c->hold_file, sizeof(c->hold_file), "%s%s", root, BASELINE_HOLD_FILE);
+        c->ops = baseline_units;
+        c->ops.data = &c->policy;
         c->baseline = (Baseline){ .policy = &c->policy,
                                   .state = o->state ? o->state : "/var/lib/staunch",
                                   .root = *root ? root : "/",
                                   .events = c->events,
                                   .hold_file = c->hold_file,
-                                  .ops = &baseline_units };
+                                  .ops = &c->ops };
         return -1;
 }
 

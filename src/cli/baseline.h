@@ -8,6 +8,7 @@
 typedef struct BaselineCli {
         Policy policy;
         Baseline baseline;
+        BaselineOps ops;
         char events[PATH_MAX], hold_file[PATH_MAX];
 } BaselineCli;
 

@@ -2,6 +2,8 @@
 #include "deliver/baseline-units.h"
 #include "base/command.h"
 #include "base/macro.h"
+#include "deliver/policy-read.h"
+#include "deliver/probed.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +13,8 @@
 enum { ASK_USEC = 30000000 };
 
 typedef struct Unit {
-        char invocation[BASELINE_WORD], active[BASELINE_WORD], result[BASELINE_WORD];
+        char invocation[BASELINE_WORD], active[BASELINE_WORD], result[BASELINE_WORD],
+                start_max[BASELINE_WORD];
 } Unit;
 
 static bool is_machine(const char *unit) {
@@ -23,14 +26,17 @@ static bool is_unit(const char *unit) {
 }
 
 static int show(const char *unit, Unit *out, Error *e) {
-        const char *const argv[] = { "systemctl", "show", "--property=InvocationID,ActiveState,Result",
-                                     "--",        unit,   NULL };
+        const char *const argv[] = {
+                "systemctl", "show", "--property=InvocationID,ActiveState,Result,TimeoutStartUSec",
+                "--",        unit,   NULL
+        };
         static const struct {
                 const char *key;
                 size_t offset;
         } keys[] = { { "InvocationID=", offsetof(Unit, invocation) },
                      { "ActiveState=", offsetof(Unit, active) },
-                     { "Result=", offsetof(Unit, result) } };
+                     { "Result=", offsetof(Unit, result) },
+                     { "TimeoutStartUSec=", offsetof(Unit, start_max) } };
         CommandResult result;
         char *save = NULL;
         int r = command_must(&(Command){ .argv = argv, .timeout_usec = ASK_USEC }, &result, e);
@@ -112,6 +118,21 @@ static int healthy(void *data, const char *unit, Error *why) {
         return strcmp(u.active, "failed") == 0 ? 2 : 1;
 }
 
+static int answers(void *data, const char *unit, Error *why) {
+        const Policy *p = data;
+        double sec;
+        Unit u;
+        int r;
+
+        if (!p || !is_unit(unit) || !probed_has(p, unit))
+                return 0;
+        r = show(unit, &u, why);
+        if (r < 0)
+                return r;
+        sec = policy_duration(u.start_max); /* "infinity" is none */
+        return probed_ask(p, NULL, unit, sec > 0 ? (uint64_t)(sec * 1e6) : 0, why);
+}
+
 static int pause_usec(void *data, uint64_t usec) {
         struct timespec t = { .tv_sec = (time_t)(usec / 1000000), .tv_nsec = (long)(usec % 1000000) * 1000 };
 
@@ -123,6 +144,7 @@ const BaselineOps baseline_units = {
         .invocation = invocation,
         .restart = restart,
         .healthy = healthy,
+        .answers = answers,
         .wait = pause_usec,
         .boot = boot,
 };

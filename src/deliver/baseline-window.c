@@ -2,6 +2,7 @@
 #include "deliver/baseline-window.h"
 #include "base/macro.h"
 #include "deliver/baseline-units.h"
+#include "deliver/probed.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,6 +41,17 @@ static int healthy(void *data, const char *unit, Error *why) {
                 return r;
         error_set(why, -EIO, "%s is %s (%s)", unit, u.active, u.result);
         return strcmp(u.active, "failed") == 0 ? 2 : 1;
+}
+
+static int answers(void *data, const char *unit, Error *why) {
+        BaselineWindow *w = data;
+        UnitState u;
+        int r;
+
+        if (!probed_has(w->policy, unit))
+                return 0;
+        r = manager_unit(w->manager, unit, &u, why);
+        return r < 0 ? r : probed_ask(w->policy, w->manager, unit, u.start_max_usec, why);
 }
 
 static int restart(void *data, const char *unit, Error *e) {
@@ -88,7 +100,8 @@ static int reboot_machine(void *data, Error *e) {
 /* Calls `work` with what it needs. */
 static int with(BaselineWindow *w, int (*work)(BaselineWindow *w, const Baseline *b, void *data, Error *e),
                 void *data, Error *e) {
-        const BaselineOps ops = { w, invocation, restart, healthy, pause_usec, boot, reboot_machine, apart };
+        const BaselineOps ops = { w,          invocation, restart,        healthy, answers,
+                                  pause_usec, boot,       reboot_machine, apart };
         const Baseline b = { w->policy, w->state, "/", w->events, BASELINE_HOLD_FILE, &ops };
         int r = manager_open(&w->manager, e);
 

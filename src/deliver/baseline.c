@@ -257,6 +257,32 @@ static int restarted(Work *w, const Unit *u, const char *before, bool *out, Erro
         return r;
 }
 
+/* Is it one of those whose health matters? */
+static int counts(Work *w, const Unit *u, bool only_restarted, bool *out, Error *e) {
+        *out = true;
+        return only_restarted ? restarted(w, u, u->forward.before, out, e) : 0;
+}
+
+/* All are well: do they answer, too? As watch(). */
+static int ask(Work *w, bool only_restarted, Error *why, Error *e) {
+        const BaselineOps *ops = w->b->ops;
+
+        for (size_t i = 0; i < w->units.n; i++) {
+                const Unit *u = &w->units.items[i];
+                Error here = { 0 };
+                bool anew;
+                int r = counts(w, u, only_restarted, &anew, e);
+
+                if (r < 0)
+                        return r;
+                if (anew && ops->answers(ops->data, u->name, &here) != 0) {
+                        error_set(why, here.code, "%s: %s", u->name, here.text);
+                        return 1;
+                }
+        }
+        return 0;
+}
+
 /* Looks after the health of what was restarted for as long as the policy says. 0: all well; 1: not, and why.
  */
 static int watch(Work *w, bool only_restarted, Error *why, Error *e) {
@@ -270,8 +296,8 @@ static int watch(Work *w, bool only_restarted, Error *why, Error *e) {
                 for (size_t i = 0; i < w->units.n; i++) {
                         const Unit *u = &w->units.items[i];
                         Error here = { 0 };
-                        bool anew = true;
-                        int h, r = only_restarted ? restarted(w, u, u->forward.before, &anew, e) : 0;
+                        bool anew;
+                        int h, r = counts(w, u, only_restarted, &anew, e);
 
                         if (r < 0)
                                 return r;
@@ -283,8 +309,10 @@ static int watch(Work *w, bool only_restarted, Error *why, Error *e) {
                                 *why = here;
                         }
                 }
-                if (worst > 1 || !left)
-                        return worst != 0;
+                if (worst > 1 || (worst && !left))
+                        return 1;
+                if (!left)
+                        return ask(w, only_restarted, why, e);
                 if (ops->wait(ops->data, pause) != 0)
                         return error_set(e, -EINTR,
                                          "baseline %" PRId64 ": interrupted; it is gone on with later",

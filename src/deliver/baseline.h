@@ -50,6 +50,9 @@ typedef struct BaselineOps {
         int (*restart)(void *data, const char *unit, Error *e);
         /* 0: well; 1: not yet; 2: not, and waiting will not help. `why` says what is wrong. */
         int (*healthy)(void *data, const char *unit, Error *why);
+        /* The unit is well; does it do what it is there for? As `healthy`, and waits as long as the unit may
+         * take to start. */
+        int (*answers)(void *data, const char *unit, Error *why);
         /* Not 0: this process is to end, and another one goes on later. */
         int (*wait)(void *data, uint64_t usec);
         int (*boot)(void *data, char out[BASELINE_WORD], Error *e); /* another one after each boot */

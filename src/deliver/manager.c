@@ -333,8 +333,32 @@ int manager_watch(Manager *m, const char *unit, uint64_t usec, UnitState *out, E
         return 0;
 }
 
-static int append_hook(sd_bus_message *call, const char *command, const char *environment,
-                       uint64_t timeout_usec) {
+/* What is run: a shell's `command` with `environment`, or the program of that path with descriptors. */
+typedef struct Run {
+        const char *command, *environment;
+        const int *fds; /* standard input and output; NULL: it is a shell's command */
+        uint64_t timeout_usec;
+} Run;
+
+static int append_program(sd_bus_message *call, const Run *run) {
+        int r = sd_bus_message_append(call, "(sv)", "StandardInputFileDescriptor", "h", run->fds[0]);
+
+        if (r >= 0)
+                r = sd_bus_message_append(call, "(sv)", "StandardOutputFileDescriptor", "h", run->fds[1]);
+        return r < 0 ? r
+                     : sd_bus_message_append(call, "(sv)", "ExecStart", "a(sasb)", 1, run->command, 1,
+                                             run->command, 0);
+}
+
+static int append_shell(sd_bus_message *call, const Run *run) {
+        int r = sd_bus_message_append(call, "(sv)", "Environment", "as", 1, run->environment);
+
+        return r < 0 ? r
+                     : sd_bus_message_append(call, "(sv)", "ExecStart", "a(sasb)", 1, "/bin/sh", 3, "/bin/sh",
+                                             "-c", run->command, 0);
+}
+
+static int append_run(sd_bus_message *call, const Run *run) {
         int r = sd_bus_message_open_container(call, 'a', "(sv)");
 
         if (r >= 0)
@@ -342,19 +366,15 @@ static int append_hook(sd_bus_message *call, const char *command, const char *en
         if (r >= 0)
                 r = sd_bus_message_append(call, "(sv)", "CollectMode", "s", "inactive-or-failed");
         if (r >= 0)
-                r = sd_bus_message_append(call, "(sv)", "TimeoutStartUSec", "t", timeout_usec);
+                r = sd_bus_message_append(call, "(sv)", "TimeoutStartUSec", "t", run->timeout_usec);
         if (r >= 0)
-                r = sd_bus_message_append(call, "(sv)", "Environment", "as", 1, environment);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "(sv)", "ExecStart", "a(sasb)", 1, "/bin/sh", 3, "/bin/sh",
-                                          "-c", command, 0);
+                r = run->fds ? append_program(call, run) : append_shell(call, run);
         if (r >= 0)
                 r = sd_bus_message_close_container(call);
         return r >= 0 ? sd_bus_message_append(call, "a(sa(sv))", 0) : r;
 }
 
-int manager_run(Manager *m, const char *name, const char *command, const char *environment,
-                uint64_t timeout_usec, char result[MANAGER_WORD], Error *e) {
+static int run_unit(Manager *m, const char *name, const Run *run, char result[MANAGER_WORD], Error *e) {
         sd_bus_error bad = SD_BUS_ERROR_NULL;
         sd_bus_message *call = NULL, *reply = NULL;
         int r = sd_bus_message_new_method_call(m->bus, &call, SERVICE, OBJECT, INTERFACE,
@@ -364,15 +384,26 @@ int manager_run(Manager *m, const char *name, const char *command, const char *e
         if (r >= 0)
                 r = sd_bus_message_append(call, "ss", name, "fail");
         if (r >= 0)
-                r = append_hook(call, command, environment, timeout_usec);
+                r = append_run(call, run);
         if (r >= 0)
                 r = sd_bus_call(m->bus, call, 0, &bad, &reply);
         /* systemd ends it in time; a little later nobody waits any more. */
-        r = r < 0 ? fail(e, r, &bad, name) : await_job(m, reply, name, timeout_usec + CALL_USEC, result, e);
+        r = r < 0 ? fail(e, r, &bad, name)
+                  : await_job(m, reply, name, run->timeout_usec + CALL_USEC, result, e);
         sd_bus_message_unref(reply);
         sd_bus_message_unref(call);
         sd_bus_error_free(&bad);
         return r;
+}
+
+int manager_run(Manager *m, const char *name, const char *command, const char *environment,
+                uint64_t timeout_usec, char result[MANAGER_WORD], Error *e) {
+        return run_unit(m, name, &(Run){ command, environment, NULL, timeout_usec }, result, e);
+}
+
+int manager_filter(Manager *m, const char *name, const char *program, int in, int out, uint64_t timeout_usec,
+                   char result[MANAGER_WORD], Error *e) {
+        return run_unit(m, name, &(Run){ program, NULL, (const int[]){ in, out }, timeout_usec }, result, e);
 }
 
 int manager_reboot(Manager *m, Error *e) {

@@ -53,5 +53,8 @@ int manager_watch(Manager *m, const char *unit, uint64_t usec, UnitState *out, E
  * narrowed rights; waits for its end. `result` as of manager_restart. */
 int manager_run(Manager *m, const char *name, const char *command, const char *environment,
                 uint64_t timeout_usec, char result[MANAGER_WORD], Error *e);
+/* As manager_run, of a program without arguments whose standard input and output are these descriptors. */
+int manager_filter(Manager *m, const char *name, const char *program, int in, int out, uint64_t timeout_usec,
+                   char result[MANAGER_WORD], Error *e);
 /* Restarts the machine: through logind, so that inhibitors are respected, or systemd where there is none. */
 int manager_reboot(Manager *m, Error *e);

@@ -29,6 +29,7 @@ typedef struct World { /* shared with the children that are killed */
         int boots, reboots, waits;
         bool bad;     /* the new version is not well */
         bool bad_old; /* nor the old one */
+        bool mute;    /* the new version runs, and does not answer */
         bool healed;  /* it becomes well while it settles */
         bool apart;
         bool ends; /* the process is told to end while it waits */
@@ -91,6 +92,14 @@ static int healthy(void *data, const char *unit, Error *why) {
         return 1;
 }
 
+static int answers(void *data, const char *unit, Error *why) {
+        (void)data;
+        if (!world->mute || is_old())
+                return 0;
+        error_set(why, -EREMOTEIO, "%s says nothing", unit);
+        return 1;
+}
+
 static int pass(void *data, uint64_t usec) {
         (void)data;
         (void)usec;
@@ -112,7 +121,7 @@ static int reboot(void *data, Error *e) {
         return 0;
 }
 
-static BaselineOps ops = { NULL, invocation, restart, healthy, pass, boot, reboot, NULL };
+static BaselineOps ops = { NULL, invocation, restart, healthy, answers, pass, boot, reboot, NULL };
 static Baseline baseline = { &policy, dir, "/nonexistent", events, hold_file, &ops };
 
 /* What the machine does when it starts again. */
@@ -245,6 +254,20 @@ static void slow_to_become_well(void **state) {
         world->bad = world->healed = true;
         assert_int_equal(run_all(&e), 0);
         assert_string_equal(state_now(), "done");
+}
+
+static void runs_and_does_not_answer(void **state) {
+        Error e = { 0 };
+
+        (void)state;
+        world->mute = true;
+        assert_int_equal(run_all(&e), BASELINE_REBOOTS);
+        assert_string_equal(state_now(), "rebooting");
+        assert_int_equal(told("rollback-started"), 1);
+        start_anew();
+        put_in_force();
+        assert_int_equal(baseline_resume(&baseline, &e), BASELINE_WENT_BACK);
+        assert_string_equal(state_now(), "rolled-back");
 }
 
 static void ends_while_it_settles(void **state) {
@@ -516,6 +539,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(all_is_well, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(slow_to_become_well, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(runs_and_does_not_answer, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(ends_while_it_settles, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(goes_back, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(held_until_newer, set_up, tear_down),

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""packages.py STAUNCH APT_HOOK: packages of the test's own in a root of its own, upgraded by apt with the hook, and rolled
+"""packages.py STAUNCH APT_HOOK PROBE: packages of the test's own in a root of its own, upgraded by apt with the hook, and rolled
 back. Units are those of a systemctl of the test's, which writes down what is restarted."""
 
 import fcntl
 import hashlib
+import http.server
 import json
 import os
 import shutil
@@ -13,9 +14,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 
-STAUNCH, HOOK = (os.path.abspath(p) for p in sys.argv[1:3])
+STAUNCH, HOOK, PROBE = (os.path.abspath(p) for p in sys.argv[1:4])
 
 SYSTEMCTL = """#!/bin/sh
 # Each unit is a folder: its invocation, and what it says of its health.
@@ -26,7 +28,8 @@ case $verb in
 show)
         echo "InvocationID=$(cat "$unit/invocation")"
         echo "ActiveState=$("$unit/health")"
-        echo Result=success ;;
+        echo Result=success
+        echo "TimeoutStartUSec=@start@" ;;
 restart)
         echo "$unit" >>restarted
         echo $(($(cat "$unit/invocation") + 1)) >"$unit/invocation" ;;
@@ -38,7 +41,7 @@ esac
 class Root:
     """A root folder with dpkg's database and apt's configuration."""
 
-    def __init__(self, policy=""):
+    def __init__(self, policy="", start="1min 30s"):
         self.dir = tempfile.mkdtemp(prefix="staunch-baseline-")
         self.root = self.path("root")
         self.state = self.path("root/var/lib/staunch")
@@ -59,7 +62,7 @@ class Root:
             DPkg::Tools::Options::{HOOK}::Version "3";
             APT::Sandbox::User "root"; APT::Architecture "amd64"; Acquire::Languages "none";
             """)
-        self.write("bin/systemctl", SYSTEMCTL.replace("@units@", self.path("units")), 0o755)
+        self.write("bin/systemctl", SYSTEMCTL.replace("@units@", self.path("units")).replace("@start@", start), 0o755)
         self.environment = dict(os.environ, APT_CONFIG=self.path("apt.conf"), DPKG_ROOT=self.root,
                                 DPKG_ADMINDIR=self.root + "/var/lib/dpkg", DEBIAN_FRONTEND="noninteractive", LC_ALL="C",
                                 PATH=self.path("bin") + ":/usr/sbin:/usr/bin:/sbin:/bin")
@@ -173,9 +176,9 @@ CONFFILES = ("/etc/hello.conf", "/etc/hello-own.conf")
 SCRIPTS = {"postinst": "#!/bin/sh\necho \"$DPKG_MAINTSCRIPT_PACKAGE $*\" >>$DPKG_ROOT/scripts\n"}
 
 
-def prepare(policy="", rebuilt=True):
+def prepare(policy="", rebuilt=True, start="1min 30s"):
     """Version 1 is installed, a configuration file is changed, and version 2 comes by apt."""
-    m = Root(policy)
+    m = Root(policy, start)
     one = [m.build("hello", "1:1.0-1", files("one"), "libhello", CONFFILES, scripts=SCRIPTS),
            m.build("libhello", "1.0-1", {"/usr/lib/libhello.so": "one"})]
     two = [m.build("hello", "1:2.0-1", files("two"), "libhello (>= 2), hello-data", CONFFILES, scripts=SCRIPTS),
@@ -366,7 +369,73 @@ def test_bad_either_way():
     m.close()
 
 
+class Service(http.server.ThreadingHTTPServer):
+    """What runs as hello.service: the version on disk, of which the second answers wrongly (`wrong` times)."""
+
+    def __init__(self, wrong):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.root, self.wrong, self.asked = None, wrong, 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):  # pylint: disable=invalid-name
+        with open(os.path.join(self.server.root, "usr/bin/hello")) as f:
+            wrong = f.read().endswith("two\n") and self.server.asked < self.server.wrong
+        self.server.asked += 1
+        text = b"HTTP/1.0 500 \r\n\r\nno" if wrong else b"HTTP/1.0 200 \r\n\r\nyes"
+        self.wfile.write(text)
+
+    def log_message(self, format, *args):  # pylint: disable=redefined-builtin
+        pass
+
+
+def settled(probe, wrong, start):
+    """A baseline that restarted hello.service, which runs, is gone on with."""
+    service = Service(wrong)
+    m = prepare(f'[[probe]]\nunit = "hello.service"\nname = "answer"\n{probe.format(port=service.server_port)}\n', start=start)
+    service.root = m.root
+    upgrade(m)
+    m.unit("hello.service")
+    baseline(m, [("hello.service", "0")], "restarting")
+    return m, service
+
+
+def test_does_not_answer():
+    """The unit is active, and a probe of it fails: the machine goes back by itself."""
+    for probe, why in [('http = "http://127.0.0.1:{port}/"', "status 500"),
+                       ('tcp = "127.0.0.1:1"', "")]:
+        m, service = settled(probe, 1 << 30, "1s")
+        # Nothing listens there in either version.
+        bad = "tcp" in probe
+        out = m.staunch("rollback", "--resume", code=3 if bad else 0)
+        check_back(m)
+        last = m.json("history")["baselines"][-1]
+        assert last["state"] == ("rollback-failed" if bad else "rolled-back"), last
+        assert f"hello.service: the probe 'answer' fails: {why}" in last["reason"], last
+        assert m.restarted() == ["hello.service"], m.restarted()
+        assert m.kinds()[-3:] == ["baseline-failed", "rollback-started", "rollback-failed" if bad else "rollback-done"], out
+        service.close()
+        m.close()
+
+
+def test_answers_in_the_end():
+    """It does not answer at once, but within the time that it may take to start."""
+    m, service = settled('http = "http://127.0.0.1:{port}/"', 2, "10min")
+    m.staunch("rollback", "--resume")
+    assert m.json("history")["baselines"][-1]["state"] == "done"
+    assert service.asked == 3, service.asked
+    assert m.versions()["hello"] == "1:2.0-1" and m.kinds()[-1] == "baseline-done", m.kinds()
+    service.close()
+    m.close()
+
+
 def main():
+    global STAUNCH  # pylint: disable=global-statement
     for tool in ("apt-get", "dpkg-deb", "dpkg-query"):
         if not shutil.which(tool):
             print(f"needs {tool}")
@@ -376,9 +445,14 @@ def main():
         return 77
     tests = [("rebuilt", lambda: test_rollback(True)), ("kept", lambda: test_rollback(False)),
              ("verified", test_copies_are_verified), ("fails-open", test_hook_fails_open), ("cut-off", test_cut_off),
-             ("bad-either-way", test_bad_either_way)]
+             ("bad-either-way", test_bad_either_way), ("does-not-answer", test_does_not_answer),
+             ("answers-in-the-end", test_answers_in_the_end)]
     print(f"1..{len(tests)}", flush=True)
     bad = 0
+    # As installed: the program finds what makes probes beside it.
+    programs = tempfile.mkdtemp(prefix="staunch-baseline-programs-")
+    shutil.copy(PROBE, programs)
+    STAUNCH = shutil.copy(STAUNCH, programs)
     for i, (name, test) in enumerate(tests, 1):
         try:
             test()
@@ -388,6 +462,7 @@ def main():
             print(f"not ok {i} - {name}", flush=True)
             for line in (traceback.format_exc()).splitlines():
                 print(f"# {line}", flush=True)
+    shutil.rmtree(programs)
     return bad != 0
 
 
