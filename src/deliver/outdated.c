@@ -20,7 +20,8 @@
 
 /* Where the paths of a process's mappings start: its root, as this process sees it. */
 typedef struct Root {
-        int fd;              /* O_PATH */
+        int fd; /* O_PATH */
+        pid_t pid;
         char path[PATH_MAX]; /* "" for "/" */
         bool same_mounts;    /* its mount namespace is ours */
 } Root;
@@ -34,6 +35,7 @@ static int root_open(const Process *p, Root *r) {
         struct stat ours;
         ssize_t n;
 
+        r->pid = p->pid;
         r->same_mounts = stat("/proc/self/ns/mnt", &ours) == 0 && ours.st_ino == p->mount_ns;
         snprintf(name, sizeof(name), "/proc/%d/root", p->pid);
         r->fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -48,10 +50,16 @@ static int root_open(const Process *p, Root *r) {
         return 0;
 }
 
-static bool on_device(int fd, const Mapping *m) {
-        struct stat st;
+/* Is it on the file system of the mapping's file? Of btrfs (and overlayfs) the kernel shows a mapping with
+ * another number than stat(2) has: then what stat(2) says of the mapped file itself counts. */
+static bool on_device(const struct stat *st, pid_t pid, const Mapping *m) {
+        _cleanup_(closep) int fd = -1;
+        struct stat mapped;
 
-        return fstat(fd, &st) == 0 && st.st_dev == makedev(m->dev_major, m->dev_minor);
+        if (st->st_dev == makedev(m->dev_major, m->dev_minor))
+                return true;
+        fd = mapping_open(pid, m);
+        return fd >= 0 && fstat(fd, &mapped) == 0 && mapped.st_dev == st->st_dev;
 }
 
 /* Opens the path of a mapping, or another in its folder; symbolic links do not lead out of the process's
@@ -60,6 +68,7 @@ static int root_open_file(const Root *r, const char *path, const Mapping *m) {
         struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
         size_t n = strlen(r->path);
+        struct stat st;
         int fd;
 
         /* In a chroot the kernel shows paths from our root; in a container from the container's. */
@@ -72,7 +81,7 @@ static int root_open_file(const Root *r, const char *path, const Mapping *m) {
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0)
                 return -errno;
-        if (r->same_mounts || on_device(fd, m))
+        if (r->same_mounts || (fstat(fd, &st) == 0 && on_device(&st, r->pid, m)))
                 return fd;
         close(fd);
         return -ENOENT;
@@ -122,7 +131,7 @@ static const char *path_of(Arena *a, pid_t pid, const Mapping *m) {
         if (strcmp(m->path, "/") != 0)
                 return final_path(a, m->path);
         snprintf(name, sizeof(name), "/proc/%d/exe", pid);
-        if (stat(name, &st) == 0 && st.st_ino == m->inode && st.st_dev == makedev(m->dev_major, m->dev_minor))
+        if (stat(name, &st) == 0 && st.st_ino == m->inode && on_device(&st, pid, m))
                 path = executed_path(a, pid);
         return path ? path : m->path;
 }
@@ -202,10 +211,10 @@ static size_t add_pair(Outdated *o, const OutdatedImage *image, int *old_fd, int
         return o->n_pairs++;
 }
 
-static bool same_file(const Mapping *m, int fd) {
+static bool same_file(pid_t pid, const Mapping *m, int fd) {
         struct stat st;
 
-        return !m->deleted && fstat(fd, &st) == 0 && st.st_ino == m->inode && on_device(fd, m);
+        return !m->deleted && fstat(fd, &st) == 0 && st.st_ino == m->inode && on_device(&st, pid, m);
 }
 
 /* One process that is looked at. */
@@ -257,7 +266,7 @@ static int look_at_file(const Look *l, const Mapping *m, const char *path) {
         OutdatedImage *image;
         int r;
 
-        if (new_fd >= 0 && same_file(m, new_fd)) {
+        if (new_fd >= 0 && same_file(p->process.pid, m, new_fd)) {
                 is_base(l, path, new_fd);
                 return 0;
         }

@@ -76,7 +76,7 @@ SHAPES = {
                  "pairs": [{"path": str, "old_build_id": BUILD_ID, "new_build_id": BUILD_ID, "verdict": VERDICT | {"error"},
                             "functions": FUNCTIONS, "digest": (None, DIGEST), "usec": int, "peak_kib": int}],
                  "summary": {"processes": int, "patched": int, "restart": int, "errors": int, "current": int,
-                             "hotpatchable": int}},
+                             "hotpatchable": int, "reverted": int, "revertible": int}},
     "doctor": {"checks": [{"group": {"Kernel", "Machine", "Agent"}, "name": Hex(r"[a-z-]+"),
                            "grade": {"ok", "warning", "problem", "not-applicable"}, "seen": str, "why": str, "todo": str}],
                "problems": int, "warnings": int},
