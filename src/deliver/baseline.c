@@ -579,12 +579,14 @@ static int go_back(Work *w, const char *reason, Error *e) {
                 fault("rollback-begun");
                 /* First it is made sure that nothing brings it in again. */
                 r = store_hold(w->store, w->id, text, wall_usec(), e);
-                if (r == 0)
-                        r = write_hold_file(w, e);
                 if (r < 0)
                         return r;
-                fault("held");
         }
+        /* After the reboot once more: the root that came back has no such file. */
+        r = write_hold_file(w, e);
+        if (r < 0)
+                return r;
+        fault("held");
         r = put_back(w, text, &why);
         if (r == BASELINE_REBOOTS && ops->reboot) {
                 int q = ops->reboot(ops->data, &why);
