@@ -160,6 +160,17 @@ static int settle(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
         return r == BASELINE_WENT_WRONG && ended->failed ? 0 : r;
 }
 
+static int ask_once(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
+        (void)b;
+        return answers(w, data, e);
+}
+
+static int came_up(void *data, const char *unit, Error *e) {
+        const BaselineWindow *w = data;
+
+        return probed_has(w->policy, unit) ? with(data, ask_once, (void *)(uintptr_t)unit, e) : 0;
+}
+
 static int after(void *data, const RestartPlan *plan, size_t done, size_t failed, Error *e) {
         BaselineWindow *w = data;
         Ended ended = { plan, failed };
@@ -190,5 +201,7 @@ static int resume(void *data, Error *e) {
 }
 
 RestartHooks baseline_window_hooks(BaselineWindow *w) {
-        return (RestartHooks){ .data = w, .resume = resume, .before = before, .after = after };
+        return (RestartHooks){
+                .data = w, .resume = resume, .before = before, .came_up = came_up, .after = after
+        };
 }

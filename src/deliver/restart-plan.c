@@ -3,6 +3,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "deliver/drain.h"
+#include "deliver/probed.h"
 #include "deliver/restart.h"
 #include "proc/list.h"
 
@@ -178,9 +179,10 @@ static uint64_t need_usec(const Build *b, const RestartStep *s, const UnitState 
 
         if (u->start_max_usec < limit && u->stop_max_usec < limit)
                 job = MIN(limit, u->start_max_usec + u->stop_max_usec);
-        need = job + (uint64_t)r->settle_sec * 1000000 + drain_need_usec(b->policy, s->subject);
+        need = job + (uint64_t)r->settle_sec * 1000000 + drain_need_usec(b->policy, s->subject) +
+               probed_need_usec(b->policy, s->subject, u->start_max_usec);
         for (size_t i = 0; i < s->n_with; i++)
-                need += drain_need_usec(b->policy, s->with[i]);
+                need += drain_need_usec(b->policy, s->with[i]) + probed_need_usec(b->policy, s->with[i], 0);
         return need;
 }
 

@@ -261,10 +261,22 @@ static const char *find_wrong(const Turn *t, const RestartStep *s, const char *r
                         return arena_printf(t->arena, "%s, which was restarted with it, is %s", s->with[i],
                                             u.active);
         }
+        return NULL;
+}
+
+/* It stays up: is it well, with all that was restarted with it? NULL, or what is wrong. */
+static const char *find_unwell(const Turn *t, const RestartStep *s) {
+        Error e = { 0 };
+
         for (size_t i = 0; i < t->o->n_hooks; i++)
-                if (t->o->hooks[i].came_up &&
-                    t->o->hooks[i].came_up(t->o->hooks[i].data, s->subject, &e) != 0)
-                        return arena_strdup(t->arena, e.text);
+                for (size_t k = 0; k <= s->n_with && t->o->hooks[i].came_up; k++) {
+                        const char *unit = k ? s->with[k - 1] : s->subject;
+
+                        if (t->o->hooks[i].came_up(t->o->hooks[i].data, unit, &e) != 0)
+                                return k ? arena_printf(t->arena, "%s, which was restarted with it: %s", unit,
+                                                        e.text)
+                                         : arena_strdup(t->arena, e.text);
+                }
         return NULL;
 }
 
@@ -291,6 +303,8 @@ static void restart_step(Turn *t, const RestartStep *s) {
                 wrong = e.text;
         else
                 wrong = find_wrong(t, s, result);
+        if (!wrong)
+                wrong = find_unwell(t, s);
         if (wrong) {
                 /* What does not run gets no requests: it stays drained until it does (see recover). */
                 bool drained = false;

@@ -53,8 +53,9 @@ typedef struct RestartHooks {
         /* Before the first restart, when there is something to be done. Not 0: nothing is restarted in this
          * turn, and `e` says why. */
         int (*before)(void *data, const RestartPlan *plan, Error *e);
-        /* After each restart that systemd calls good: is the service well? Not 0: the restart counts as
-         * failed, and `e` says what is wrong. */
+        /* After each restart that systemd calls good, of the unit and of each that was restarted with it,
+         * before it is taken into use again: is the service well? Not 0: the restart counts as failed, and
+         * `e` says what is wrong. */
         int (*came_up)(void *data, const char *unit, Error *e);
         /* After the last, before the machine is restarted; so many were `done` and `failed`. Not 0: the
          * machine is not restarted, and `e` says why. */

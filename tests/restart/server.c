@@ -4,7 +4,7 @@
  * creates the file READY once it listens; a signal ends it in the middle of whatever it does.
  *
  * VERSION is what it answers. BAD: it ends at once. SHORT: after 300 ms. WIDE: it has a thread's variable
- * more, which no patch can add.
+ * more, which no patch can add. WRONG: so many requests are answered with status 500 first.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -26,7 +26,12 @@ __attribute__((weak)) int answer(int x) {
 }
 #endif
 
+#ifndef WRONG
+#define WRONG 0
+#endif
+
 static void serve(int client) {
+        static int served;
         char request[4096], text[64], whole[256];
         size_t n = 0;
         ssize_t got;
@@ -40,8 +45,8 @@ static void serve(int client) {
         /* So long that a restart without draining would hit some request. */
         nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
         snprintf(text, sizeof(text), "version %d\n", answer((int)n));
-        snprintf(whole, sizeof(whole),
-                 "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", strlen(text), text);
+        snprintf(whole, sizeof(whole), "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                 served++ < WRONG ? "500 Error" : "200 OK", strlen(text), text);
         if (write(client, whole, strlen(whole)) < 0)
                 perror("write");
 }

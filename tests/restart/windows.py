@@ -417,6 +417,54 @@ def restart_that_fails(m):
     equal([a["outcome"] for a in done if a["action"] == "restart"], ["failed"], "the history")
 
 
+def probe_of(m, unit):
+    """The agent's own look at it is out of the way."""
+    return (f'[[probe]]\nunit = "{unit}"\nname = "answer"\nhttp = "http://127.0.0.1:{m.units[unit][1]}/"\n'
+            'interval = "1d"\n')
+
+
+def came_up_and_does_not_answer(m):
+    """The unit runs and answers wrongly: a restart that failed, and a baseline that did."""
+    bad = m.unit("a-bad", more_service="TimeoutStartSec=2\n")
+    next_one = m.unit("b-next")
+    m.upgrade(bad, "wrong")
+    m.upgrade(next_one, "wide")
+    m.configure(window() + probe_of(m, bad))
+    m.start()
+    m.await_event("baseline-failed")
+    failed = [e["message"] for e in m.events() if e["kind"] == "restart-failed"]
+    assert len(failed) == 1 and f"{bad}: the restart failed: the probe 'answer' fails: status 500" in failed[0], failed
+    m.converge()
+    equal(m.m.show(bad, "ActiveState"), "active", "the unit")
+    equal(m.starts(next_one), 1, "the starts of the next one")
+    equal(m.count("restart-failed", bad), 1, "failures told")
+    equal(m.count("restart-done"), 0, "restarts that went well")
+
+
+def came_up_and_answers_later(m):
+    """A probe that fails is tried again for as long as the unit may take to start."""
+    unit = m.unit("web", more_service="TimeoutStartSec=10min\n")
+    m.upgrade(unit, "late")
+    m.configure(window(duration="4h") + probe_of(m, unit), restart='timeout = "1h"')
+    m.start()
+    m.await_event("restart-done", unit)
+    m.await_event("baseline-done")
+    equal(m.starts(unit), 2, "its starts")
+
+
+def the_one_restarted_with_it_does_not_answer(m):
+    db = m.unit("db")
+    web = m.unit("web", more_unit=f"After=db-{m.prefix}.service\nRequires=db-{m.prefix}.service\n",
+                 more_service="TimeoutStartSec=2\n")
+    m.upgrade(db, "wide")
+    m.upgrade(web, "wrong")
+    m.configure(window() + probe_of(m, web), restart='timeout = "5s"')
+    m.start()
+    m.await_event("baseline-failed")
+    failed = [e["message"] for e in m.events() if e["kind"] == "restart-failed"]
+    assert failed and f"{web}, which was restarted with it: the probe 'answer' fails: status 500" in failed[0], failed
+
+
 def came_up_and_ended(m):
     unit = m.unit("web", more_service="Restart=always\nRestartSec=100ms\n")
     m.upgrade(unit, "short")
@@ -686,7 +734,9 @@ failed = 0
 manager = None
 try:
     for name, flags in {"1": ["-DVERSION=1"], "wide": ["-DVERSION=2", "-DWIDE"], "bad": ["-DVERSION=3", "-DWIDE", "-DBAD"],
-                        "short": ["-DVERSION=4", "-DWIDE", "-DSHORT"]}.items():
+                        "short": ["-DVERSION=4", "-DWIDE", "-DSHORT"],
+                        "wrong": ["-DVERSION=5", "-DWIDE", "-DWRONG=1000000000"],
+                        "late": ["-DVERSION=6", "-DWIDE", "-DWRONG=2"]}.items():
         builds[name] = os.path.join(build_dir, name)
         subprocess.run([*CC, "-O2", "-Wl,--build-id", *flags, "-o", builds[name], SOURCE], check=True)
     try:
