@@ -345,7 +345,7 @@ static void on_watch(void *data, const WatchEvent *w) {
                 if (is_crash(w->signal))
                         on_crash(a, w);
                 crash_forget(a->book, w->pid);
-                observer_forget(a->observer, w->pid);
+                observer_ended(a->observer, w->pid, w->code);
                 if (a->harms.n)
                         start_job(a);
                 return;

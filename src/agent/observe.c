@@ -2,6 +2,7 @@
 #include "agent/observe.h"
 #include "agent/child.h"
 #include "agent/prober.h"
+#include "agent/respawn.h"
 #include "agent/sampler.h"
 #include "agent/series.h"
 #include "base/clock.h"
@@ -17,9 +18,10 @@
 #include <sys/wait.h>
 
 enum {
-        SAVE_USEC = 300000000, /* between two times that figures are written down */
-        FAILURES = 3,          /* in a row, until it is told */
-        TOGETHER_SEC = 60,     /* patches of one subject so near one another answer for each other */
+        SAVE_USEC = 300000000,   /* between two times that figures are written down */
+        FAILURES = 3,            /* in a row, until it is told */
+        RESPAWN_USEC = 60000000, /* between the end of a service and its new start by systemd */
+        TOGETHER_SEC = 60,       /* patches of one subject so near one another answer for each other */
 };
 
 /* A patch that a process carries. */
@@ -34,6 +36,11 @@ typedef struct Watched {
         char subject[128];
         ProcessPatch patch;
         HealthState state; /* HEALTH_OBSERVING until it is decided */
+        bool used;         /* some process carries it */
+        /* A process that carried it ended by itself with `code`; systemd started the unit again. Times of
+         * CLOCK_MONOTONIC; 0: not so. */
+        uint64_t failed_usec, respawned_usec;
+        int code;
 } Watched;
 
 typedef struct ProbeState {
@@ -53,6 +60,7 @@ struct Observer {
         SeriesBook *book;
         Prober *prober;
         Sampler *sampler;
+        Respawns *respawns;
         const Policy *policy;
         ProbeState *probes;
         size_t n_probes;
@@ -82,7 +90,7 @@ static Watched *observed(const Observer *o, const char *subject) {
         for (size_t i = 0; i < o->watched.n; i++) {
                 Watched *w = &o->watched.items[i];
 
-                if (w->state == HEALTH_OBSERVING && strcmp(w->subject, subject) == 0 &&
+                if (w->state == HEALTH_OBSERVING && w->used && strcmp(w->subject, subject) == 0 &&
                     (!newest || w->patch.time_sec > newest->patch.time_sec))
                         newest = w;
         }
@@ -123,6 +131,32 @@ static void degraded(Observer *o, Watched *newest, const char *series, const cha
                 tell(o, EVENT_HEALTH_DEGRADED, w, series, detail, message);
                 if (o->policy->automatic_rollback)
                         o->owner.harm(o->data, &w->patch, reason);
+        }
+}
+
+/* Did systemd start the service again because a patched process of it failed? */
+static void judge_end(Observer *o, Watched *w) {
+        uint64_t later = MAX(w->failed_usec, w->respawned_usec),
+                 sooner = MIN(w->failed_usec, w->respawned_usec);
+        char detail[100];
+
+        if (w->state != HEALTH_OBSERVING || !sooner || later - sooner > RESPAWN_USEC)
+                return;
+        snprintf(detail, sizeof(detail), "it ended with exit code %d, and systemd started it again", w->code);
+        degraded(o, w, "restarts", detail);
+}
+
+/* One that had to be started again before it was patched does that with the patch as well as without. */
+static void on_respawn(void *data, const char *unit, uint32_t before) {
+        Observer *o = data;
+
+        for (size_t i = 0; !before && i < o->watched.n; i++) {
+                Watched *w = &o->watched.items[i];
+
+                if (strcmp(w->subject, unit) != 0)
+                        continue;
+                w->respawned_usec = now_usec();
+                judge_end(o, w);
         }
 }
 
@@ -268,6 +302,7 @@ int observer_new(sd_event *loop, Network *net, const char *state, const Observer
         }
         o->prober = prober_new(loop, net, on_probed, o);
         o->sampler = sampler_new(loop, on_usage, o);
+        o->respawns = respawns_new(loop, on_respawn, o);
         sd_event_add_time(loop, &o->save, CLOCK_MONOTONIC, now_usec() + SAVE_USEC, SAVE_USEC / 10, on_save,
                           o);
         *out = o;
@@ -279,6 +314,7 @@ void observer_free(Observer *o) {
                 return;
         prober_free(o->prober);
         sampler_free(o->sampler);
+        respawns_free(o->respawns);
         sd_event_source_unref(o->save);
         sd_event_source_unref(o->saver);
         save_now(o);
@@ -302,21 +338,29 @@ void observer_policy(Observer *o, const Policy *policy) {
         sampler_set(o->sampler, policy->sample_usec);
 }
 
-/* What no process carries any more is not observed any more. */
+/* What no process carries any more is not observed any more; but for a moment, while systemd may start it
+ * again. */
 static void drop_unused(Observer *o) {
+        uint64_t now = now_usec();
         size_t kept = 0;
 
         for (size_t i = 0; i < o->watched.n; i++) {
                 Watched *w = &o->watched.items[i];
-                bool used = false;
 
-                for (size_t k = 0; k < o->carried.n && !used; k++)
-                        used = same_patch(&o->carried.items[k].patch, &w->patch) &&
-                               strcmp(o->carried.items[k].subject, w->subject) == 0;
-                if (used)
+                w->used = false;
+                for (size_t k = 0; k < o->carried.n && !w->used; k++)
+                        w->used = same_patch(&o->carried.items[k].patch, &w->patch) &&
+                                  strcmp(o->carried.items[k].subject, w->subject) == 0;
+                if (w->used || (w->failed_usec && now - w->failed_usec <= RESPAWN_USEC))
                         o->watched.items[kept++] = *w;
+                else
+                        respawns_forget(o->respawns, w->subject);
         }
         o->watched.n = kept;
+        /* Those that have more than one patch are followed still. */
+        for (size_t i = 0; i < kept; i++)
+                if (o->watched.items[i].state == HEALTH_OBSERVING && is_service(o->watched.items[i].subject))
+                        respawns_follow(o->respawns, o->watched.items[i].subject);
 }
 
 static bool forget(Observer *o, pid_t pid) {
@@ -371,7 +415,26 @@ void observer_note(Observer *o, const Process *p, const ProcessPatch *patches, s
         drop_unused(o);
 }
 
-void observer_forget(Observer *o, pid_t pid) {
+/* Which of its patches it was can't be told. */
+static void note_failure(Observer *o, pid_t pid, int code) {
+        for (size_t i = 0; i < o->carried.n; i++) {
+                const Carried *c = &o->carried.items[i];
+
+                for (size_t k = 0; c->pid == pid && k < o->watched.n; k++) {
+                        Watched *w = &o->watched.items[k];
+
+                        if (!same_patch(&w->patch, &c->patch) || strcmp(w->subject, c->subject) != 0)
+                                continue;
+                        w->failed_usec = now_usec();
+                        w->code = code;
+                        judge_end(o, w);
+                }
+        }
+}
+
+void observer_ended(Observer *o, pid_t pid, int code) {
+        if (code)
+                note_failure(o, pid, code);
         if (forget(o, pid))
                 drop_unused(o);
 }
@@ -388,7 +451,7 @@ size_t observer_observed(const Observer *o) {
         size_t n = 0;
 
         for (size_t i = 0; i < o->watched.n; i++)
-                n += o->watched.items[i].state == HEALTH_OBSERVING;
+                n += o->watched.items[i].used && o->watched.items[i].state == HEALTH_OBSERVING;
         return n;
 }
 
@@ -432,7 +495,8 @@ static const Watched *newest(const Observer *o, const char *subject) {
         const Watched *best = NULL;
 
         for (size_t i = 0; i < o->watched.n; i++)
-                if (strcmp(o->watched.items[i].subject, subject) == 0 &&
+                if ((o->watched.items[i].used || o->watched.items[i].state != HEALTH_OBSERVING) &&
+                    strcmp(o->watched.items[i].subject, subject) == 0 &&
                     (!best || o->watched.items[i].patch.time_sec > best->patch.time_sec))
                         best = &o->watched.items[i];
         return best;

@@ -31,8 +31,8 @@ void observer_free(Observer *o);
 void observer_policy(Observer *o, const Policy *policy);
 /* What a process carries now: those of the patches that are active. */
 void observer_note(Observer *o, const Process *p, const ProcessPatch *patches, size_t n);
-/* It ended. */
-void observer_forget(Observer *o, pid_t pid);
+/* It ended with this exit code; 0 also when a signal ended it. */
+void observer_ended(Observer *o, pid_t pid, int code);
 /* Net's answer to a probe; net ended. */
 void observer_answer(Observer *o, unsigned id, uint64_t usec, const char *failed);
 void observer_lost(Observer *o);

@@ -103,6 +103,7 @@ size_t watch_parse(const uint8_t *bytes, size_t size, void (*event)(void *, cons
                 w.kind = WATCH_EXIT;
                 w.signal = (int)(code & 0x7f);
                 w.core = code & 0x80;
+                w.code = w.signal ? 0 : (int)(code >> 8 & 0xff);
                 break;
         }
         default:

@@ -18,6 +18,7 @@ typedef struct WatchEvent {
         WatchKind kind;
         pid_t pid;  /* process (thread group leader) */
         int signal; /* WATCH_EXIT: the signal that ended it; 0: none */
+        int code;   /* WATCH_EXIT: its exit code, when no signal ended it */
         bool core;  /* WATCH_EXIT: it left a core */
 } WatchEvent;
 

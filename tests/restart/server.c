@@ -4,7 +4,8 @@
  * creates the file READY once it listens; a signal ends it in the middle of whatever it does.
  *
  * VERSION is what it answers. BAD: it ends at once. SHORT: after 300 ms. WIDE: it has a thread's variable
- * more, which no patch can add. WRONG: so many requests are answered with status 500 first.
+ * more, which no patch can add. WRONG: so many requests are answered with status 500 first. A
+ * negative VERSION: it ends with code 1 after its first answer.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -30,10 +31,11 @@ __attribute__((weak)) int answer(int x) {
 #define WRONG 0
 #endif
 
-static void serve(int client) {
+static int serve(int client) {
         static int served;
         char request[4096], text[64], whole[256];
         size_t n = 0;
+        int version;
         ssize_t got;
 
         request[0] = 0;
@@ -41,14 +43,16 @@ static void serve(int client) {
                (got = read(client, request + n, sizeof(request) - 1 - n)) > 0)
                 request[n += (size_t)got] = 0;
         if (!strstr(request, "\r\n\r\n"))
-                return;
+                return 0;
         /* So long that a restart without draining would hit some request. */
         nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
-        snprintf(text, sizeof(text), "version %d\n", answer((int)n));
+        version = answer((int)n);
+        snprintf(text, sizeof(text), "version %d\n", version);
         snprintf(whole, sizeof(whole), "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
                  served++ < WRONG ? "500 Error" : "200 OK", strlen(text), text);
         if (write(client, whole, strlen(whole)) < 0)
                 perror("write");
+        return version;
 }
 
 int main(int argc, char **argv) {
@@ -72,8 +76,11 @@ int main(int argc, char **argv) {
         return 0;
 #endif
         while ((client = accept(fd, NULL, NULL)) >= 0) {
-                serve(client);
+                int version = serve(client);
+
                 close(client);
+                if (version < 0)
+                        return 1;
         }
         return 1;
 }

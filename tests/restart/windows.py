@@ -474,6 +474,45 @@ def came_up_and_ended(m):
     assert "ended again" in e["message"] or "did not stay up" in e["message"], e
 
 
+def patched_service_that_is_started_again(m):
+    """No signal ends the patched process: it fails by itself, and systemd starts the unit again. The patch is to blame."""
+    unit = m.unit("web", more_service="Restart=always\nRestartSec=3s\n")
+    program, port = m.units[unit][2], free_port()
+    m.children.append(subprocess.Popen([program, str(port), os.path.join(m.dir, "loose.ready")]))
+    m.await_ready("loose")
+    m.start()
+    m.upgrade(unit, "quits")
+    m.converge()
+    equal(m.count("patch-installed"), 2, "processes that were patched")
+    equal(m.ask(unit), -1, "the patched version")
+    e = m.await_event("health-degraded", unit)
+    assert "ended with exit code 1, and systemd started it again" in e["message"], e
+    m.await_event("patch-quarantined")
+    m.await_event("patch-reverted")
+    equal([m.ask(unit, port), m.children[0].poll()], [1, None], "the other process")
+
+
+def service_that_was_started_again_before(m):
+    """It fails with the patch as it failed without: the patch stays."""
+    unit = m.unit("web", more_service="Restart=always\nRestartSec=1s\n")
+
+    def fail(how, count):
+        os.unlink(os.path.join(m.dir, "web.ready"))
+        how()
+        m.await_ready("web")
+        equal(m.m.show(unit, "NRestarts"), count, "restarts by systemd")
+
+    fail(lambda: m.m.ctl("kill", "--signal=SIGKILL", unit), "1")
+    m.start()
+    m.upgrade(unit, "quits")
+    m.converge()
+    equal(m.count("patch-installed"), 1, "processes that were patched")
+    fail(lambda: m.ask(unit), "2")
+    m.converge()
+    m.converge()
+    equal([m.count("health-degraded"), m.count("patch-quarantined")], [0, 0], "patches that are to blame")
+
+
 def stopped_unit_is_not_started(m):
     unit = m.unit("web")
     m.start()
@@ -734,7 +773,7 @@ failed = 0
 manager = None
 try:
     for name, flags in {"1": ["-DVERSION=1"], "wide": ["-DVERSION=2", "-DWIDE"], "bad": ["-DVERSION=3", "-DWIDE", "-DBAD"],
-                        "short": ["-DVERSION=4", "-DWIDE", "-DSHORT"],
+                        "quits": ["-DVERSION=-1"], "short": ["-DVERSION=4", "-DWIDE", "-DSHORT"],
                         "wrong": ["-DVERSION=5", "-DWIDE", "-DWRONG=1000000000"],
                         "late": ["-DVERSION=6", "-DWIDE", "-DWRONG=2"]}.items():
         builds[name] = os.path.join(build_dir, name)
