@@ -89,8 +89,10 @@ static bool taken_care_of(const Converged *c, const Note *note) {
                 if (p->gone || strcmp(p->of->process.unit, note->unit) != 0)
                         continue;
                 for (size_t k = 0; k < p->of->n; k++)
-                        if (p->images[k].outcome == IMAGE_RESTART || p->images[k].outcome == IMAGE_REVERTED)
+                        if (p->images[k].outcome == IMAGE_PATCHED || p->images[k].outcome == IMAGE_REVERTED ||
+                            p->images[k].outcome == IMAGE_RESTART)
                                 return true;
+                /* By a round before this one. A patch that was put in again tells of its first time. */
                 if (patched_since(p->of->process.pid, note->since_usec))
                         return true;
         }

@@ -310,16 +310,22 @@ def nothing_outside_of_windows(m):
     assert "no [[window]]" in m.staunch(0, "window", "--config", m.config)
 
 
+def hold(machine, unit):
+    """Notes that a package asked for the unit's restart and was told no, as policy-rc.d does. Returns the folder of notes."""
+    folder = os.path.join(machine.dir, "state", "held")
+    os.makedirs(folder, exist_ok=True)
+    with open("/proc/sys/kernel/random/boot_id") as b, open("/proc/uptime") as u:
+        note = f"{b.read().strip()} {float(u.read().split()[0]) + 1}\n"  # the kernel counts starts in hundredths
+    with open(os.path.join(folder, unit), "w") as f:
+        f.write(note)
+    return folder
+
+
 def what_a_package_asked_for(m):
     """A restart that was held although no code that runs has changed; once, also when an old process outlives it."""
     unit = m.unit("web", more_service="KillMode=process\nExecStartPost=/bin/sh -c 'sleep infinity &'")
     m.start()
-    held = os.path.join(m.dir, "state", "held")
-    os.mkdir(held)
-    with open("/proc/sys/kernel/random/boot_id") as b, open("/proc/uptime") as u:
-        note = f"{b.read().strip()} {float(u.read().split()[0]) + 1}\n"  # the kernel counts starts in hundredths
-    with open(os.path.join(held, unit), "w") as f:
-        f.write(note)
+    held = hold(m, unit)
     m.converge()
     equal(m.await_event("restart-pending", unit)["fields"]["STAUNCH_REASON"], "package-restart", "the reason")
     m.configure(window())
@@ -330,6 +336,22 @@ def what_a_package_asked_for(m):
     equal(m.starts(unit), 2, "its starts")
     equal(os.listdir(held), [], "what is held")
     equal(json.loads(m.staunch(0, "list", "--state", os.path.join(m.dir, "state"), "--json"))["restarts"], [], "pending")
+
+
+def a_patch_takes_the_place_of_what_a_package_asked_for(m):
+    """Also one that was in before, and taken out by a downgrade."""
+    unit = m.unit("web")
+    m.start()
+    for build, kind in ("next", "patch-installed"), ("1", "patch-reverted"), ("next", "patch-installed"):
+        m.upgrade(unit, build)
+        folder = hold(m, unit)
+        later = time.time() + 60  # than the second in which the first patch was applied
+        os.utime(os.path.join(folder, unit), (later, later))
+        m.converge()
+        m.await_event(kind, unit)
+        equal(os.listdir(folder), [], f"what is held after {build}")
+    equal(m.ask(unit), 7, "its answer")
+    equal(m.count("restart-pending"), 0, "restarts that are pending")
 
 
 def not_required_again_after_a_reboot(m):
@@ -775,7 +797,7 @@ try:
     for name, flags in {"1": ["-DVERSION=1"], "wide": ["-DVERSION=2", "-DWIDE"], "bad": ["-DVERSION=3", "-DWIDE", "-DBAD"],
                         "quits": ["-DVERSION=-1"], "short": ["-DVERSION=4", "-DWIDE", "-DSHORT"],
                         "wrong": ["-DVERSION=5", "-DWIDE", "-DWRONG=1000000000"],
-                        "late": ["-DVERSION=6", "-DWIDE", "-DWRONG=2"]}.items():
+                        "late": ["-DVERSION=6", "-DWIDE", "-DWRONG=2"], "next": ["-DVERSION=7"]}.items():
         builds[name] = os.path.join(build_dir, name)
         subprocess.run([*CC, "-O2", "-Wl,--build-id", *flags, "-o", builds[name], SOURCE], check=True)
     try:
