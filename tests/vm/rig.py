@@ -159,14 +159,20 @@ class Machine:
             for line in self._socket.makefile("r", encoding="utf-8", errors="replace", newline="\n"):
                 message = json.loads(line)
                 if "hello" in message:
+                    self._end_commands()
                     self.hello.put(message["hello"])
                 elif message["id"] in self._answers:
                     self._answers[message["id"]].lines.put(message)
         except (OSError, ValueError):
             pass
         self.hello.put(None)
+        self._end_commands()
+
+    def _end_commands(self):
+        """Those of a boot that is over do not end by themselves."""
         for command in list(self._answers.values()):
             command.lines.put(None)
+        self._answers.clear()
 
     def send(self, **message):
         with self._write:

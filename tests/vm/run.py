@@ -22,7 +22,7 @@ import image  # noqa: E402
 import rig  # noqa: E402
 
 # In this order; each may leave a disk that later ones begin with.
-CASES = ["install", "daemons", "upgrade", "power", "window", "rollback"]
+CASES = ["install", "daemons", "upgrade", "downgrade", "power", "window", "rollback"]
 STAGES = {"install": "installed", "daemons": "daemons"}  # what others begin with
 
 
@@ -46,6 +46,13 @@ class Guest(rig.Machine):
 
     def pid(self, unit):
         return int(self.check(f"systemctl show -P MainPID {unit}"))
+
+    def memory(self, unit):
+        """What its cgroup is charged for, in MiB: all, then the kinds that memory.stat tells apart."""
+        group = "/sys/fs/cgroup" + self.check(f"systemctl show -P ControlGroup {unit}").strip()
+        stat = dict(line.split() for line in self.check(f"cat {group}/memory.stat").splitlines())
+        sizes = {"current": self.check(f"cat {group}/memory.current"), **{k: stat[k] for k in ("anon", "file", "kernel")}}
+        return {k: round(int(v) / 2**20, 1) for k, v in sizes.items()}
 
     def settle(self):
         """Boot is over."""

@@ -46,6 +46,5 @@ def run(bench):
     doctor = m.json("staunch doctor")
     bad = [c for c in doctor["checks"] if c["grade"] == "problem"]
     bench.check("the doctor finds the machine fit", not bad, bad)
-    memory = int(m.check("systemctl show -P MemoryCurrent staunch-agent"))
-    bench.figure("agent_memory_mib", round(memory / 2**20, 1))
+    bench.figure("agent_memory_mib", m.memory("staunch-agent"))
     bench.keep(m, "installed")

@@ -23,7 +23,7 @@ systemctl stop staunch-agent redis-server postgresql
 modprobe btrfs
 mount /dev/vdc /mnt
 python3 -c 'import fcntl, os; fcntl.ioctl(os.open("/mnt", os.O_RDONLY), 0x5000940e, bytearray(8) + b"@".ljust(4088, bytes(1)))'
-cp -ax / /mnt/@
+cp -ax /. /mnt/@
 echo '/dev/vdc / btrfs subvol=@ 0 0' >/mnt/@/etc/fstab
 umount /mnt
 sync"""
@@ -160,8 +160,12 @@ def from_snapshot(bench):
     m.start("cat >/etc/staunch/staunch.toml.d/10-vm.toml <<'END'\n" +
             window.POLICY.format(reboot="IfRequired", **window.OPEN) +
             "END\nsystemctl reload staunch-agent")
-    m.await_event(follow, lambda e: e["id"] in (1055, 1057))
-    m.next_boot()
+    m.await_event(follow, lambda e: e["id"] == 1055)
+    try:
+        bad, _ = m.await_event(follow, lambda e: e["id"] == 1057)
+        raise rig.Failed(bad["message"])
+    except rig.Gone:  # it reboots
+        m.next_boot()
     m.settle()
     follow = m.follow()
     if baselines(m) != ["rolled-back"]:
