@@ -439,9 +439,9 @@ def restart_that_fails(m):
     equal([a["outcome"] for a in done if a["action"] == "restart"], ["failed"], "the history")
 
 
-def probe_of(m, unit):
+def probe_of(machine, unit):
     """The agent's own look at it is out of the way."""
-    return (f'[[probe]]\nunit = "{unit}"\nname = "answer"\nhttp = "http://127.0.0.1:{m.units[unit][1]}/"\n'
+    return (f'[[probe]]\nunit = "{unit}"\nname = "answer"\nhttp = "http://127.0.0.1:{machine.units[unit][1]}/"\n'
             'interval = "1d"\n')
 
 
