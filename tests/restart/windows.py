@@ -342,6 +342,7 @@ def a_patch_takes_the_place_of_what_a_package_asked_for(m):
     """Also one that was in before, and taken out by a downgrade."""
     unit = m.unit("web")
     m.start()
+    m.converge()  # the agent's first round is over, and can't come between an upgrade and its note
     for build, kind in ("next", "patch-installed"), ("1", "patch-reverted"), ("next", "patch-installed"):
         m.upgrade(unit, build)
         folder = hold(m, unit)
