@@ -103,15 +103,16 @@ enum { ADDRESS_DEPTH = 8 }; /* how far addresses among constants are followed; m
 /* In programs at a fixed address constants hold addresses, as linked. Equal ones may lead to what has
  * changed; variables are held against the map by whoever calls. */
 static bool addresses_same(const Diff *d, uint64_t old, uint64_t new, uint64_t size, unsigned depth) {
+        const uint8_t *b;
+
         if (d->old_image->type != ET_EXEC || d->new_image->type != ET_EXEC)
                 return true;
-        for (uint64_t at = -old % 8; at + 8 <= size; at += 8) {
-                const uint8_t *b = image_bytes(d->old_image, old + at, 8);
-                uint64_t v = 0;
+        b = image_bytes(d->old_image, old, size);
+        for (uint64_t at = -old % 8; b && at + 8 <= size; at += 8) {
+                uint64_t v;
                 Place p, q;
 
-                if (b)
-                        memcpy(&v, b, sizeof(v));
+                memcpy(&v, b + at, sizeof(v));
                 if (v < d->old_image->lo || v >= d->old_image->hi)
                         continue;
                 p = place_of(d->old, v);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
 #include "base/vec.h"
+#include "build/correspond-parts.h"
 #include "build/passes.h"
-#include "build/votes.h"
 
 #include <elf.h>
 #include <string.h>
@@ -18,23 +18,6 @@
  * instructions are. Votes that nothing outweighs are a conflict: neither side is believed. Nor is one
  * function alone whose variable would have moved among its neighbours with nothing that explains it.
  */
-
-typedef struct Blame { /* a constant that differs: whoever uses it has changed */
-        uint64_t new, size;
-} Blame;
-
-typedef struct Work {
-        Diff *d;
-        VEC(Vote) votes;  /* variables */
-        VEC(Vote) consts; /* constants with the same content */
-        VEC(Blame) blames;
-        Edge *edges;
-        size_t n_edges;
-        uint32_t *by_old; /* edges sorted by old */
-        bool guess;       /* the callers are aligned, and not the same */
-        bool late;        /* after the first round: unlike functions are joined, too */
-        bool changed;     /* something became CHANGED or CARRIED in this round */
-} Work;
 
 static void become(Work *w, uint32_t match, MatchKind kind, const char *why) {
         Match *m = &w->d->matches[match];
@@ -296,7 +279,7 @@ static void vote_aligned(Work *w, uint32_t match) {
         w->blames.n = n_blames; /* here another constant may simply have been chosen */
 }
 
-static int vote_compare(const void *x, const void *y) {
+int vote_compare(const void *x, const void *y) {
         const Vote *a = x, *b = y;
 
         if (a->new != b->new)
@@ -493,71 +476,6 @@ static const Edge *find_edge(const Work *w, uint64_t new, uint64_t old) {
         return lo < w->n_edges && w->edges[lo].new == new && w->edges[lo].old == old ? &w->edges[lo] : NULL;
 }
 
-static int blame_compare(const void *x, const void *y) {
-        const Blame *a = x, *b = y;
-
-        return a->new < b->new ? -1 : a->new > b->new;
-}
-
-enum { BLAME_REACH = 4096, BLAME_STEPS = 16 };
-
-/* A jump table as far as the next thing that anything refers to: compilers lay each out as an object of
- * its own, so nothing behind it is its tail. */
-static bool whole_jump_table(const Code *code, uint64_t addr, const uint8_t *content, uint64_t extent) {
-        const Function *f = code_function_at(code, jump_table_entry(code, addr, 4, 0));
-        unsigned size = 4;
-        uint32_t n = f ? jump_table(code, f, addr, &size) : 0;
-
-        return n >= 3 && all_zero(content + (uint64_t)n * size, extent - (uint64_t)n * size);
-}
-
-/* A constant that differs may be the tail of a larger one that begins at an earlier reference: its
- * users are blamed as well, back to a place that a complete string or a jump table separates. */
-static void widen_blames(Work *w) {
-        const Code *code = w->d->new;
-        size_t n = w->blames.n;
-
-        for (size_t i = 0; i < n; i++) {
-                Blame b = w->blames.items[i];
-                size_t lo = 0, hi = code->n_targets;
-
-                if (constant_is_text(code->image, b.new, b.size))
-                        continue;
-                w->d->numbers_changed = true;
-                while (lo < hi) {
-                        size_t mid = lo + (hi - lo) / 2;
-
-                        if (code->targets[mid] < b.new)
-                                lo = mid + 1;
-                        else
-                                hi = mid;
-                }
-                for (unsigned step = 0; step < BLAME_STEPS && lo > 0; step++) {
-                        uint64_t at = code->targets[--lo], extent = const_extent(code, at);
-                        const uint8_t *content = image_bytes(code->image, at, extent);
-
-                        if (b.new - at > BLAME_REACH || !content || single_string(content, extent) ||
-                            whole_jump_table(code, at, content, extent) ||
-                            image_section_at(code->image, at) != image_section_at(code->image, b.new))
-                                break;
-                        vec_push(&w->blames, (Blame){ at, extent });
-                }
-        }
-        if (w->blames.n)
-                qsort(w->blames.items, w->blames.n, sizeof(Blame), blame_compare);
-        n = 0;
-        for (size_t i = 0; i < w->blames.n; i++)
-                if (n == 0 || w->blames.items[n - 1].new != w->blames.items[i].new)
-                        w->blames.items[n++] = w->blames.items[i];
-        w->blames.n = n;
-}
-
-static bool blamed(const Work *w, uint64_t new) {
-        Blame key = { .new = new };
-
-        return w->blames.n && bsearch(&key, w->blames.items, w->blames.n, sizeof(Blame), blame_compare);
-}
-
 static void apply_blames(Work *w) {
         Diff *d = w->d;
 
@@ -742,7 +660,9 @@ void correspond(Diff *d) {
                         if (e && e->loses)
                                 become(&w, v->match, MATCH_CHANGED, "refers to another variable");
                 }
-                widen_blames(&w);
+                if (round > 0) /* the pairs are found */
+                        blames_of_tails(&w);
+                blames_widen(&w);
                 apply_blames(&w);
                 if (round == 0) {
                         match_alike(d);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/vec.h"
+#include "build/votes.h"
+
+/* What the parts of correspond() share. */
+
+typedef struct Blame { /* a constant that differs: whoever uses it has changed */
+        uint64_t new, size;
+} Blame;
+
+typedef struct Work {
+        Diff *d;
+        VEC(Vote) votes;  /* variables */
+        VEC(Vote) consts; /* constants with the same content */
+        VEC(Blame) blames;
+        Edge *edges;
+        size_t n_edges;
+        uint32_t *by_old; /* edges sorted by old */
+        bool guess;       /* the callers are aligned, and not the same */
+        bool late;        /* after the first round: unlike functions are joined, too */
+        bool changed;     /* something became CHANGED or CARRIED in this round */
+} Work;
+
+/* By new address, then by old. */
+int vote_compare(const void *x, const void *y);
+
+/* blames.c: blames of what earlier references lead to when a constant differs that may be its tail. Sorts
+ * them. */
+void blames_widen(Work *w);
+/* Blames of constants that differ behind a reference which nobody compares. */
+void blames_of_tails(Work *w);
+bool blamed(const Work *w, uint64_t new);
