@@ -647,10 +647,11 @@ class Haproxy:
         self.port, self.socket = free_port(), os.path.join(m.dir, "haproxy.sock")
         servers = "".join(f" server {m.units[u][0]} 127.0.0.1:{m.units[u][1]} check inter 50ms rise 2 fall 2\n" for u in units)
         path = os.path.join(m.dir, "haproxy.cfg")
-        # No second try: each request that meets a server which is away fails.
+        # No second try: each request that meets a server which is away fails. A check that only waits for a processor does not.
         with open(path, "w") as f:
             f.write(f"global\n stats socket {self.socket} level admin\n maxconn 200\n"
-                    "defaults\n mode http\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n retries 0\n"
+                    "defaults\n mode http\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n timeout check 60s\n"
+                    " retries 0\n"
                     f"frontend f\n bind 127.0.0.1:{self.port}\n default_backend b\n"
                     f"backend b\n balance roundrobin\n option httpchk GET /\n{servers}")
         self.process = subprocess.Popen(["haproxy", "-db", "-q", "-f", path])
