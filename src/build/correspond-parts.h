@@ -29,6 +29,6 @@ int vote_compare(const void *x, const void *y);
 /* blames.c: blames of what earlier references lead to when a constant differs that may be its tail. Sorts
  * them. */
 void blames_widen(Work *w);
-/* Blames of constants that differ behind a reference which nobody compares. */
+/* Blames of constants that differ behind a reference which nobody compares. Sorts the votes for constants. */
 void blames_of_tails(Work *w);
 bool blamed(const Work *w, uint64_t new);

@@ -586,9 +586,8 @@ static void publish_map(Work *w) {
                 }
                 d->map[n++] = x;
         }
-        /* Constants: the old one serves where it has the same content; which one does not matter. */
-        if (w->consts.n)
-                qsort(w->consts.items, w->consts.n, sizeof(Vote), vote_compare);
+        /* Constants, as blames_of_tails() has sorted them: the old one serves where it has the same content;
+         * which one does not matter. */
         for (size_t i = 0; i < w->consts.n; i++)
                 if (!blamed(w, w->consts.items[i].new) &&
                     (kept == 0 || w->consts.items[kept - 1].new != w->consts.items[i].new))
