@@ -36,8 +36,9 @@ enum {
         EXEC_USEC = 20000,    /* what is alive so long after its start is looked at */
         AGAIN_USEC = 5000000, /* first pause before a process that was busy is tried again; doubles */
         AGAIN_MAX_USEC = 600000000,
-        MAX_STARTED = 4096, /* processes that wait to be looked at; beyond: all are */
-        SUSPECT = 3,        /* crashes without a known place that put a patch into quarantine */
+        HARM_MAX_USEC = 60000000, /* longest pause before a harmful patch is tried again to be taken out */
+        MAX_STARTED = 4096,       /* processes that wait to be looked at; beyond: all are */
+        SUSPECT = 3,              /* crashes without a known place that put a patch into quarantine */
         KMSG_LINE = 8192,
 };
 
@@ -58,7 +59,7 @@ typedef struct Agent {
         Network *network;
         Observer *observer;
         sd_event *loop;
-        sd_event_source *soon, *scan, *again, *started_timer, *job_source;
+        sd_event_source *soon, *scan, *again, *harm_timer, *started_timer, *job_source;
         int watch_fd, inotify_fd, kmsg_fd;
         Control *control;
         RestartOptions restart;
@@ -68,10 +69,11 @@ typedef struct Agent {
         CrashBook *book;
         VEC(pid_t) started, looking; /* not looked at yet; those of the piece of work that runs */
         VEC(Harm) harms;             /* patches to be taken out */
+        bool harmed;                 /* some process may still have a patch that is in quarantine */
         bool all_wanted;             /* a full round is to run as soon as it can */
         JobKind job;                 /* the fork that runs now */
         pid_t job_pid;
-        uint64_t again_usec;
+        uint64_t again_usec, harm_usec;
         uint64_t rounds, lost;
 } Agent;
 
@@ -144,6 +146,22 @@ static int on_started(sd_event_source *s, uint64_t usec, void *data) {
         return 0;
 }
 
+static int on_still_harmed(sd_event_source *s, uint64_t usec, void *data) {
+        Agent *a = data;
+
+        (void)s;
+        (void)usec;
+        a->harmed = true;
+        start_job(a);
+        return 0;
+}
+
+/* The pause before the next try, twice as long as the one before. */
+static uint64_t next_pause(uint64_t *usec, uint64_t max_usec) {
+        *usec = *usec ? MIN(*usec * 2, max_usec) : AGAIN_USEC;
+        return *usec;
+}
+
 /* Notes what processes carry (n == 0: all), so that the end of one can be understood. */
 static void note(Agent *a, const pid_t *pids, size_t n) {
         ProcessList some = { 0 };
@@ -174,12 +192,14 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         if (code < 0 || code == WORK_FAILED)
                 child_log(LOG_WARNING, "a round did not end well (%s %d)", code < 0 ? "signal" : "code",
                           si->si_status);
-        if (code != WORK_DONE) {
-                a->again_usec = a->again_usec ? MIN(a->again_usec * 2, (uint64_t)AGAIN_MAX_USEC) : AGAIN_USEC;
-                arm(a, &a->again, a->again_usec, on_soon);
-        } else if (job == JOB_ROUND) {
+        if (code != WORK_DONE && job == JOB_QUARANTINE)
+                arm(a, &a->harm_timer, next_pause(&a->harm_usec, HARM_MAX_USEC), on_still_harmed);
+        else if (code != WORK_DONE)
+                arm(a, &a->again, next_pause(&a->again_usec, AGAIN_MAX_USEC), on_soon);
+        else if (job == JOB_QUARANTINE)
+                a->harm_usec = 0;
+        else if (job == JOB_ROUND)
                 a->again_usec = 0;
-        }
         note(a, job == JOB_SOME ? a->looking.items : NULL, job == JOB_SOME ? a->looking.n : 0);
         look_after_vault(a);
         if (job == JOB_ROUND) {
@@ -221,7 +241,8 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
 
         peer_borrow(&a->vault);
         if (job == JOB_QUARANTINE)
-                r = work_quarantine(&w, &a->harms.items[0].patch, a->harms.items[0].reason, &e);
+                r = a->harms.n ? work_quarantine(&w, &a->harms.items[0].patch, a->harms.items[0].reason, &e)
+                               : work_quarantine(&w, NULL, NULL, &e);
         else
                 r = work_round(&w, pids, n, &e);
         if (r < 0)
@@ -231,7 +252,7 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
 
 /* The most urgent thing first: harm, then a full round, then processes that have just started. */
 static JobKind next_job(Agent *a) {
-        if (a->harms.n)
+        if (a->harms.n || a->harmed)
                 return JOB_QUARANTINE;
         if (a->policy.mode == PATCH_MANUAL && !control_waits(a->control)) {
                 a->all_wanted = false;
@@ -274,6 +295,8 @@ static void start_job(Agent *a) {
         }
         a->job = job;
         if (job == JOB_QUARANTINE)
+                a->harmed = false;
+        if (job == JOB_QUARANTINE && a->harms.n)
                 memmove(a->harms.items, a->harms.items + 1, --a->harms.n * sizeof(*a->harms.items));
         sd_event_add_child(a->loop, &a->job_source, a->job_pid, WEXITED, on_job_end, a);
 }
@@ -622,6 +645,7 @@ int agent_run(const AgentOptions *o, Error *e) {
                      "The agent runs");
                 sd_notify(0, "READY=1");
                 calendar_turn(a.calendar);
+                a.harmed = true; /* it may have ended before all were out */
                 on_scan(NULL, 0, &a);
                 r = sd_event_loop(a.loop);
                 sd_notify(0, "STOPPING=1");

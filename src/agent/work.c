@@ -37,6 +37,7 @@ static void keep_quarantine(void *data, const StoreQuarantine *q) {
         Run *run = data;
         StoreQuarantine copy = { .old_id = arena_strdup(run->arena, q->old_id),
                                  .new_id = arena_strdup(run->arena, q->new_id),
+                                 .digest = arena_strdup(run->arena, q->digest),
                                  .reason = arena_strdup(run->arena, q->reason) };
 
         vec_push(&run->quarantine, copy);
@@ -458,13 +459,15 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         return r < 0 ? r : result;
 }
 
-static void revert_one(Run *run, const Process *p, const ProcessPatch *patch, const char *reason) {
+/* Returns WORK_AGAIN when it is worth another try. */
+static int revert_one(Run *run, const Process *p, const ProcessPatch *patch, const char *reason) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
         EngineOptions options = { .deadline_usec = run->w->policy->deadline_usec };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
         int r = engine_revert(p->pid, patch->digest, &options, &result, &e);
         const Refusal *refused = refusal_get(result.refusal);
+        bool again = r < 0 || (r > 0 && converge_is_passing(result.refusal));
         StoreAction a = {
                 .time_usec = wall_usec(),
                 .pid = p->pid,
@@ -486,19 +489,47 @@ static void revert_one(Run *run, const Process *p, const ProcessPatch *patch, co
                 .pause_usec = result.pause_usec,
         };
 
+        if (r != 0 && store_said(run->store, &a, NULL) == 1)
+                return again ? WORK_AGAIN : WORK_DONE;
         keep(run, &a);
         if (r == 0)
                 metrics_pause(run->w->metrics, result.pause_usec);
         tell(run->w, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, &a,
-             arena_printf(run->arena, "%s (pid %d): the patch of %s %s: %s", p->comm, p->pid, patch->name,
-                          r == 0 ? "was taken out" : "could not be taken out", a.detail));
+             arena_printf(run->arena, "%s (pid %d): the patch of %s %s: %s%s", p->comm, p->pid, patch->name,
+                          r == 0 ? "was taken out" : "could not be taken out", a.detail,
+                          again ? "; it is tried again" : ""));
+        return again ? WORK_AGAIN : WORK_DONE;
 }
 
-int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e) {
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1],
-                message[512];
-        _cleanup_(closep) int lock = round_lock(w->lock, e);
-        _cleanup_(store_closep) Store *store = NULL;
+/* From every process that still has one. Returns WORK_AGAIN when it is worth another try. */
+static int take_out_quarantined(Run *run, Error *e) {
+        ProcessList all = { 0 };
+        int r = process_select(NULL, 0, &all, e), result = WORK_DONE;
+
+        for (size_t i = 0; r >= 0 && i < all.n; i++) {
+                _cleanup_(freep) ProcessPatch *have = NULL;
+                size_t n = 0;
+
+                if (engine_status(all.items[i].pid, &have, &n, NULL) < 0)
+                        continue;
+                for (size_t k = 0; k < n; k++) {
+                        char digest[2 * DIGEST_SIZE + 1];
+
+                        digest_text(have[k].digest, digest);
+                        for (size_t q = 0; have[k].state == PATCH_STATE_ACTIVE && q < run->quarantine.n; q++)
+                                if (strcmp(run->quarantine.items[q].digest, digest) == 0 &&
+                                    revert_one(run, &all.items[i], &have[k],
+                                               run->quarantine.items[q].reason) == WORK_AGAIN)
+                                        result = WORK_AGAIN;
+                }
+        }
+        process_list_free(&all);
+        return r < 0 ? r : result;
+}
+
+/* First it is made sure that nothing applies it again. */
+static int put_quarantine(Run *run, const ProcessPatch *patch, const char *reason, Error *e) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
         StoreQuarantine q = { build_id_text(&patch->old_id, old_text),
                               build_id_text(&patch->new_id, new_text),
                               digest_text(patch->digest, digest),
@@ -510,38 +541,33 @@ int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason
                 { "STAUNCH_BUILD_ID_NEW", new_text }, { "STAUNCH_PATCH", digest },
                 { "STAUNCH_REASON", "quarantined" },  { "STAUNCH_DETAIL", reason },
         };
-        ProcessList all = { 0 };
+        int r = store_put_quarantine(run->store, &q, e);
+
+        if (r >= 0)
+                emit(run->w, EVENT_PATCH_QUARANTINED, fields, ELEMENTSOF(fields),
+                     arena_printf(run->arena, "The patch of %s is in quarantine: %s", patch->name, reason));
+        return r;
+}
+
+int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e) {
+        _cleanup_(closep) int lock = round_lock(w->lock, e);
+        _cleanup_(store_closep) Store *store = NULL;
         Run run = { .w = w, .arena = arena_new() };
+        uint64_t quarantined = 0;
         int r = lock < 0 ? lock : work_open_state(w, &store, e);
 
         run.store = store;
-        /* First it is made sure that nothing applies it again. */
+        if (r >= 0 && patch)
+                r = put_quarantine(&run, patch, reason, e);
         if (r >= 0)
-                r = store_put_quarantine(store, &q, e);
+                r = store_each_quarantine(store, keep_quarantine, &run, e);
+        if (r >= 0 && run.quarantine.n)
+                r = take_out_quarantined(&run, e);
         if (r >= 0) {
-                snprintf(message, sizeof(message), "The patch of %s is in quarantine: %s", patch->name,
-                         reason);
-                emit(w, EVENT_PATCH_QUARANTINED, fields, ELEMENTSOF(fields), message);
-                r = process_select(NULL, 0, &all, e);
-        }
-        for (size_t i = 0; r >= 0 && i < all.n; i++) {
-                _cleanup_(freep) ProcessPatch *have = NULL;
-                size_t n = 0;
-
-                if (engine_status(all.items[i].pid, &have, &n, NULL) < 0)
-                        continue;
-                for (size_t k = 0; k < n; k++)
-                        if (have[k].state == PATCH_STATE_ACTIVE &&
-                            memcmp(have[k].digest, patch->digest, DIGEST_SIZE) == 0)
-                                revert_one(&run, &all.items[i], &have[k], reason);
-        }
-        if (r >= 0) {
-                uint64_t quarantined = 0;
-
                 store_each_quarantine(store, count_quarantine, &quarantined, NULL);
                 metrics_quarantined(w->metrics, quarantined);
         }
-        process_list_free(&all);
+        vec_free(&run.quarantine);
         arena_free(run.arena);
-        return r < 0 ? r : WORK_DONE;
+        return r;
 }

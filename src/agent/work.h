@@ -32,5 +32,6 @@ enum {
 int work_open_state(const Work *w, Store **out, Error *e);
 /* Converges: the processes of `pids` only, or (n == 0) all. */
 int work_round(const Work *w, const pid_t *pids, size_t n, Error *e);
-/* Puts the patch's pair of builds into quarantine and takes it out of every process. `reason` is one line. */
+/* Puts the patch's pair of builds into quarantine (NULL: none), and takes what is in quarantine out of every
+ * process that still has it. `reason` is one line. WORK_AGAIN: a process could not be patched back now. */
 int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e);

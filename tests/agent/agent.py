@@ -236,22 +236,51 @@ def excluded_path_is_left_alone(m):
     equal(t.ask(100), 101, "the excluded target")
 
 
+def quarantine(m, reason_victim):
+    """Crashes the victim, and others, until the kernel's or their word is enough to blame the patch."""
+    known = os.access("/dev/kmsg", os.R_OK) and open("/proc/sys/debug/exception-trace").read().strip() == "1"
+    if not known:
+        print("# the kernel does not say where a process crashed: three are needed", flush=True)
+    for v in [reason_victim] if known else [m.target(m.old) for _ in range(2)] + [reason_victim]:
+        if v is not reason_victim:
+            m.await_event("patch-installed", pid=v.pid)
+        equal(v.ask(7), None, "the target that crashes")
+        m.await_event("process-crashed", pid=v.pid)
+    m.await_event("patch-quarantined")
+
+
+def busy_process_is_patched_back_later(m):
+    m.configure('safe_point_deadline = "100ms"\n')
+    for ended in (False, True):  # the agent, before it can try again
+        m.install(1)
+        a, b = m.target(), m.target()
+        if not m.agent:
+            m.start()
+        m.install(9)
+        equal(m.ask("converge")["ok"], True, "the round")
+        b.process.stdin.write("-2\n")  # it stays inside the replaced function
+        equal(b.process.stdout.readline(), "inside\n", "the busy target")
+        quarantine(m, a)
+        e = m.await_event("patch-failed", pid=b.pid)
+        equal(e["fields"]["STAUNCH_REASON"], "process-busy", "why the patch is still in")
+        assert "it is tried again" in e["message"], e
+        if ended:
+            m.stop()
+            m.start()
+        equal(b.ask(100), 0, "the target, as it leaves the function")
+        m.await_event("patch-reverted", pid=b.pid)
+        equal(b.ask(100), 101, "the target, after the patch was taken out")
+        equal(m.kinds().count("patch-failed"), 1 + ended, "tries that were told of")
+        staunch(0, "release", e["fields"]["STAUNCH_PATCH"], "--state", os.path.join(m.dir, "state"))
+
+
 def crash_in_a_patch_is_taken_out(m):
     a, b = m.target(), m.target()
     m.start()
     m.install(9)
     equal(m.ask("converge")["ok"], True, "the round")
     equal([a.ask(100), b.ask(100)], [109, 109], "the patched targets")
-    known = os.access("/dev/kmsg", os.R_OK) and open("/proc/sys/debug/exception-trace").read().strip() == "1"
-    if not known:
-        print("# the kernel does not say where a process crashed: three are needed", flush=True)
-    victims = [a] if known else [m.target(m.old) for _ in range(2)] + [a]
-    for v in victims:
-        if v is not a:
-            m.await_event("patch-installed", pid=v.pid)
-        equal(v.ask(7), None, "the target that crashes")
-        m.await_event("process-crashed", pid=v.pid)
-    m.await_event("patch-quarantined")
+    quarantine(m, a)
     m.await_event("patch-reverted", pid=b.pid)
     equal(b.ask(100), 101, "the other target, after the patch was taken out")
     equal(m.ask("converge")["ok"], True, "another round")
@@ -583,7 +612,7 @@ def staunch(code, *args):
 
 CASES = [patched_with_nobody_typing, process_under_a_filter, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
-         excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, image_that_needs_a_restart,
+         excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later, image_that_needs_a_restart,
          stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
          downgrade_that_is_not_ours_to_act_on, downgrade_of_a_busy_process, images_of_one_update,
          update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
