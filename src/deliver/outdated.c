@@ -175,7 +175,13 @@ static int open_by_soname(const Root *root, const char *path, const Mapping *m, 
         return root_open_file(root, beside, m);
 }
 
-static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *path) {
+static FileId file_id(int fd) {
+        struct stat st;
+
+        return fd >= 0 && fstat(fd, &st) == 0 ? (FileId){ st.st_dev, st.st_ino } : (FileId){ 0 };
+}
+
+static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *path, const FileId *now) {
         if (p->n == p->room) {
                 size_t room = p->room ? p->room * 2 : 4;
                 OutdatedImage *images = arena_newa(o->arena, OutdatedImage, room);
@@ -185,9 +191,11 @@ static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *pat
                 p->images = images;
                 p->room = room;
         }
-        p->images[p->n] = (OutdatedImage){
-                .path = arena_strdup(o->arena, path), .pair = SIZE_MAX, .code = REFUSAL_N, .detail = ""
-        };
+        p->images[p->n] = (OutdatedImage){ .path = arena_strdup(o->arena, path),
+                                           .now = *now,
+                                           .pair = SIZE_MAX,
+                                           .code = REFUSAL_N,
+                                           .detail = "" };
         return &p->images[p->n++];
 }
 
@@ -244,6 +252,7 @@ static bool is_patched(const Look *l, const BuildId *id) {
 static void is_base(const Look *l, const char *path, int fd) {
         OutdatedImage *image;
         BuildId id = { 0 };
+        FileId now;
 
         if (l->options->current)
                 l->options->current(l->options->current_data, &l->p->process, path, fd);
@@ -252,7 +261,8 @@ static void is_base(const Look *l, const char *path, int fd) {
         for (size_t i = 0; i < l->p->n; i++)
                 if (l->p->images[i].base && build_id_equal(&l->p->images[i].old_id, &id))
                         return; /* loaded twice */
-        image = add_image(l->o, l->p, path);
+        now = file_id(fd);
+        image = add_image(l->o, l->p, path, &now);
         image->base = true;
         image->old_id = image->new_id = id;
 }
@@ -264,6 +274,7 @@ static int look_at_file(const Look *l, const Mapping *m, const char *path) {
         Outdated *o = l->o;
         BuildId old_id = { 0 }, new_id = { 0 };
         OutdatedImage *image;
+        FileId now = file_id(new_fd);
         int r;
 
         if (new_fd >= 0 && same_file(p->process.pid, m, new_fd)) {
@@ -276,14 +287,14 @@ static int look_at_file(const Look *l, const Mapping *m, const char *path) {
         if (old_fd < 0 && process_read(p->process.pid, &p->process, NULL) == -ESRCH)
                 return -ESRCH;
         if (old_fd < 0) {
-                image = add_image(o, p, path);
+                image = add_image(o, p, path, &now);
                 image->code = REFUSAL_CODE_OLD_UNREADABLE;
                 image->detail = arena_strdup(o->arena, strerror(-old_fd));
                 return 0;
         }
         r = image_build_id_fd(old_fd, path, &old_id, NULL);
         if (r == IMAGE_UNSUPPORTED && m->deleted && (new_fd >= 0 || !is_temporary(path))) {
-                image = add_image(o, p, path);
+                image = add_image(o, p, path, &now);
                 image->code = elf_head_is_32bit(old_fd) ? REFUSAL_CODE_PROCESS_32BIT : REFUSAL_CODE_MACHINE;
                 return 0;
         }
@@ -294,7 +305,7 @@ static int look_at_file(const Look *l, const Mapping *m, const char *path) {
         if (new_fd < 0) {
                 if (is_temporary(path))
                         return 0;
-                image = add_image(o, p, path);
+                image = add_image(o, p, path, &now);
                 image->old_id = old_id;
                 image->code = REFUSAL_CODE_NEW_MISSING;
                 return 0;
@@ -304,7 +315,7 @@ static int look_at_file(const Look *l, const Mapping *m, const char *path) {
                 is_base(l, path, new_fd);
                 return 0;
         }
-        image = add_image(o, p, path);
+        image = add_image(o, p, path, &now);
         image->old_id = old_id;
         image->new_id = new_id;
         if (r < 0 || r == IMAGE_NOT_ELF) {

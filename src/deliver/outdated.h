@@ -7,6 +7,7 @@
 #include "proc/list.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -23,8 +24,14 @@ typedef struct OutdatedPair {
         int old_fd, new_fd; /* open for reading; -1 once they are not needed */
 } OutdatedPair;
 
+/* A file as stat(2) tells it from others. */
+typedef struct FileId {
+        uint64_t dev, inode; /* inode 0: no file */
+} FileId;
+
 typedef struct OutdatedImage {
         const char *path;
+        FileId now;             /* at `path`, as the process sees it */
         BuildId old_id, new_id; /* new_id.n == 0: nothing took its place */
         size_t pair;            /* index into pairs; SIZE_MAX: none, see code */
         RefusalCode code;       /* REFUSAL_N when there is a pair, or `base` */

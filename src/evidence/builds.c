@@ -68,26 +68,48 @@ int builds_recall(Builds *b, Store *store, Error *e) {
         return store_each_build(store, keep_known, b, e);
 }
 
-/* Does the process have our root folder? */
-static bool has_our_root(Builds *b, pid_t pid) {
+/* Where the process's files are, as it sees them. */
+static const ProcessRoot *root_of(Builds *b, const Process *p) {
         struct stat ours, its;
-        char path[64];
+        ProcessRoot *r = &b->last;
+        char name[64];
+        ssize_t n;
 
-        if (b->last_pid == pid)
-                return b->last_inside;
-        snprintf(path, sizeof(path), "/proc/%d/root", pid);
-        b->last_pid = pid;
-        b->last_inside = stat("/", &ours) == 0 && stat(path, &its) == 0 && ours.st_dev == its.st_dev &&
-                         ours.st_ino == its.st_ino;
-        return b->last_inside;
+        if (r->pid == p->pid && r->start_time == p->start_time)
+                return r;
+        *r = (ProcessRoot){ .pid = p->pid, .start_time = p->start_time };
+        snprintf(name, sizeof(name), "/proc/%d/root", p->pid);
+        r->ours = stat("/", &ours) == 0 && stat(name, &its) == 0 && ours.st_dev == its.st_dev &&
+                  ours.st_ino == its.st_ino;
+        r->our_mounts = stat("/proc/self/ns/mnt", &ours) == 0 && ours.st_ino == p->mount_ns;
+        n = readlink(name, r->path, sizeof(r->path) - 1);
+        r->path[n < 0 ? 0 : n] = 0;
+        return r;
 }
 
-const char *builds_path(Builds *b, const Process *p, const char *path) {
-        size_t n = strlen(b->root);
+/* What is below the folder; NULL: it is not below it, or the folder is "/". */
+static const char *below(const char *path, const char *folder) {
+        size_t n = strlen(folder);
 
-        if (!n)
-                return has_our_root(b, p->pid) ? path : NULL;
-        return strncmp(path, b->root, n) == 0 && path[n] == '/' ? path + n : NULL;
+        return n > 1 && strncmp(path, folder, n) == 0 && path[n] == '/' ? path + n : NULL;
+}
+
+const char *builds_path(Builds *b, const Process *p, const char *path, const FileId *now) {
+        const ProcessRoot *r;
+        const char *inside;
+        struct stat st;
+
+        if (*b->root)
+                return below(path, b->root);
+        r = root_of(b, p);
+        if (r->ours && (r->our_mounts || !now->inode))
+                return path;
+        inside = below(path, r->path);
+        if (!now->inode) /* mapped before it went into its root folder */
+                return r->our_mounts && *r->path && !inside ? path : NULL;
+        if (inside)
+                path = inside;
+        return stat(path, &st) == 0 && st.st_dev == now->dev && st.st_ino == now->inode ? path : NULL;
 }
 
 static Build *new_build(Builds *b, const char *path, const BuildId *id, bool on_disk) {
@@ -103,20 +125,23 @@ static Build *new_build(Builds *b, const char *path, const BuildId *id, bool on_
 }
 
 Build *builds_current(Builds *b, const Process *p, const char *path, int fd) {
-        const char *below = builds_path(b, p, path);
+        const char *ours;
         BuildId id = { 0 };
         struct stat st;
         Build *build;
 
-        if (!below || fstat(fd, &st) < 0)
+        if (fstat(fd, &st) < 0)
+                return NULL;
+        ours = builds_path(b, p, path, &(FileId){ st.st_dev, st.st_ino });
+        if (!ours)
                 return NULL;
         for (size_t i = 0; i < b->n; i++)
                 if (b->items[i]->inode == st.st_ino && b->items[i]->dev == st.st_dev &&
-                    b->items[i]->on_disk && strcmp(b->items[i]->path, below) == 0)
+                    b->items[i]->on_disk && strcmp(b->items[i]->path, ours) == 0)
                         return b->items[i];
         if (image_build_id_fd(fd, path, &id, NULL) != 0)
                 return NULL;
-        build = new_build(b, below, &id, true);
+        build = new_build(b, ours, &id, true);
         build->dev = st.st_dev;
         build->inode = st.st_ino;
         return build;
@@ -361,7 +386,8 @@ int builds_record(Builds *b, const Outdated *outdated, Store *store, uint64_t no
         for (size_t i = 0; i < outdated->n_processes; i++)
                 for (size_t k = 0; k < outdated->processes[i].n; k++) {
                         const OutdatedImage *image = &outdated->processes[i].images[k];
-                        const char *path = builds_path(b, &outdated->processes[i].process, image->path);
+                        const char *path =
+                                builds_path(b, &outdated->processes[i].process, image->path, &image->now);
 
                         if (path && image->pair != SIZE_MAX) {
                                 builds_add(b, path, &image->old_id, false, -1);

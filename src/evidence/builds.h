@@ -7,7 +7,9 @@
 #include "proc/list.h"
 #include "store/store.h"
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Which version of which package a build is of. Of a file that is there now the package manager knows. A
@@ -39,6 +41,14 @@ typedef struct Build {
         int64_t modified_sec, birth_sec; /* of the replaced file; 0: not known */
 } Build;
 
+/* Where a process's files are, as it sees them. */
+typedef struct ProcessRoot {
+        pid_t pid; /* 0: of none */
+        uint64_t start_time;
+        bool ours, our_mounts; /* its root folder, its mount namespace */
+        char path[PATH_MAX];   /* of its root folder; "": cannot be read */
+} ProcessRoot;
+
 typedef struct Builds {
         Arena *arena;
         Dpkg dpkg;
@@ -47,8 +57,7 @@ typedef struct Builds {
         size_t n, room;
         StoreBuild *known; /* what the agent recorded, by id */
         size_t n_known, known_room;
-        pid_t last_pid; /* whose root was looked at last */
-        bool last_inside;
+        ProcessRoot last; /* of the process that was looked at last */
 } Builds;
 
 /* `root`: NULL: "/". */
@@ -56,9 +65,13 @@ int builds_open(const char *root, Builds *out, Error *e);
 void builds_close(Builds *b);
 /* Reads what the agent recorded. */
 int builds_recall(Builds *b, Store *store, Error *e);
-/* The path below the root of an image of a process; NULL when it lies elsewhere: in another root folder the
- * same path is another file, of another package manager. */
-const char *builds_path(Builds *b, const Process *p, const char *path);
+/*
+ * The path below the root of an image of a process; NULL when it lies elsewhere: in a container or a jail the
+ * same path is another file, of another package manager. What counts is the file, not the process's root: a
+ * daemon that went into a chroot goes on running what it mapped before. `now`: the file that is at the path
+ * as the process sees it (inode 0: there is none); it is ours when our path leads to the same.
+ */
+const char *builds_path(Builds *b, const Process *p, const char *path, const FileId *now);
 /* The build of the file that is at `path` now; its descriptor stays the caller's. NULL: no image, or not
  * below the root. */
 Build *builds_current(Builds *b, const Process *p, const char *path, int fd);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static RunningImage *add(Running *r, const Process *p, const char *path) {
         const Process *process = r->n ? r->images[r->n - 1].process : NULL;
@@ -24,9 +25,11 @@ static void add_current(void *data, const Process *p, const char *path, int fd) 
         Running *r = data;
         Build *build = builds_current(&r->builds, p, path, fd);
         RunningImage *image;
+        struct stat st;
 
         if (!build) {
-                r->elsewhere += !builds_path(&r->builds, p, path);
+                r->elsewhere += fstat(fd, &st) == 0 &&
+                                !builds_path(&r->builds, p, path, &(FileId){ st.st_dev, st.st_ino });
                 return;
         }
         image = add(r, p, arena_strdup(r->builds.arena, path));
@@ -39,7 +42,7 @@ static void add_outdated(Running *r, const Outdated *o) {
                         const OutdatedImage *from = &o->processes[i].images[k];
                         const OutdatedPair *pair = from->pair == SIZE_MAX ? NULL : &o->pairs[from->pair];
                         const Process *p = &o->processes[i].process;
-                        const char *path = builds_path(&r->builds, p, from->path);
+                        const char *path = builds_path(&r->builds, p, from->path, &from->now);
                         RunningImage *image;
 
                         if (from->base)

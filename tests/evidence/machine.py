@@ -23,6 +23,8 @@ SOURCE = r"""
 __attribute__((weak)) int answer(int x) { return x + NEW; }
 int main(int argc, char **argv) {
         char line[64];
+        if (argc > 1 && (chroot(argv[1]) || chdir("/"))) /* as a daemon does */
+                return 1;
         setvbuf(stdin, NULL, _IONBF, 0); /* nothing that was sent is lost over exec */
         while (fgets(line, sizeof(line), stdin)) {
                 if (line[0] == 'e') /* starts itself again, from the file that it was started with */
@@ -66,8 +68,8 @@ class Builds:
 
 
 class Target:
-    def __init__(self, path):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    def __init__(self, *argv):
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         self.pid = self.process.pid
         self.ask(0)
 
@@ -87,17 +89,20 @@ class Target:
 
 
 class Machine:
-    def __init__(self, staunch, builds):
+    def __init__(self, staunch, builds, root=None):
+        """`root`: "" is the machine's own, which has dpkg's database already."""
         self.staunch_program = staunch
         self.builds = builds
         self.dir = tempfile.mkdtemp(prefix="staunch-evidence-")
-        self.root = os.path.join(self.dir, "root")
+        self.root = os.path.join(self.dir, "root") if root is None else root
         self.state = os.path.join(self.dir, "state")
+        self.targets = []
+        self.installed_sec = 0
+        if not self.root:
+            return
         for d in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log"):
             os.makedirs(os.path.join(self.root, d))
         open(os.path.join(self.root, "var/lib/dpkg/status"), "w").close()
-        self.targets = []
-        self.installed_sec = 0
 
     def path(self, name):
         return self.root + name
@@ -133,8 +138,8 @@ class Machine:
         # The log tells seconds apart, and no less.
         while int(time.time()) == self.installed_sec:
             select.select([], [], [], 0.05)
-        log_file = os.path.join(self.root, "var/log/dpkg.log") if log else "/dev/null"
-        subprocess.run(["dpkg", f"--root={self.root}", f"--log={log_file}", "-i", self.make_deb(i, dated)], check=True,
+        log_file = self.root + "/var/log/dpkg.log" if log else "/dev/null"
+        subprocess.run(["dpkg", f"--root={self.root or '/'}", f"--log={log_file}", "-i", self.make_deb(i, dated)], check=True,
                        stdout=subprocess.DEVNULL, env=ENV)
         self.installed_sec = int(time.time())
 
@@ -142,6 +147,11 @@ class Machine:
         t = Target(self.path(PROGRAM))
         self.targets.append(t)
         return t
+
+    def libraries(self):
+        """Of the program, with the loader."""
+        out = subprocess.run(["ldd", self.path(PROGRAM)], capture_output=True, text=True, check=True).stdout
+        return [word for word in out.split() if word.startswith("/")]
 
     def staunch(self, code, *args):
         r = subprocess.run([self.staunch_program, *args], capture_output=True, text=True, env=ENV)
