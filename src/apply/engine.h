@@ -17,7 +17,7 @@ enum { ENGINE_REFUSED = 1 };
 
 typedef struct EngineOptions {
         uint64_t deadline_usec; /* for reaching a safe point; default 5 s when 0 */
-        uint64_t retry_usec;    /* first back-off between tries, doubles up to 100 ms; 0: 1 ms */
+        uint64_t retry_usec;    /* first pause between tries, doubles up to 100 ms; 0: 1 ms */
         bool no_sharing;        /* do not try to share read-only pages between processes */
 } EngineOptions;
 

@@ -443,3 +443,38 @@ int safe_check(const SafeSet *s, const World *w, StackReader *r, Unwinder *unwin
         }
         return 0;
 }
+
+typedef struct Leaving {
+        const SafeSet *set;
+        pid_t pid;
+        bool inside; /* the frame before this one is in a range */
+        uint64_t exit;
+} Leaving;
+
+static bool read_live(void *context, uint64_t addr, uint64_t *word) {
+        return mem_read(((Leaving *)context)->pid, addr, word, 8) == 0;
+}
+
+static int note_exit(void *context, uint64_t pc, bool exact) {
+        Leaving *l = context;
+
+        if (exact ? safe_running(l->set, pc) : safe_returning(l->set, pc)) {
+                l->inside = true;
+                l->exit = 0;
+        } else if (l->inside) {
+                l->inside = false;
+                l->exit = pc;
+        }
+        return 0;
+}
+
+uint64_t safe_exit(const SafeSet *s, const World *w, Unwinder *unwinder, pid_t tid) {
+        Leaving l = { .set = s };
+
+        for (size_t i = 0; i < w->n && unwinder; i++)
+                if (w->threads[i].tid == tid && !w->threads[i].gone) {
+                        l.pid = tid;
+                        unwind_thread(unwinder, &w->threads[i].regs, read_live, note_exit, &l);
+                }
+        return l.exit;
+}

@@ -47,3 +47,6 @@ StackReader *stack_reader_free(StackReader *r);
 enum { SAFE_BUSY = 1 };
 /* 0: safe; SAFE_BUSY: not now, see *blame. */
 int safe_check(const SafeSet *s, const World *w, StackReader *r, Unwinder *unwinder, SafeBlame *blame);
+/* After SAFE_BUSY, while all are still stopped: the address that thread `tid` will come to when it has left
+ * the ranges that it is in now; 0: not known. A hint: a frame may be left in other ways, too. */
+uint64_t safe_exit(const SafeSet *s, const World *w, Unwinder *unwinder, pid_t tid);

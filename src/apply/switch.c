@@ -2,6 +2,7 @@
 #include "apply/switch.h"
 #include "apply/fault.h"
 #include "base/macro.h"
+#include "proc/arrival.h"
 #include "proc/mem.h"
 
 #include <errno.h>
@@ -14,7 +15,9 @@ enum {
         DEADLINE_USEC = 5000000,
         BACKOFF_USEC = 1000,
         BACKOFF_MAX_USEC = 100000,
-        STOP_USEC = 30000, /* a thread that has not stopped by then is not going to soon */
+        SHORT_TRIES = 3,     /* a thread that is inside for longer is waited for by its exit */
+        EXIT_USEC = 1000000, /* it may leave in another way */
+        STOP_USEC = 30000,   /* a thread that has not stopped by then is not going to soon */
 };
 
 int refuse(EngineResult *res, RefusalCode code, const char *subject, const char *format, ...) {
@@ -153,6 +156,13 @@ static void sleep_usec(uint64_t usec) {
         nanosleep(&ts, NULL);
 }
 
+/* The blamed thread's way out, watched from before it goes on. */
+static Arrival watch_exit(const Switch *s, const World *w, Unwinder *unwinder, const SafeBlame *b) {
+        uint64_t addr = b->name && b->name[0] ? safe_exit(&s->safe, w, unwinder, b->tid) : 0;
+
+        return addr ? arrival_watch(b->tid, addr) : (Arrival){ .fd = -1 };
+}
+
 int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error *e) {
         uint64_t limit =
                 now_usec() + (options && options->deadline_usec ? options->deadline_usec : DEADLINE_USEC);
@@ -161,6 +171,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         Unwinder *unwinder;
         SafeBlame blame = { 0 };
         World w = { 0 };
+        Arrival exit = { .fd = -1 };
         bool ready, blamed = false;
         int r, stop;
 
@@ -194,6 +205,8 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                         ready = r == 0 && safe_check(&s->safe, &w, reader, unwinder, &blame) == 0;
                         if (ready)
                                 r = commit(s, res, e);
+                        else if (r == 0 && res->attempts > SHORT_TRIES)
+                                exit = watch_exit(s, &w, unwinder, &blame);
                         world_resume(&w);
                         blamed = true;
                 }
@@ -205,7 +218,10 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                         r = give_up(&w, blamed ? 0 : stop, &blame, res);
                         break;
                 }
-                sleep_usec(MIN(backoff, limit - now_usec() + 1));
+                if (exit.fd >= 0)
+                        arrival_await(&exit, MIN((uint64_t)EXIT_USEC, limit - now_usec() + 1));
+                else
+                        sleep_usec(MIN(backoff, limit - now_usec() + 1));
                 backoff = MIN(backoff * 2, BACKOFF_MAX_USEC);
                 if ((stop && !w.stuck) ||
                     world_outdated(&w)) { /* new sharers, or too many to tell: look again */
@@ -213,6 +229,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                         r = world_init(&w, s->pid, e);
                 }
         }
+        arrival_end(&exit);
         world_free(&w);
         stack_reader_free(reader);
         unwinder_free(unwinder);

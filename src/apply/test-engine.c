@@ -3,6 +3,7 @@
 #include "apply/guardian.h"
 #include "apply/test-support.h"
 #include "base/macro.h"
+#include "proc/arrival.h"
 
 #include <elf.h>
 #include <setjmp.h>
@@ -93,6 +94,31 @@ static void busy_function_is_waited_for(void **state) {
         victim_stop(&v);
 }
 
+/* Tries at fixed pauses, ever 100 ms, would be more by the time that it first leaves. */
+static void thread_is_met_as_it_leaves(void **state) {
+        const Replacement r = { "linger", code_two, sizeof(code_two), 2, R_X86_64_PC32, "counter", NULL, -4 };
+        const EngineOptions options = { .deadline_usec = 60000000 };
+        Victim v = victim_start_with(NULL, NULL);
+        const Patch *patches[] = { patch_make(&r, 1, 6) };
+        Arrival a = arrival_watch(v.pid, 0x1000);
+        EngineResult res;
+        Error e;
+
+        (void)state;
+        if (a.fd < 0) {
+                victim_stop(&v);
+                print_message("no hardware breakpoint to be had\n");
+                skip();
+        }
+        arrival_end(&a);
+        assert_int_equal(victim_ask(&v, "linger", NULL), 0);
+        while (victim_ask(&v, "counter", NULL) == 0)
+                ; /* the new thread is not inside yet */
+        assert_int_equal(engine_apply(v.pid, patches, 1, &options, &res, &e), 0);
+        assert_in_range(res.attempts, 4, 15);
+        victim_stop(&v);
+}
+
 static void imports_are_bound(void **state) {
         const Replacement r = { "answer", imported, sizeof(imported), 2, R_X86_64_64, NULL, "getppid", 0 };
         Victim v = victim_start_with(NULL, NULL);
@@ -109,6 +135,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(apply_revert),
                 cmocka_unit_test(replace),
                 cmocka_unit_test(busy_function_is_waited_for),
+                cmocka_unit_test(thread_is_met_as_it_leaves),
                 cmocka_unit_test(imports_are_bound),
         };
 

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 int counter;
@@ -27,6 +28,7 @@ static atomic_uint wrong, rounds, seen_new;
 int answer(int x);
 int caller(int x);
 void hold(int fd);
+void linger(void);
 
 /* Replaced by the tests. The first instructions are long enough for a jump. */
 __attribute__((weak, aligned(32))) int answer(int x) {
@@ -48,6 +50,27 @@ __attribute__((weak, aligned(32))) void hold(int fd) {
         if (read(fd, &c, 1) != 1)
                 exit(3);
         counter++;
+}
+
+/* At work for most of the time. */
+__attribute__((weak, aligned(32))) void linger(void) {
+        struct timespec begin, now;
+
+        counter++;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        do {
+                for (volatile int i = 0; i < 10000000; i = i + 1)
+                        ;
+                clock_gettime(CLOCK_MONOTONIC, &now);
+        } while ((now.tv_sec - begin.tv_sec) * 1000000000L + now.tv_nsec - begin.tv_nsec < 1500000000L);
+}
+
+static void *work_hard(void *arg) {
+        while (!atomic_load(&quit)) {
+                linger();
+                usleep(100000);
+        }
+        return arg;
 }
 
 /* Two words of constant tables, on pages of their own, which the tests rewrite to lead to new code. */
@@ -296,6 +319,8 @@ static void *commands(void *arg) {
                 } else if (strcmp(line, "hold") == 0) {
                         printf("%d 0\n", pthread_create(&holder, NULL, (void *(*)(void *))(void *)hold,
                                                         (void *)(intptr_t)fds[0]));
+                } else if (strcmp(line, "linger") == 0) {
+                        printf("%d 0\n", pthread_create(&holder, NULL, work_hard, NULL));
                 } else if (strcmp(line, "stale") == 0) {
                         pthread_create(&holder, NULL, stale, NULL);
                 } else if (strcmp(line, "alternate") == 0) {

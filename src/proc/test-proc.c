@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/arrival.h"
 #include "proc/hold.h"
 #include "proc/list.h"
 #include "proc/loaded.h"
@@ -10,9 +11,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -205,12 +209,98 @@ static void holds(void **state) {
         assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
 }
 
+static atomic_ulong *passed; /* shared with the children */
+
+__attribute__((noinline)) static void pass_by(void) {
+        atomic_fetch_add(passed, 1);
+}
+
+static pid_t passer(void) {
+        pid_t pid;
+
+        passed = mmap(NULL, sizeof(*passed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(passed, MAP_FAILED);
+        pid = fork();
+        while (pid == 0) {
+                usleep(1000);
+                pass_by();
+        }
+        return pid;
+}
+
+static void await_more(unsigned long than) {
+        while (atomic_load(passed) <= than)
+                usleep(1000);
+}
+
+static void arrivals(void **state) {
+        pid_t pid = passer();
+        Arrival a = arrival_watch(pid, (uint64_t)(uintptr_t)pass_by);
+
+        (void)state;
+        if (a.fd < 0) {
+                kill(pid, SIGKILL);
+                waitpid(pid, NULL, 0);
+                print_message("no hardware breakpoint to be had\n");
+                skip();
+        }
+        arrival_await(&a, UINT64_C(3600000000)); /* would be over in an hour */
+        assert_int_equal(a.fd, -1);
+        a = arrival_watch(pid, (uint64_t)(uintptr_t)arrivals); /* where it never comes */
+        arrival_await(&a, 1000);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        arrival_end(&a);
+        a = arrival_watch(pid, (uint64_t)(uintptr_t)pass_by);
+        assert_int_equal(a.fd, -1);
+        munmap(passed, sizeof(*passed));
+}
+
+/* What it watched goes on, and passes the place unharmed. */
+static void watcher_that_is_killed(void **state) {
+        pid_t pid = passer(), watcher;
+        int armed[2], status;
+        char c = 0;
+
+        (void)state;
+        assert_int_equal(pipe(armed), 0);
+        watcher = fork();
+        if (watcher == 0) {
+                Arrival a = arrival_watch(pid, (uint64_t)(uintptr_t)pass_by);
+
+                c = a.fd < 0 ? 'n' : 'y';
+                if (write(armed[1], &c, 1) == 1)
+                        pause();
+                _exit(1);
+        }
+        assert_int_equal(read(armed[0], &c, 1), 1);
+        await_more(atomic_load(passed) + 2);
+        kill(watcher, SIGKILL);
+        waitpid(watcher, NULL, 0);
+        await_more(atomic_load(passed) + 2);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        close(armed[0]);
+        close(armed[1]);
+        munmap(passed, sizeof(*passed));
+        if (c == 'n') {
+                print_message("no hardware breakpoint to be had\n");
+                skip();
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(maps_lines),    cmocka_unit_test(maps_malformed),
-                cmocka_unit_test(units),         cmocka_unit_test(own_process),
-                cmocka_unit_test(ended_process), cmocka_unit_test(thread_count),
+                cmocka_unit_test(maps_lines),
+                cmocka_unit_test(maps_malformed),
+                cmocka_unit_test(units),
+                cmocka_unit_test(own_process),
+                cmocka_unit_test(ended_process),
+                cmocka_unit_test(thread_count),
                 cmocka_unit_test(holds),
+                cmocka_unit_test(arrivals),
+                cmocka_unit_test(watcher_that_is_killed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
