@@ -142,6 +142,7 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
         exchange_tables(d);
         judge_identity(d);
         judge_hazards(d);
+        judge_left(d);
         r = judge_grade(d, options, e);
         if (r < 0)
                 return r;

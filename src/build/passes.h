@@ -39,6 +39,8 @@ const char *data_name(const Diff *d, uint64_t new);
 
 /* The hazards of whole images: exports, imports, TLS, constructors, data, IFUNCs, assembly. */
 void judge_hazards(Diff *d);
+/* Refuses changed functions that old code without a partner calls, and nobody who has not changed. */
+void judge_left(Diff *d);
 
 /* What a reference refers to, in terms that can be compared between two builds. */
 typedef enum PlaceKind {
