@@ -20,8 +20,9 @@
  * staunch-probe: makes the probes of a unit that was restarted, for those who may not make them themselves:
  * the executor of restarts, and `staunch rollback`. It reads {"patience_usec", "probes": [{"name", "kind",
  * "target", "argv", "user", "expect", "timeout_usec", "verify_tls"}]} from its standard input, and writes one
- * line about the first that does not pass within the patience, or nothing. Who starts it gives it a time
- * limit.
+ * line about the first that does not pass within the patience, or nothing. With "once": true each is tried
+ * once, and the numbers of all that do not pass are written, a line each, the first probe's being 0. Who
+ * starts it gives it a time limit.
  *
  * Each try is made in a child: over the network as staunch-net is narrowed, a command as the starter's are.
  */
@@ -148,6 +149,7 @@ int main(void) {
         json_error_t bad;
         json_t *asked = json_loadfd(STDIN_FILENO, 0, &bad), *p;
         uint64_t deadline = now_usec() + usec_of(asked, "patience_usec");
+        bool once = json_is_true(json_object_get(asked, "once"));
         Error e = { 0 };
         size_t i;
 
@@ -157,7 +159,9 @@ int main(void) {
         }
         signal(SIGPIPE, SIG_IGN);
         json_array_foreach(json_object_get(asked, "probes"), i, p) {
-                while (try_once(p, &e) < 0) {
+                if (once && try_once(p, &e) < 0)
+                        printf("%zu\n", i);
+                while (!once && try_once(p, &e) < 0) {
                         if (now_usec() >= deadline) {
                                 printf("the probe '%s' fails: %s\n", text_of(p, "name"), e.text);
                                 json_decref(asked);

@@ -118,19 +118,46 @@ static int healthy(void *data, const char *unit, Error *why) {
         return strcmp(u.active, "failed") == 0 ? 2 : 1;
 }
 
-static int answers(void *data, const char *unit, Error *why) {
-        const Policy *p = data;
+typedef struct Asked {
+        const Policy *policy;
+        const ProbeNames *but;
+        ProbeNames *failing;
+} Asked;
+
+static int answers_one(void *data, const char *unit, Error *why) {
+        const Asked *a = data;
         double sec;
         Unit u;
         int r;
 
-        if (!p || !is_unit(unit) || !probed_has(p, unit))
+        if (!is_unit(unit))
                 return 0;
         r = show(unit, &u, why);
         if (r < 0)
                 return r;
         sec = policy_duration(u.start_max); /* "infinity" is none */
-        return probed_ask(p, NULL, unit, sec > 0 ? (uint64_t)(sec * 1e6) : 0, why);
+        return probed_ask(a->policy, NULL, unit, sec > 0 ? (uint64_t)(sec * 1e6) : 0, a->but, why);
+}
+
+static int answers(void *data, const char *unit, const ProbeNames *but, Error *why) {
+        Asked a = { .policy = data, .but = but };
+
+        return a.policy ? probed_each(a.policy, unit, answers_one, &a, why) : 0;
+}
+
+static int failing_one(void *data, const char *unit, Error *e) {
+        const Asked *a = data;
+
+        (void)e;
+        probed_failing(a->policy, NULL, unit, a->failing);
+        return 0;
+}
+
+static void failing(void *data, const char *unit, ProbeNames *out) {
+        Asked a = { .policy = data, .failing = out };
+
+        if (a.policy)
+                probed_each(a.policy, unit, failing_one, &a, NULL);
 }
 
 static int pause_usec(void *data, uint64_t usec) {
@@ -145,6 +172,7 @@ const BaselineOps baseline_units = {
         .restart = restart,
         .healthy = healthy,
         .answers = answers,
+        .failing = failing,
         .wait = pause_usec,
         .boot = boot,
 };

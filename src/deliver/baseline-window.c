@@ -43,15 +43,43 @@ static int healthy(void *data, const char *unit, Error *why) {
         return strcmp(u.active, "failed") == 0 ? 2 : 1;
 }
 
-static int answers(void *data, const char *unit, Error *why) {
-        BaselineWindow *w = data;
-        UnitState u;
-        int r;
+typedef struct Asked {
+        BaselineWindow *w;
+        const ProbeNames *but;
+        ProbeNames *failing;
+} Asked;
 
-        if (!probed_has(w->policy, unit))
-                return 0;
-        r = manager_unit(w->manager, unit, &u, why);
-        return r < 0 ? r : probed_ask(w->policy, w->manager, unit, u.start_max_usec, why);
+static int answers_one(void *data, const char *unit, Error *why) {
+        const Asked *a = data;
+        UnitState u;
+        int r = manager_unit(a->w->manager, unit, &u, why);
+
+        return r < 0 ? r : probed_ask(a->w->policy, a->w->manager, unit, u.start_max_usec, a->but, why);
+}
+
+static int answers(void *data, const char *unit, const ProbeNames *but, Error *why) {
+        Asked a = { .w = data, .but = but };
+
+        return probed_each(a.w->policy, unit, answers_one, &a, why);
+}
+
+static int failing_one(void *data, const char *unit, Error *e) {
+        const Asked *a = data;
+
+        (void)e;
+        probed_failing(a->w->policy, a->w->manager, unit, a->failing);
+        return 0;
+}
+
+static void failing(void *data, const char *unit, ProbeNames *out) {
+        Asked a = { .w = data, .failing = out };
+        const RestartPlan *plan = a.w->plan;
+
+        probed_each(a.w->policy, unit, failing_one, &a, NULL);
+        for (size_t i = 0; plan && i < plan->n; i++)
+                for (size_t k = 0; strcmp(plan->steps[i].subject, unit) == 0 && k < plan->steps[i].n_with;
+                     k++)
+                        probed_each(a.w->policy, plan->steps[i].with[k], failing_one, &a, NULL);
 }
 
 static int restart(void *data, const char *unit, Error *e) {
@@ -100,8 +128,8 @@ static int reboot_machine(void *data, Error *e) {
 /* Calls `work` with what it needs. */
 static int with(BaselineWindow *w, int (*work)(BaselineWindow *w, const Baseline *b, void *data, Error *e),
                 void *data, Error *e) {
-        const BaselineOps ops = { w,          invocation, restart,        healthy, answers,
-                                  pause_usec, boot,       reboot_machine, apart };
+        const BaselineOps ops = { w,       invocation, restart, healthy,        answers,
+                                  failing, pause_usec, boot,    reboot_machine, apart };
         const Baseline b = { w->policy, w->state, "/", w->events, BASELINE_HOLD_FILE, &ops };
         int r = manager_open(&w->manager, e);
 
@@ -136,6 +164,7 @@ static int before(void *data, const RestartPlan *plan, Error *e) {
         BaselineWindow *w = data;
 
         w->id = 0;
+        w->plan = plan;
         return with(w, begin, (void *)plan, e);
 }
 
@@ -161,8 +190,14 @@ static int settle(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
 }
 
 static int ask_once(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
-        (void)b;
-        return answers(w, data, e);
+        _cleanup_(arena_freep) Arena *arena = arena_new();
+        ProbeNames but = { 0 };
+        int r = baseline_unjudged(b->state, w->id, arena, &but, e);
+
+        if (r == 0)
+                r = answers(w, data, &but, e);
+        vec_free(&but);
+        return r;
 }
 
 static int came_up(void *data, const char *unit, Error *e) {

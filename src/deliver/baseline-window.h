@@ -11,12 +11,13 @@
  */
 typedef struct BaselineWindow {
         const Policy *policy;
-        const char *state;   /* folder */
-        const char *config;  /* the policy's file */
-        const char *events;  /* file, where there is no journal */
-        const char *command; /* the staunch program */
-        int64_t id;          /* of the one that this turn has begun; 0: none */
-        Manager *manager;    /* open while one is at work */
+        const char *state;       /* folder */
+        const char *config;      /* the policy's file */
+        const char *events;      /* file, where there is no journal */
+        const char *command;     /* the staunch program */
+        int64_t id;              /* of the one that this turn has begun; 0: none */
+        const RestartPlan *plan; /* of that */
+        Manager *manager;        /* open while one is at work */
 } BaselineWindow;
 
 /* `w` must live as long as they are used. */

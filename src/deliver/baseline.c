@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#define PHASE_PROBE "probe" /* of a step that names a probe (`before`) of a unit */
 enum { LOOK_USEC = 2000000, MAX_BOOTS = 2 };
 
 static const char *const states[] = { "planned", "snapshot",        "restarting", "settling",
@@ -65,6 +66,7 @@ typedef struct Work {
         BaselineState state;
         const char *reason;
         VEC(Unit) units;
+        ProbeNames unjudged; /* failed already when it began */
         unsigned boots; /* since a file system was to come back by a reboot: boots in which that was prepared
                          */
         char boot[BASELINE_WORD], first_boot[BASELINE_WORD]; /* the last of them, and the first */
@@ -79,10 +81,27 @@ static void note_baseline(void *data, const StoreBaseline *a) {
         w->reason = arena_strdup(w->arena, a->reason);
 }
 
+typedef struct Unjudged {
+        Arena *arena;
+        ProbeNames *out;
+} Unjudged;
+
+static void note_unjudged(void *data, const StoreStep *p) {
+        const Unjudged *u = data;
+
+        if (strcmp(p->phase, PHASE_PROBE) == 0)
+                vec_push(u->out,
+                         (ProbeName){ arena_strdup(u->arena, p->unit), arena_strdup(u->arena, p->before) });
+}
+
 static void note_step(void *data, const StoreStep *p) {
         Work *w = data;
+        Unjudged unjudged = { w->arena, &w->unjudged };
         StoreStep mine = *p;
 
+        note_unjudged(&unjudged, p);
+        if (strcmp(p->phase, PHASE_PROBE) == 0)
+                return;
         if (strcmp(p->phase, "boot") == 0) {
                 if (!w->boots++)
                         snprintf(w->first_boot, sizeof(w->first_boot), "%s", p->before);
@@ -101,6 +120,7 @@ static void note_step(void *data, const StoreStep *p) {
 
 static void work_end(Work *w) {
         vec_free(&w->units);
+        vec_free(&w->unjudged);
         w->store = store_close(w->store);
         closep(&w->lock);
         w->lock = -1;
@@ -111,7 +131,7 @@ static void work_end(Work *w) {
 static int work_load(Work *w, Error *e) {
         int r;
 
-        w->units.n = w->boots = 0;
+        w->units.n = w->unjudged.n = w->boots = 0;
         w->state = BASELINE_STATES;
         r = store_each_baseline(w->store, note_baseline, w, e);
         if (r == 0 && w->state == BASELINE_STATES)
@@ -186,7 +206,44 @@ static int check_way_back(Work *w, Error *e) {
         return r;
 }
 
+static bool is_noted(const ProbeNames *names, size_t n, const ProbeName *p) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(names->items[i].unit, p->unit) == 0 && strcmp(names->items[i].name, p->name) == 0)
+                        return true;
+        return false;
+}
+
+/* A probe that does not pass before anything is restarted says nothing afterwards. *text: about them, or "".
+ */
+static int note_failing(Work *w, const char *const *units, size_t n, const char **text, Error *e) {
+        ProbeNames found = { 0 };
+        int r = 0;
+
+        *text = "";
+        for (size_t i = 0; i < n; i++)
+                w->b->ops->failing(w->b->ops->data, units[i], &found);
+        for (size_t i = 0; r == 0 && i < found.n; i++) {
+                const ProbeName *p = &found.items[i];
+
+                if (is_noted(&found, i, p))
+                        continue;
+                *text = arena_printf(w->arena, "%s%s'%s' of %s", *text, **text ? ", " : "", p->name, p->unit);
+                r = store_put_step(w->store,
+                                   &(StoreStep){ .baseline = w->id,
+                                                 .phase = PHASE_PROBE,
+                                                 .position = (unsigned)i,
+                                                 .unit = p->unit,
+                                                 .before = p->name },
+                                   e);
+        }
+        if (**text)
+                *text = arena_printf(w->arena, "probes that fail already, and are not judged by: %s", *text);
+        vec_free(&found);
+        return r;
+}
+
 int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_t *id, Error *e) {
+        const char *unjudged = "", *detail;
         char held[256];
         Error why = { 0 };
         Work w;
@@ -235,9 +292,13 @@ int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_
                 }
         }
         if (r == 0)
+                r = note_failing(&w, units, n, &unjudged, e);
+        if (r == 0)
                 r = set(&w, BASELINE_RESTARTING, why.text, e);
         if (r == 0) {
-                tell(&w, EVENT_BASELINE_STARTED, "begins", why.code ? why.text : "");
+                detail = arena_printf(w.arena, "%s%s%s", why.text, why.code && *unjudged ? "; " : "",
+                                      unjudged);
+                tell(&w, EVENT_BASELINE_STARTED, "begins", detail);
                 fault("begun");
                 *id = w.id;
         } else if (r < 0 && w.id) {
@@ -246,6 +307,14 @@ int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_
         }
         work_end(&w);
         return r;
+}
+
+int baseline_unjudged(const char *state, int64_t id, Arena *arena, ProbeNames *out, Error *e) {
+        _cleanup_(store_closep) Store *store = NULL;
+        Unjudged u = { arena, out };
+        int r = store_open(state, &store, e);
+
+        return r < 0 ? r : store_each_step(store, id, note_unjudged, &u, e);
 }
 
 /* Was the unit started anew since it was written down what ran? */
@@ -275,7 +344,7 @@ static int ask(Work *w, bool only_restarted, Error *why, Error *e) {
 
                 if (r < 0)
                         return r;
-                if (anew && ops->answers(ops->data, u->name, &here) != 0) {
+                if (anew && ops->answers(ops->data, u->name, &w->unjudged, &here) != 0) {
                         error_set(why, here.code, "%s: %s", u->name, here.text);
                         return 1;
                 }

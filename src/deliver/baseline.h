@@ -2,6 +2,7 @@
 #pragma once
 
 #include "deliver/policy.h"
+#include "deliver/probed.h"
 #include "store/baseline.h"
 #include "store/change.h"
 
@@ -51,8 +52,11 @@ typedef struct BaselineOps {
         /* 0: well; 1: not yet; 2: not, and waiting will not help. `why` says what is wrong. */
         int (*healthy)(void *data, const char *unit, Error *why);
         /* The unit is well; does it do what it is there for? As `healthy`, and waits as long as the unit may
-         * take to start. */
-        int (*answers)(void *data, const char *unit, Error *why);
+         * take to start. `but`: probes that say nothing, since they did not pass before. "machine": all that
+         * there are. */
+        int (*answers)(void *data, const char *unit, const ProbeNames *but, Error *why);
+        /* Adds those probes that do not pass now, of the unit and of what is restarted with it. */
+        void (*failing)(void *data, const char *unit, ProbeNames *out);
         /* Not 0: this process is to end, and another one goes on later. */
         int (*wait)(void *data, uint64_t usec);
         int (*boot)(void *data, char out[BASELINE_WORD], Error *e); /* another one after each boot */
@@ -73,8 +77,10 @@ typedef struct Baseline {
 
 #define BASELINE_HOLD_FILE "/etc/apt/preferences.d/staunch-held"
 
-/* Before the first restart. *id: the new baseline's number. */
+/* Before the first restart; probes that fail then are not judged by later. *id: the new baseline's number. */
 int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_t *id, Error *e);
+/* The probes that failed already when it began; strings are the arena's, and the caller frees `out`. */
+int baseline_unjudged(const char *state, int64_t id, Arena *arena, ProbeNames *out, Error *e);
 /* After the last. `failed` (may be NULL): a restart did not succeed; its text says which. Looks after health,
  * and goes back where it is bad. */
 int baseline_settle(const Baseline *b, int64_t id, const Error *failed, Error *e);

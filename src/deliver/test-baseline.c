@@ -27,10 +27,11 @@
 typedef struct World { /* shared with the children that are killed */
         int restarts[2], invocation[2];
         int boots, reboots, waits;
-        bool bad;     /* the new version is not well */
-        bool bad_old; /* nor the old one */
-        bool mute;    /* the new version runs, and does not answer */
-        bool healed;  /* it becomes well while it settles */
+        bool bad;        /* the new version is not well */
+        bool bad_old;    /* nor the old one */
+        bool mute;       /* the new version runs, and does not answer */
+        int mute_before; /* so many units did not answer before, either */
+        bool healed;     /* it becomes well while it settles */
         bool apart;
         bool ends; /* the process is told to end while it waits */
 } World;
@@ -92,12 +93,21 @@ static int healthy(void *data, const char *unit, Error *why) {
         return 1;
 }
 
-static int answers(void *data, const char *unit, Error *why) {
+static int answers(void *data, const char *unit, const ProbeNames *but, Error *why) {
         (void)data;
+        for (size_t i = 0; i < but->n; i++)
+                if (strcmp(but->items[i].unit, unit) == 0 && strcmp(but->items[i].name, "answer") == 0)
+                        return 0;
         if (!world->mute || is_old())
                 return 0;
         error_set(why, -EREMOTEIO, "%s says nothing", unit);
         return 1;
+}
+
+static void failing(void *data, const char *unit, ProbeNames *out) {
+        (void)data;
+        if (!is_machine(unit) && index_of(unit) < world->mute_before)
+                vec_push(out, (ProbeName){ unit, "answer" });
 }
 
 static int pass(void *data, uint64_t usec) {
@@ -121,7 +131,7 @@ static int reboot(void *data, Error *e) {
         return 0;
 }
 
-static BaselineOps ops = { NULL, invocation, restart, healthy, answers, pass, boot, reboot, NULL };
+static BaselineOps ops = { NULL, invocation, restart, healthy, answers, failing, pass, boot, reboot, NULL };
 static Baseline baseline = { &policy, dir, "/nonexistent", events, hold_file, &ops };
 
 /* What the machine does when it starts again. */
@@ -268,6 +278,32 @@ static void runs_and_does_not_answer(void **state) {
         put_in_force();
         assert_int_equal(baseline_resume(&baseline, &e), BASELINE_WENT_BACK);
         assert_string_equal(state_now(), "rolled-back");
+}
+
+static void did_not_answer_before(void **state) {
+        static const char said[] = "not judged by: 'answer' of a.service, 'answer' of b.service";
+        FileBytes f = { 0 };
+        Error e = { 0 };
+
+        (void)state;
+        world->mute = true;
+        world->mute_before = 2;
+        assert_int_equal(run_all(&e), 0);
+        assert_string_equal(state_now(), "done");
+        assert_int_equal(file_read(events, 1 << 20, &f, NULL), 0);
+        assert_non_null(memmem(f.bytes, f.size, said, strlen(said)));
+        file_release(&f);
+}
+
+/* Of two only one did not: the other counts. */
+static void one_did_not_answer_before(void **state) {
+        Error e = { 0 };
+
+        (void)state;
+        world->mute = true;
+        world->mute_before = 1;
+        assert_int_equal(run_all(&e), BASELINE_REBOOTS);
+        assert_string_equal(state_now(), "rebooting");
 }
 
 static void ends_while_it_settles(void **state) {
@@ -542,6 +578,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(all_is_well, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(slow_to_become_well, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(runs_and_does_not_answer, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(did_not_answer_before, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(one_did_not_answer_before, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(ends_while_it_settles, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(goes_back, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(held_until_newer, set_up, tear_down),

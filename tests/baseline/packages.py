@@ -394,14 +394,14 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def settled(probe, wrong, start):
-    """A baseline that restarted hello.service, which runs, is gone on with."""
+def settled(probe, wrong, start, what="hello.service"):
+    """A baseline that restarted hello.service (or `what`), which runs, is gone on with."""
     service = Service(wrong)
     m = prepare(f'[[probe]]\nunit = "hello.service"\nname = "answer"\n{probe.format(port=service.server_port)}\n', start=start)
     service.root = m.root
     upgrade(m)
     m.unit("hello.service")
-    baseline(m, [("hello.service", "0")], "restarting")
+    baseline(m, [(what, "0")], "restarting")
     return m, service
 
 
@@ -421,6 +421,29 @@ def test_does_not_answer():
         assert m.kinds()[-3:] == ["baseline-failed", "rollback-started", "rollback-failed" if bad else "rollback-done"], out
         service.close()
         m.close()
+
+
+def test_failed_before():
+    """What failed when the baseline began is not judged by."""
+    m, service = settled('http = "http://127.0.0.1:{port}/"', 1 << 30, "1s")
+    with sqlite3.connect(m.state + "/state.db") as db:
+        db.execute("INSERT INTO baseline_step SELECT id, 'probe', 0, 'hello.service', 'answer', 0 FROM baseline")
+    m.staunch("rollback", "--resume")
+    assert m.json("history")["baselines"][-1]["state"] == "done"
+    assert service.asked == 0 and m.versions()["hello"] == "1:2.0-1", service.asked
+    service.close()
+    m.close()
+
+
+def test_machine_does_not_answer():
+    """The machine was restarted: each service that has a probe is asked."""
+    m, service = settled('http = "http://127.0.0.1:{port}/"', 1 << 30, "1s", "machine")
+    assert "with the next reboot" in m.staunch("rollback", "--resume")
+    reason = m.json("history")["baselines"][-1]["reason"]
+    assert "machine: hello.service: the probe 'answer' fails: status 500" in reason, reason
+    check_back(m)
+    service.close()
+    m.close()
 
 
 def test_answers_in_the_end():
@@ -446,6 +469,7 @@ def main():
     tests = [("rebuilt", lambda: test_rollback(True)), ("kept", lambda: test_rollback(False)),
              ("verified", test_copies_are_verified), ("fails-open", test_hook_fails_open), ("cut-off", test_cut_off),
              ("bad-either-way", test_bad_either_way), ("does-not-answer", test_does_not_answer),
+             ("failed-before", test_failed_before), ("machine-does-not-answer", test_machine_does_not_answer),
              ("answers-in-the-end", test_answers_in_the_end)]
     print(f"1..{len(tests)}", flush=True)
     bad = 0

@@ -475,6 +475,23 @@ def came_up_and_answers_later(m):
     equal(m.starts(unit), 2, "its starts")
 
 
+def a_probe_that_failed_before_is_not_judged_by(m):
+    """Neither by the restart nor by its baseline; what passed before still is."""
+    unit = m.unit("web", more_service="TimeoutStartSec=2\n")
+    next_one = m.unit("z-next", more_service="TimeoutStartSec=2\n")
+    m.upgrade(unit, "wide")
+    m.upgrade(next_one, "wrong")
+    broken = f'[[probe]]\nunit = "{unit}"\nname = "broken"\ncommand = ["/bin/false"]\ninterval = "1d"\n'
+    m.configure(window() + probe_of(m, unit) + broken + probe_of(m, next_one))
+    m.start()
+    said = m.await_event("baseline-started")["message"]
+    assert said.endswith(f"not judged by: 'broken' of {unit}"), said
+    m.await_event("restart-done", unit)
+    m.await_event("restart-failed", next_one)
+    m.await_event("baseline-failed")
+    equal(m.count("restart-failed", unit), 0, "failures told")
+
+
 def the_one_restarted_with_it_does_not_answer(m):
     db = m.unit("db")
     web = m.unit("web", more_unit=f"After=db-{m.prefix}.service\nRequires=db-{m.prefix}.service\n",
