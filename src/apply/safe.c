@@ -158,12 +158,15 @@ StackReader *stack_reader_free(StackReader *r) {
         return NULL;
 }
 
-/* End of the mapping that holds `addr`; 0: none. */
-static uint64_t mapping_end(StackReader *r, uint64_t addr) {
+/* End of the mapping that holds `addr`; 0: there is none, or (writable) none that a stack could go on in. */
+static uint64_t mapping_end(StackReader *r, uint64_t addr, bool writable) {
+        enum { QUERY_WRITABLE = 2 }; /* a flag of the query and of its answer */
         const Mapping *m;
 
         if (!r->no_query) {
-                struct procmap_query_ q = { .size = sizeof(q), .query_addr = addr };
+                struct procmap_query_ q = { .size = sizeof(q),
+                                            .query_flags = writable ? QUERY_WRITABLE : 0,
+                                            .query_addr = addr };
 
                 if (ioctl(r->maps_fd, PROCMAP_QUERY_, &q) == 0)
                         return q.vma_end;
@@ -174,16 +177,19 @@ static uint64_t mapping_end(StackReader *r, uint64_t addr) {
         if (!r->maps.n && maps_read(r->pid, &r->maps, NULL) < 0)
                 return 0;
         m = maps_at(&r->maps, addr);
-        return m ? m->end : 0;
+        return m && (!writable || (m->prot & MAP_W)) ? m->end : 0;
 }
 
-/* Plans the copy of the stack that begins at `sp`. False when there is no memory there. */
+/* Plans the copy of the stack that begins at `sp`. False when there is no memory there. A stack may be of
+ * several mappings: a part of it is locked, or was given other properties. */
 static bool plan(StackReader *r, uint64_t sp, size_t thread) {
-        uint64_t end = mapping_end(r, sp);
+        uint64_t end = mapping_end(r, sp, false), next;
         StackCopy c = { .sp = sp, .thread = thread };
 
         if (!end)
                 return false;
+        while (end - sp <= SCAN_MAX && (next = mapping_end(r, end, true)))
+                end = next;
         c.size = MIN(end - sp, SCAN_MAX);
         c.cut = end - sp > SCAN_MAX;
         if (r->n == r->stacks_room) {
@@ -416,7 +422,8 @@ int safe_check(const SafeSet *s, const World *w, StackReader *r, Unwinder *unwin
                 const SafeRange *range;
                 uint64_t pc;
 
-                if (t->gone)
+                if (t->gone ||
+                    (!t->regs.rip && !t->regs.rsp)) /* a worker of the kernel (vhost) has no stack */
                         continue;
                 range = safe_running(s, t->regs.rip);
                 if (range)

@@ -105,14 +105,17 @@ void session_close(Session *s) {
 
 /* One that sleeps is missed least; else in their order. */
 static void idle_first(pid_t pid, pid_t *tids, size_t n) {
-        for (size_t i = 0; n > 1 && i < n; i++)
-                if (task_asleep(pid, tids[i])) {
+        for (size_t i = 0; n > 1 && i < n; i++) {
+                TaskLook look = task_look(pid, tids[i]);
+
+                if (look.asleep && !look.worker) {
                         pid_t idle = tids[i];
 
                         memmove(tids + 1, tids, i * sizeof(*tids));
                         tids[0] = idle;
                         return;
                 }
+        }
 }
 
 int session_remote(Session *s, Remote *out, Error *e) {

@@ -82,7 +82,7 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
                 return REMOTE_TRACED;
         if (status.tracer)
                 return REMOTE_BUSY;
-        if (!strchr("RSTt", status.state))
+        if (!strchr("RSTt", status.state) || task_look(pid, tid).worker)
                 return REMOTE_BUSY;
         if (status.seccomp)
                 options |= PTRACE_O_SUSPEND_SECCOMP;
@@ -106,17 +106,18 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
                 return REMOTE_BUSY;
         if (ptrace(PTRACE_GETREGS, tid, 0, &r.saved) < 0 ||
             ptrace(PTRACE_GETSIGMASK, tid, (void *)8, &r.mask) < 0) {
-                ptrace(PTRACE_DETACH, tid, 0, 0);
+                let_go(tid, 0);
                 return REMOTE_BUSY;
         }
         if (restart_after_stop(&r.saved))
                 ptrace(PTRACE_SETREGS, tid, 0, &r.saved);
-        if (inside_rseq(&r) || (r.saved.cs & 0xffff) == 0x23) {
-                ptrace(PTRACE_DETACH, tid, 0, 0);
+        /* No stack and no code: a worker of the kernel (vhost). */
+        if (inside_rseq(&r) || (r.saved.cs & 0xffff) == 0x23 || (!r.saved.rip && !r.saved.rsp)) {
+                let_go(tid, 0);
                 return REMOTE_BUSY;
         }
         if (dispatches_syscalls(tid)) {
-                ptrace(PTRACE_DETACH, tid, 0, 0);
+                let_go(tid, 0);
                 return REMOTE_SECCOMP;
         }
         r.silent = remote_silent_signal(status.caught, r.mask);
@@ -238,8 +239,8 @@ void remote_close(Remote *r) {
                 ptrace(PTRACE_SETREGS, r->tid, 0, &r->saved);
                 ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &r->mask);
         }
-        ptrace(PTRACE_DETACH, r->tid, 0, 0);
 out:
+        let_go(r->tid, 0);
         hold_end();
         r->tid = 0;
 }

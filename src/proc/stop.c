@@ -120,16 +120,26 @@ static StoppedThread *find_thread(World *w, pid_t tid) {
         return NULL;
 }
 
+/* What one listing of the threads found. */
+typedef struct Listing {
+        size_t fresh;  /* threads that were not known before */
+        size_t others; /* that run no code: leaders that ended before their threads, workers of the kernel */
+} Listing;
+
 /* 0, or positive as world_stop. */
-static int seize(World *w, pid_t pid, pid_t tid, bool asleep) {
+static int seize(World *w, pid_t pid, pid_t tid, bool asleep, Listing *listing) {
         StoppedThread t = { .pid = pid, .tid = tid, .asleep = asleep };
         TaskStatus status;
 
         if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0) {
                 if (errno == ESRCH)
                         return 0; /* ended */
-                if (task_status(pid, tid, &status, NULL) < 0 || strchr("ZX", status.state))
-                        return 0; /* a leader that has ended before the others stays as a zombie */
+                if (task_status(pid, tid, &status, NULL) < 0)
+                        return 0;
+                if (strchr("ZX", status.state)) {
+                        listing->others += status.tgid == tid;
+                        return 0;
+                }
                 if (status.tracer == getpid() && late_take(tid))
                         goto add; /* it did not stop the last time */
                 w->stuck = tid;
@@ -144,34 +154,38 @@ add:
         return 0;
 }
 
-/* Seizes all threads that are not yet; the count of new ones in *fresh. */
-static int seize_all(World *w, size_t *fresh) {
+/* Seizes all threads that are not yet. */
+static int seize_all(World *w, Listing *out) {
         size_t before = w->n;
+        Listing listing = { 0 };
 
         for (size_t i = 0; i < w->n_pids; i++) {
                 _cleanup_(freep) pid_t *tids = NULL;
-                _cleanup_(freep) bool *asleep = NULL;
+                _cleanup_(freep) TaskLook *looks = NULL;
                 size_t n;
                 int r = task_threads(w->pids[i], &tids, &n);
 
                 if (r < 0)
                         continue;
-                /* Before the first is seized: it could stop by itself from then on. Few are not worth the
-                 * look. */
-                if (!before && n > FEW_THREADS) {
-                        asleep = vec_grow(NULL, n, sizeof(*asleep));
-                        for (size_t k = 0; k < n; k++)
-                                asleep[k] = task_asleep(w->pids[i], tids[k]);
-                }
+                /* Before the first is seized: it could stop by itself from then on. */
+                looks = vec_grow(NULL, n + 1, sizeof(*looks));
+                for (size_t k = 0; k < n; k++)
+                        looks[k] = before && find_thread(w, tids[k]) ? (TaskLook){ 0 }
+                                                                     : task_look(w->pids[i], tids[k]);
                 for (size_t k = 0; k < n; k++) {
                         if (before && find_thread(w, tids[k]))
                                 continue;
-                        r = seize(w, w->pids[i], tids[k], asleep && asleep[k]);
+                        if (looks[k].worker) {
+                                listing.others++;
+                                continue;
+                        }
+                        r = seize(w, w->pids[i], tids[k], n > FEW_THREADS && looks[k].asleep, &listing);
                         if (r)
                                 return r;
                 }
         }
-        *fresh = w->n - before;
+        listing.fresh = w->n - before;
+        *out = listing;
         return 0;
 }
 
@@ -195,8 +209,10 @@ static int await(World *w, StoppedThread *t, uint64_t bound_usec, bool *spin) {
         }
         t->stopped = true;
         t->signal = status >> 16 ? 0 : WSTOPSIG(status);
-        if (ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs) < 0)
-                t->gone = true; /* killed while stopped */
+        if (ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs) < 0) { /* killed while stopped */
+                t->gone = true;
+                let_go(t->tid, 0);
+        }
         return 0;
 }
 
@@ -266,12 +282,15 @@ static void watchdog(bool on) {
 
 static void interrupt_some(World *w, size_t first, bool asleep) {
         for (size_t i = first; i < w->n; i++)
-                if (w->threads[i].asleep == asleep && ptrace(PTRACE_INTERRUPT, w->threads[i].tid, 0, 0) < 0)
-                        w->threads[i].gone = true;
+                if (w->threads[i].asleep == asleep && ptrace(PTRACE_INTERRUPT, w->threads[i].tid, 0, 0) < 0) {
+                        w->threads[i].gone = true; /* it ends */
+                        let_go(w->threads[i].tid, 0);
+                }
 }
 
 int world_stop(World *w, uint64_t bound_usec, Error *e) {
-        size_t fresh, done = 0, live = 0;
+        size_t done = 0, live = 0, threads;
+        Listing listing;
         bool spin;
         int r;
 
@@ -280,7 +299,7 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
         hold_begin();
         watchdog(true);
         late_release();
-        r = seize_all(w, &fresh);
+        r = seize_all(w, &listing);
         spin = w->n == 1; /* of several, some may need this very processor to get to their stop */
         w->begin_usec = now_usec();
         while (r == 0) {
@@ -294,11 +313,16 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
                 live = 0;
                 for (size_t i = 0; i < w->n; i++)
                         live += !w->threads[i].gone;
-                if (live == world_threads(w))
+                threads = world_threads(w);
+                if (live == threads)
                         break;
-                r = seize_all(w, &fresh);
-                if (r || !fresh)
-                        break; /* the rest are zombies, or ended */
+                /* A listing may miss threads while others end: it counts only if it explains the number. */
+                late_release();
+                r = seize_all(w, &listing);
+                if (r || (!listing.fresh && live + listing.others == threads && threads == world_threads(w)))
+                        break;
+                if (now_usec() >= w->begin_usec + PATIENCE * bound_usec)
+                        r = WORLD_AGAIN;
         }
         if (r == 0 && live == 0)
                 r = error_set(e, -ESRCH, "process %d ended", w->pids[0]);
@@ -327,7 +351,7 @@ static size_t resume_some(World *w, bool asleep) {
                 }
                 if (restart_after_stop(&t->regs))
                         ptrace(PTRACE_SETREGS, t->tid, 0, &t->regs);
-                ptrace(PTRACE_DETACH, t->tid, 0, (void *)(intptr_t)t->signal);
+                let_go(t->tid, t->signal);
         }
         return late;
 }

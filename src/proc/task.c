@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KERNEL_THREAD = 0x00200000 /* PF_KTHREAD */ };
+enum { KERNEL_THREAD = 0x00200000 /* PF_KTHREAD */, IO_WORKER = 0x00000010 /* PF_IO_WORKER */ };
 
 int proc_read(const char *path, size_t limit, char **text, size_t *size) {
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -118,22 +118,26 @@ int task_stat(pid_t pid, TaskStat *out) {
         return 0;
 }
 
-bool task_asleep(pid_t pid, pid_t tid) {
-        char path[64], text[128], *p;
+TaskLook task_look(pid_t pid, pid_t tid) {
+        TaskLook look = { 0 };
+        char path[64], text[256], *p, state = 0;
+        unsigned flags = 0;
         ssize_t n;
         int fd;
 
         snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-                return false;
+                return look;
         n = read(fd, text, sizeof(text) - 1);
         close(fd);
         if (n <= 0)
-                return false;
+                return look;
         text[n] = 0;
         p = strrchr(text, ')'); /* a name has at most 15 bytes: it ends in what was read */
-        return p && strncmp(p, ") S", 3) == 0;
+        if (p && sscanf(p + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2)
+                look = (TaskLook){ .asleep = state == 'S', .worker = flags & IO_WORKER };
+        return look;
 }
 
 static int numbers_in(const char *path, pid_t **out, size_t *n) {

@@ -37,8 +37,13 @@ typedef struct TaskStat {
 /* The cheap half: one small file. -ESRCH when it is gone. */
 int task_stat(pid_t pid, TaskStat *out);
 
-/* The thread waits in a system call, so far as one look can tell. */
-bool task_asleep(pid_t pid, pid_t tid);
+/* What one look tells of a thread; all false when it is gone. */
+typedef struct TaskLook {
+        bool asleep; /* it waits, most likely in a system call */
+        bool worker; /* of the kernel, which makes requests of io_uring: it never runs the program's code, and
+                        a request that it waits in fails when it is interrupted */
+} TaskLook;
+TaskLook task_look(pid_t pid, pid_t tid);
 
 /* The thread ids of a process, malloc'ed. -ESRCH when it is gone. */
 int task_threads(pid_t pid, pid_t **out, size_t *n);

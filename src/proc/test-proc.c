@@ -169,7 +169,7 @@ static void thread_count(void **state) {
                 assert_int_equal(pthread_create(&threads[i], NULL, wait_for_end, &fds[0]), 0);
         }
         assert_int_equal(world_threads(&w), 1 + THREADS);
-        assert_false(task_asleep(getpid(), getpid()));
+        assert_false(task_look(getpid(), getpid()).asleep);
         for (size_t asleep = 0; asleep < THREADS;) {
                 pid_t *tids;
                 size_t n;
@@ -178,7 +178,7 @@ static void thread_count(void **state) {
                 assert_int_equal(n, 1 + THREADS);
                 asleep = 0;
                 for (size_t i = 0; i < n; i++)
-                        asleep += task_asleep(getpid(), tids[i]);
+                        asleep += task_look(getpid(), tids[i]).asleep;
                 free(tids);
         }
         close(fds[1]);

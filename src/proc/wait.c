@@ -126,6 +126,14 @@ void late_add(pid_t tid) {
         vec_push(&late, tid);
 }
 
+void let_go(pid_t tid, int signal) {
+        int status;
+
+        if (ptrace(PTRACE_DETACH, tid, 0, (void *)(intptr_t)signal) < 0 &&
+            waitpid(tid, &status, __WALL | WNOHANG) == 0)
+                late_add(tid);
+}
+
 bool late_take(pid_t tid) {
         for (size_t i = 0; i < late.n; i++)
                 if (late.items[i] == tid) {
@@ -149,7 +157,11 @@ size_t late_release(void) {
                 if (p == tid && WIFSTOPPED(status)) {
                         if (ptrace(PTRACE_GETREGS, tid, 0, &regs) == 0 && restart_after_stop(&regs))
                                 ptrace(PTRACE_SETREGS, tid, 0, &regs);
-                        ptrace(PTRACE_DETACH, tid, 0, status >> 16 ? 0 : (void *)(intptr_t)WSTOPSIG(status));
+                        if (ptrace(PTRACE_DETACH, tid, 0,
+                                   status >> 16 ? 0 : (void *)(intptr_t)WSTOPSIG(status)) < 0) {
+                                i++; /* killed: it is reaped the next time */
+                                continue;
+                        }
                 }
                 late.items[i] = late.items[--late.n];
         }

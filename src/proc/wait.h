@@ -35,6 +35,9 @@ bool restart_after_stop(struct user_regs_struct *regs);
  * lets go of those that are left when this process ends.
  */
 void late_add(pid_t tid);
+/* Lets a stopped thread go, with a signal or 0. One that was killed meanwhile is reaped: its process could
+ * not end, nor execute anything, before. */
+void let_go(pid_t tid, int signal);
 /* True, and forgotten, when `tid` is one of them. */
 bool late_take(pid_t tid);
 /* Lets go of those that have stopped by now; how many are left. */

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A process with habits that few have; it answers on a pipe like victim.c. */
+#include <linux/io_uring.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+int counter;
+static int fds[2];
+
+int answer(int x);
+int outer(int x);
+int probed(int x);
+
+/* Replaced by the tests. */
+__attribute__((weak, aligned(32))) int answer(int x) {
+        counter += x;
+        return 1;
+}
+
+static int wait_byte(int fd) {
+        char c;
+
+        return read(fd, &c, 1) == 1 ? c : 0;
+}
+
+/* A stack that is of several mappings: a page of it is locked while it waits. */
+__attribute__((noinline)) static int on_split_stack(int fd) {
+        volatile uint8_t room[8 * PAGE];
+        uintptr_t middle = ((uintptr_t)room + 4 * PAGE) & ~(uintptr_t)(PAGE - 1);
+        int r;
+
+        room[0] = room[sizeof(room) - 1] = 1;
+        if (mlock((void *)middle, PAGE) < 0)
+                exit(3);
+        counter++;
+        r = wait_byte(fd);
+        munlock((void *)middle, PAGE);
+        return r + room[0];
+}
+
+/* Stays inside until a byte comes. */
+__attribute__((weak, aligned(32))) int outer(int fd) {
+        counter++;
+        fd = on_split_stack(fd);
+        counter++;
+        return fd;
+}
+
+static void *in_outer(void *arg) {
+        outer(fds[0]);
+        return arg;
+}
+
+/* One ring, one request, which a worker of the kernel makes and waits in. */
+static struct {
+        int fd, pipe[2];
+        uint8_t *sq, *cq;
+        struct io_uring_params p;
+        char byte;
+} ring;
+
+static int ring_submit(void) {
+        struct io_uring_sqe *sqe;
+        _Atomic unsigned *tail;
+
+        ring.fd = (int)syscall(SYS_io_uring_setup, 2, &ring.p);
+        if (ring.fd < 0 || pipe(ring.pipe) < 0)
+                return -1;
+        ring.sq = mmap(NULL, ring.p.sq_off.array + 2 * sizeof(unsigned), PROT_READ | PROT_WRITE, MAP_SHARED,
+                       ring.fd, IORING_OFF_SQ_RING);
+        ring.cq = mmap(NULL, ring.p.cq_off.cqes + 4 * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE,
+                       MAP_SHARED, ring.fd, IORING_OFF_CQ_RING);
+        sqe = mmap(NULL, 2 * sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd, IORING_OFF_SQES);
+        if (ring.sq == MAP_FAILED || ring.cq == MAP_FAILED || sqe == MAP_FAILED)
+                return -1;
+        memset(sqe, 0, sizeof(*sqe));
+        sqe->opcode = IORING_OP_READ;
+        sqe->flags = IOSQE_ASYNC;
+        sqe->fd = ring.pipe[0];
+        sqe->addr = (uintptr_t)&ring.byte;
+        sqe->len = 1;
+        ((unsigned *)(ring.sq + ring.p.sq_off.array))[0] = 0;
+        tail = (_Atomic unsigned *)(void *)(ring.sq + ring.p.sq_off.tail);
+        atomic_store(tail, 1);
+        return syscall(SYS_io_uring_enter, ring.fd, 1, 0, 0, NULL, 0) == 1 ? 0 : -1;
+}
+
+/* What became of the request. */
+static int ring_reap(void) {
+        _Atomic unsigned *tail = (_Atomic unsigned *)(void *)(ring.cq + ring.p.cq_off.tail);
+        struct io_uring_cqe *cqe = (void *)(ring.cq + ring.p.cq_off.cqes);
+
+        if (write(ring.pipe[1], "x", 1) != 1)
+                exit(3);
+        while (atomic_load(tail) == 0)
+                syscall(SYS_io_uring_enter, ring.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+        return cqe->res;
+}
+
+static void commands(void) {
+        pthread_t t = 0;
+        char line[64];
+
+        while (fgets(line, sizeof(line), stdin)) {
+                line[strcspn(line, "\n")] = 0;
+                if (strcmp(line, "call") == 0) {
+                        printf("%d 0\n", answer(1));
+                } else if (strcmp(line, "counter") == 0) {
+                        printf("%d 0\n", counter);
+                } else if (strcmp(line, "outer") == 0) {
+                        printf("%d 0\n", pthread_create(&t, NULL, in_outer, NULL));
+                } else if (strcmp(line, "release") == 0) {
+                        int failed = write(fds[1], "x", 1) != 1;
+
+                        pthread_join(t, NULL);
+                        printf("%d 0\n", failed);
+                } else if (strcmp(line, "submit") == 0) {
+                        printf("%d 0\n", ring_submit());
+                } else if (strcmp(line, "reap") == 0) {
+                        printf("%d 0\n", ring_reap());
+                }
+        }
+}
+
+/* An argument xN: it executes itself N times before it is ready. */
+int main(int argc, char **argv) {
+        char left[16];
+
+        if (argc > 1 && argv[1][0] == 'x' && atoi(argv[1] + 1) > 0) {
+                snprintf(left, sizeof(left), "x%d", atoi(argv[1] + 1) - 1);
+                execl(argv[0], argv[0], left, NULL);
+                return 1;
+        }
+        setvbuf(stdout, NULL, _IONBF, 0);
+        if (pipe(fds) < 0)
+                return 1;
+        printf("ready\n");
+        commands();
+}
