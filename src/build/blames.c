@@ -131,6 +131,8 @@ void blames_of_tails(Work *w) {
                 uint64_t extent = const_extent(code, v->new), at = v->new + extent;
                 const ImageSection *s = image_section_at(code->image, v->new);
 
+                if (i && vote_compare(v, v - 1) == 0)
+                        continue; /* said before */
                 for (unsigned step = 0;
                      s && step < BLAME_STEPS && at < s->addr + s->size && at - v->new < BLAME_REACH; step++) {
                         uint64_t n = const_extent(code, at), old = v->old + (at - v->new);

@@ -82,6 +82,9 @@ typedef struct Code {
         uint32_t n_functions;
         CodePart *parts; /* sorted by addr */
         uint32_t n_parts;
+        uint32_t *parts_to; /* by block of text: how many parts start at or before its first byte */
+        uint64_t n_blocks, parts_base;
+        unsigned block_shift;
         Insn *insns;
         size_t n_insns;
         Ref *refs;

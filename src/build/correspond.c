@@ -53,10 +53,11 @@ static void vote(Work *w, uint64_t old, uint64_t new, uint32_t match) {
  * same. */
 static void vote_words(Work *w, uint64_t old, uint64_t new, uint32_t match) {
         Diff *d = w->d;
-        uint64_t size = MIN(const_extent(d->old, old), const_extent(d->new, new));
+        uint64_t size;
 
         if (d->old_image->type != ET_EXEC || d->new_image->type != ET_EXEC)
                 return;
+        size = MIN(const_extent(d->old, old), const_extent(d->new, new));
         for (uint64_t at = -old % 8; at + 8 <= size; at += 8) {
                 const uint8_t *b = image_bytes(d->old_image, old + at, 8);
                 uint64_t v = 0;
