@@ -189,6 +189,21 @@ static int go_back(const Command *self, const BaselineCli *c, const Options *o, 
         return outcome(o, t->id, r, &e);
 }
 
+/* One that failed is not unfinished, and may be what was meant. */
+static void say_nothing_unfinished(const BaselineCli *c) {
+        _cleanup_(arena_freep) Arena *arena = arena_new();
+        _cleanup_(store_closep) Store *store = NULL;
+        Target t = { .last = true, .arena = arena };
+        bool failed = store_open_read(c->baseline.state, &store, NULL) == 0 &&
+                      store_each_baseline(store, find_baseline, &t, NULL) == 0 && t.since_usec &&
+                      (t.state == BASELINE_FAILED || t.state == BASELINE_ROLLBACK_FAILED);
+
+        puts("No baseline is unfinished.");
+        if (failed)
+                printf("Baseline %" PRId64 " is %s: 'staunch rollback --last' tries again.\n", t.id,
+                       baseline_state_text(t.state));
+}
+
 static int resume(const BaselineCli *c, const Options *o) {
         Error e = { 0 };
         int r = baseline_resume(&c->baseline, &e);
@@ -200,7 +215,7 @@ static int resume(const BaselineCli *c, const Options *o) {
         if (r)
                 report_error(&e);
         else
-                puts("No baseline is unfinished.");
+                say_nothing_unfinished(c);
         return r == BASELINE_WENT_WRONG ? EXIT_REFUSED : EXIT_DONE;
 }
 

@@ -100,6 +100,25 @@ def by_packages(bench):
     rolled_back(bench, m, "by packages", old, new)
 
 
+def by_hand(bench):
+    """A baseline that went well is taken back by the administrator, with the guide's commands."""
+    m = bench.boot("daemons", daemons.PORTS)
+    old, new, follow = prepare(m, bench, broken=False)
+    open_window(m)
+    m.await_event(follow, lambda e: e["id"] == 1053)
+    follow.stop()
+    plan = m.check("staunch rollback --last --dry-run")
+    bench.check("by hand: the plan names both versions, and nothing is done", old in plan and new in plan and version(m) == new,
+                plan)
+    done = m.run("staunch rollback --last --yes")
+    bench.check("by hand: the baseline is taken back", done.rc == 0 and "was rolled back" in done.out, done.out + done.err)
+    consistent(bench, m, "by hand")
+    resumed = m.run("staunch rollback --resume")
+    bench.check("by hand: nothing is left to go on with", resumed.rc == 0 and "No baseline is unfinished" in resumed.out,
+                resumed.out + resumed.err)
+    rolled_back(bench, m, "by hand", old, new)
+
+
 def cut_in_baseline(bench):
     m = bench.boot("daemons", daemons.PORTS)
     _, new, follow = prepare(m, bench, broken=False)
@@ -175,6 +194,6 @@ def from_snapshot(bench):
 
 
 def run(bench):
-    for part in (by_packages, cut_in_baseline, cut_in_rollback, from_snapshot):
+    for part in (by_packages, by_hand, cut_in_baseline, cut_in_rollback, from_snapshot):
         part(bench)
         bench.clean()
