@@ -87,6 +87,62 @@ static bool of_object(const Judge *j, const FnValues *f, uint32_t op) {
         return false;
 }
 
+/* How often the function holds that place against that number by that instruction. */
+static size_t held(const FnValues *f, const Op *like, const Access *place) {
+        size_t count = 0;
+
+        for (uint32_t i = 0; i < f->n_ops; i++) {
+                const Op *op = &f->ops[i];
+                const Access *a;
+                size_t n;
+
+                if (op->mnemonic != like->mnemonic || !op->has_imm || op->imm != like->imm || !op->has_mem)
+                        continue;
+                a = accesses_of_op(f, i, &n);
+                count += n == 1 && value_equal(a->at, place->at) && a->width == place->width;
+        }
+        return count;
+}
+
+/* The new instruction is about another place, and the old place is held against the old number as before. */
+static bool other_place(const PairView *p, uint32_t new_op) {
+        size_t n, m;
+        const Access *a = accesses_of_op(p->old, p->partner[new_op], &n),
+                     *b = accesses_of_op(p->new, new_op, &m);
+        const Op *old = &p->old->ops[p->partner[new_op]];
+
+        return n == 1 && m == 1 && old->has_mem && a->at.root != ROOT_NONE && a->at.root != ROOT_CONFLICT &&
+               !value_equal(a->at, b->at) && held(p->new, old, a) >= held(p->old, old, a);
+}
+
+static bool text_of_length(const Image *image, uint64_t addr, int64_t length) {
+        const uint8_t *b =
+                length > 0 && length < MAX_ENUM ? image_bytes(image, addr, (uint64_t)length + 1) : NULL;
+
+        return b && !b[length] && !memchr(b, 0, (size_t)length);
+}
+
+/* The two numbers are the lengths of texts whose addresses paired instructions load right beside. */
+static bool text_lengths(const Judge *j, const PairView *p, uint32_t new_op) {
+        enum { REACH = 6 };
+        int64_t old = p->old->ops[p->partner[new_op]].imm, new = p->new->ops[new_op].imm;
+
+        for (uint32_t i = new_op > REACH ? new_op - REACH : 0; i < p->new->n_ops &&i <= new_op + REACH; i++) {
+                const Op *a, *b = &p->new->ops[i];
+
+                if (p->how[i] == PAIR_NONE || b->kind != OP_LEA || !b->rip)
+                        continue;
+                a = &p->old->ops[p->partner[i]];
+                if (a->kind == OP_LEA && a->rip &&
+                    place_of(j->d->old, (uint64_t)a->disp).kind == PLACE_CONST &&
+                    place_of(j->d->new, (uint64_t)b->disp).kind == PLACE_CONST &&
+                    text_of_length(j->d->old_image, (uint64_t)a->disp, old) &&
+                    text_of_length(j->d->new_image, (uint64_t)b->disp, new))
+                        return true;
+        }
+        return false;
+}
+
 static bool masks(const Op *op) {
         return op->mnemonic == ZYDIS_MNEMONIC_AND || op->mnemonic == ZYDIS_MNEMONIC_OR ||
                op->mnemonic == ZYDIS_MNEMONIC_TEST || op->mnemonic == ZYDIS_MNEMONIC_XOR;
@@ -101,6 +157,8 @@ void collect_constants(Judge *j, const PairView *p) {
                 if (p->how[i] != PAIR_SHAPE || !b->has_imm)
                         continue;
                 a = &p->old->ops[p->partner[i]];
+                if (a->imm != b->imm && (other_place(p, i) || text_lengths(j, p, i)))
+                        continue;
                 if (a->imm != b->imm && masks(b) && mask_moved(a, b))
                         vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, false, true,
                                                            one_bit(a) && one_bit(b) && !old_number(p, b) &&

@@ -192,6 +192,27 @@ void run_store(State *s, Value at, uint32_t width, Value v) {
                 state_slots_kill(s, at.off, width);
 }
 
+/* What is reached in steps is one of two members that were chosen from, or lies in them. */
+static void record_choice(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags) {
+        const Op *op = &r->ops[r->op];
+
+        for (size_t i = 0; at.stride && i < r->choices.n; i++) {
+                const Value *c = &r->choices.items[i];
+
+                if (at.root != c->root || at.stride != c->stride || at.off < c->off ||
+                    value_distance(at.off, c->off) > MAX_CHOICE)
+                        continue;
+                for (unsigned k = 0; k < 2; k++)
+                        vec_push(&r->accesses, (Access){ { at.root, 0, at.off + (k ? at.stride : 0), 0 },
+                                                         (uint16_t)MIN(width, UINT16_MAX),
+                                                         class,
+                                                         flags,
+                                                         op->insn,
+                                                         r->op });
+                break;
+        }
+}
+
 void record_place(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags) {
         const Op *op = &r->ops[r->op];
         const Node *n = &r->w->nodes[at.root];
@@ -228,6 +249,7 @@ void record_place(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags
         }
         vec_push(&r->accesses,
                  (Access){ at, (uint16_t)MIN(width, UINT16_MAX), class, flags, op->insn, r->op });
+        record_choice(r, at, width, class, flags);
 }
 
 void record_access(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags) {

@@ -427,6 +427,7 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
         free(r.orphan.slots);
         vec_free(&r.work);
         vec_free(&r.escapes);
+        vec_free(&r.choices);
         vec_free(&r.accesses);
         vec_free(&r.calls);
         vec_free(&r.tables);

@@ -13,6 +13,7 @@ enum {
         WIDEN_AFTER = 64,
         MAX_TABLE = 4096,
         ESCAPE_SPAN = 4096,
+        MAX_CHOICE = 4096,
         SUMMARY_INSNS = 24,
         SUMMARY_DEPTH = 3,
         NO_BLOCK = -1
@@ -62,7 +63,8 @@ typedef struct Run {
         uint32_t n_blocks;
         VEC(uint32_t) work;
         VEC(Escape) escapes;
-        State orphan; /* what blocks that no known path reaches start with */
+        VEC(Value) choices; /* of old code: of two members `stride` apart, the first at `off` */
+        State orphan;       /* what blocks that no known path reaches start with */
         bool has_orphan, collect, record, narrow;
         VEC(Access) accesses;
         VEC(CallSite) calls;

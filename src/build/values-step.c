@@ -96,23 +96,10 @@ static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t targe
                         0 };
 }
 
-/* The caller-saved registers that a call changes: all, unless what follows shows that the compiler
- * knew better of a function of its own unit. */
+/* The caller-saved registers that a call changes. A compiler that knows a function of its own unit keeps
+ * values in the others across calls of it. */
 static uint16_t changed_by(Run *r, uint32_t target) {
-        uint16_t written = 1u << RAX | 1u << RDX;
-
-        if (target == NO_TARGET)
-                return CALLER_SAVED;
-        for (uint32_t i = r->op + 1; i < r->n_ops && i < r->op + 32; i++) {
-                const Op *op = &r->ops[i];
-
-                if (op->reads & CALLER_SAVED & ~written & (op->kind == OP_PUSH ? 0 : 0xffff))
-                        return values_clobbers(r->w, r->side, target);
-                if (op->kind == OP_CALL || op->kind == OP_RET || op->kind == OP_STOP)
-                        break;
-                written |= op->writes;
-        }
-        return CALLER_SAVED;
+        return target == NO_TARGET ? CALLER_SAVED : values_clobbers(r->w, r->side, target);
 }
 
 /* A call (or a tail call); false when it does not return. */
@@ -255,6 +242,21 @@ static void arithmetic(Run *r, State *s, const Op *op, Value at) {
                 set_reg(r, s, op, v);
 }
 
+/* Old code chooses one of two members of an object without a branch. As values they melt into a step, since
+ * paths that meet do; which two they are is noted. */
+static void note_choice(Run *r, Value a, Value b) {
+        Value both = { a.root, (uint32_t)value_distance(a.off, b.off), MIN(a.off, b.off), 0 };
+
+        if (r->side != SIDE_OLD || a.root != b.root || a.root < ROOT_FIRST ||
+            a.root == (uint32_t)VALUE_UNSET || a.stride || b.stride || a.off == b.off ||
+            value_distance(a.off, b.off) > MAX_CHOICE)
+                return;
+        for (size_t i = 0; i < r->choices.n; i++)
+                if (value_equal(r->choices.items[i], both))
+                        return;
+        vec_push(&r->choices, both);
+}
+
 /* One instruction. Returns false when control does not go on to the next one. */
 bool run_step(Run *r, State *s, const Op *op) {
         Value at = value_any(), v;
@@ -291,8 +293,11 @@ bool run_step(Run *r, State *s, const Op *op) {
                 set_reg(r, s, op, value_const(0));
                 return true;
         case OP_CMOV:
-                if (op->dst >= 0)
-                        set_reg(r, s, op, run_join(r, s->reg[op->dst], source(r, s, op, at)));
+                if (op->dst >= 0) {
+                        v = source(r, s, op, at);
+                        note_choice(r, s->reg[op->dst], v);
+                        set_reg(r, s, op, run_join(r, s->reg[op->dst], v));
+                }
                 return true;
         case OP_XCHG:
                 if (op->has_mem) {
