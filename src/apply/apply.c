@@ -370,7 +370,7 @@ static void add_marks(const Plan *plan, Switch *sw) {
 int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
         _cleanup_(plan_free) Plan plan = { 0 };
         _cleanup_(switch_free) Switch sw = { .pid = s->pid,
-                                             .mem_fd = -1,
+                                             .mem_fd = s->mem_fd,
                                              .owner_name = owner_name,
                                              .owners = &plan,
                                              .maps = &s->maps,
@@ -383,11 +383,6 @@ int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
                 r = plan_patch(s, patches[i], &plan, e);
         if (r || !plan.n)
                 return r;
-        sw.mem_fd = mem_open(s->pid);
-        if (sw.mem_fd == -EACCES || sw.mem_fd == -EPERM)
-                return refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "cannot write its memory");
-        if (sw.mem_fd < 0)
-                return error_errno(e, sw.mem_fd, "process %d: mem", s->pid);
         r = bury(&plan, sw.mem_fd, e);
         if (r == 0)
                 r = stage_all(s, &plan, sw.mem_fd, e);

@@ -5,6 +5,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/hold.h"
+#include "proc/mem.h"
 #include "proc/task.h"
 
 #include <errno.h>
@@ -48,6 +49,10 @@ static bool serve_once(const GuardianRequest *q, const Patch *const *patches, si
                 reply->code = session_apply(&s, patches, n, &reply->error);
         if (reply->code == 0 && q->op == GUARDIAN_REVERT)
                 reply->code = session_revert(&s, q->has_digest ? q->digest : NULL, &reply->error);
+        /* What is written goes into the memory that it had when we began. */
+        if (reply->code == -ESRCH && s.mem_fd >= 0 && mem_is_gone(s.mem_fd) && task_has_memory(s.pid))
+                reply->code = refuse(&reply->res, REFUSAL_CODE_PROCESS_GONE, "",
+                                     "process %d replaced its memory (exec)", s.pid);
         again = reply->code != 0 && s.pid > 0 && !task_has_memory(s.pid) && task_with_memory(q->pid) != s.pid;
         session_close(&s);
         return again;
@@ -57,6 +62,10 @@ static void serve_one(const GuardianRequest *q, const Patch *const *patches, siz
                       Reply *reply) {
         for (unsigned tries = 0; serve_once(q, patches, n, cache, reply) && tries < THREADS_THAT_END; tries++)
                 ;
+        if (reply->code == -ETIMEDOUT)
+                reply->code =
+                        refuse(&reply->res, REFUSAL_CODE_PROCESS_STOP, "",
+                               "process %d does not go on: its control group is frozen, perhaps", q->pid);
         if (reply->code == -ESRCH && kill(q->pid, 0) < 0 && errno == ESRCH)
                 reply->code =
                         refuse(&reply->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", q->pid);

@@ -18,16 +18,12 @@ static const char *owner_name(const Switch *sw, uint32_t owner) {
 
 static int open_switch(Session *s, Switch *sw, Error *e) {
         *sw = (Switch){ .pid = s->pid,
+                        .mem_fd = s->mem_fd,
                         .owner_name = owner_name,
                         .owners = s,
                         .maps = &s->maps,
                         .loaded = s->loaded,
                         .n_loaded = s->n_loaded };
-        sw->mem_fd = mem_open(s->pid);
-        if (sw->mem_fd == -EACCES || sw->mem_fd == -EPERM)
-                return refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "cannot write its memory");
-        if (sw->mem_fd < 0)
-                return error_errno(e, sw->mem_fd, "process %d: mem", s->pid);
         if (getrandom(&sw->txn, sizeof(sw->txn), 0) != sizeof(sw->txn))
                 return error_errno(e, -errno, "getrandom");
         sw->marks = vec_grow(NULL, s->n_headers + 1, sizeof(*sw->marks));
@@ -43,7 +39,7 @@ static void take_out(Session *s, Switch *sw, size_t i, bool repair) {
 }
 
 int session_revert(Session *s, const uint8_t *digest, Error *e) {
-        _cleanup_(switch_free) Switch sw = { .mem_fd = -1 };
+        _cleanup_(switch_free) Switch sw = { 0 };
         int r = open_switch(s, &sw, e);
 
         if (r)
@@ -83,7 +79,7 @@ static bool was_complete(const Session *s, uint64_t txn) {
 }
 
 static int repair_one(Session *s, uint64_t txn, Error *e) {
-        _cleanup_(switch_free) Switch sw = { .mem_fd = -1 };
+        _cleanup_(switch_free) Switch sw = { 0 };
         bool complete = was_complete(s, txn);
         EngineResult counters = { .refusal = REFUSAL_N }; /* not those of what was asked for */
         EngineResult *res = s->res;

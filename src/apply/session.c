@@ -41,16 +41,13 @@ static bool is_32bit(pid_t pid) {
 static int lock_process(Session *s) {
         uint64_t limit =
                 now_usec() + (s->options && s->options->deadline_usec ? s->options->deadline_usec : 5000000);
-        char path[64];
 
-        snprintf(path, sizeof(path), "/proc/%d/mem", s->pid);
-        s->lock = open(path, O_RDONLY | O_CLOEXEC);
-        if (s->lock < 0)
-                return errno == ENOENT || errno == ESRCH
-                               ? refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", s->pid)
-                               : refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "",
-                                        "cannot open its memory");
-        while (flock(s->lock, LOCK_EX | LOCK_NB) < 0) {
+        s->mem_fd = mem_open(s->pid);
+        if (s->mem_fd == -ENOENT || s->mem_fd == -ESRCH)
+                return refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d has ended", s->pid);
+        if (s->mem_fd < 0)
+                return refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "cannot open its memory");
+        while (flock(s->mem_fd, LOCK_EX | LOCK_NB) < 0) {
                 if (now_usec() >= limit)
                         return refuse(s->res, REFUSAL_CODE_PROCESS_TRACED, "", "another staunch works on it");
                 usleep(1000);
@@ -64,7 +61,7 @@ int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCach
         TaskStat stat;
         int r;
 
-        *s = (Session){ .pid = pid, .options = options, .cache = cache, .res = res, .lock = -1 };
+        *s = (Session){ .pid = pid, .options = options, .cache = cache, .res = res, .mem_fd = -1 };
         r = task_status(pid, 0, &status, e);
         if (r == -ESRCH || (r == 0 && status.tgid != pid))
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, "", "no process %d", pid);
@@ -98,9 +95,9 @@ void session_close(Session *s) {
         free(s->loaded);
         headers_free(&s->headers, s->n_headers);
         maps_free(&s->maps);
-        if (s->lock >= 0)
-                close(s->lock);
-        *s = (Session){ .lock = -1 };
+        if (s->mem_fd >= 0)
+                close(s->mem_fd);
+        *s = (Session){ .mem_fd = -1 };
 }
 
 /* One that sleeps is missed least; else in their order. */
@@ -146,6 +143,9 @@ int session_remote(Session *s, Remote *out, Error *e) {
                         break;
                 usleep(1000);
         }
+        if (worst == REMOTE_ELSEWHERE)
+                return refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d replaced its memory (exec)",
+                              s->pid);
         if (worst == REMOTE_TRACED)
                 return refuse(s->res, REFUSAL_CODE_PROCESS_TRACED, "", "process %d", s->pid);
         if (worst == REMOTE_SECCOMP)

@@ -49,8 +49,6 @@ void switch_free(Switch *s) {
         edits_free(&s->edits);
         safe_set_free(&s->safe);
         free(s->marks);
-        if (s->mem_fd >= 0)
-                close(s->mem_fd);
 }
 
 static int write_mark(const Switch *s, const Mark *m, PatchState state, HeaderOp op, uint64_t txn) {

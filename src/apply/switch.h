@@ -17,7 +17,7 @@ typedef struct Mark { /* a header whose state changes with the switch */
 
 typedef struct Switch {
         pid_t pid;
-        int mem_fd;
+        int mem_fd; /* of the session */
         Edits edits;
         SafeSet safe;
         Mark *marks;

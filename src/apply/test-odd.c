@@ -4,10 +4,12 @@
 #include "proc/task.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,10 +72,109 @@ static void split_stack_is_followed(void **state) {
         victim_stop(&v);
 }
 
+/* It executes itself again and again: each time all that is known of it is wrong from then on. */
+static void executing_process_is_not_lost(void **state) {
+        Patch *p = one("answer", 2);
+        EngineResult res;
+        int status;
+        pid_t pid = fork();
+
+        (void)state;
+        if (pid == 0) {
+                int null = open("/dev/null", O_RDWR);
+
+                dup2(null, 0);
+                dup2(null, 1);
+                execl(victim_path, victim_path, "x400", NULL);
+                _exit(127);
+        }
+        while (waitpid(pid, &status, WNOHANG) == 0)
+                try_for(pid, p, 10000, &res);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static bool put(const char *folder, const char *file, const char *text) {
+        char path[512];
+        ssize_t n;
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/%s", folder, file);
+        fd = open(path, O_WRONLY);
+        if (fd < 0)
+                return false;
+        n = write(fd, text, strlen(text));
+        close(fd);
+        return n == (ssize_t)strlen(text);
+}
+
+static bool is_frozen(const char *folder) {
+        char path[512], text[128] = "";
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/cgroup.events", folder);
+        f = fopen(path, "r");
+        if (!f || fread(text, 1, sizeof(text) - 1, f) == 0)
+                abort();
+        fclose(f);
+        return strstr(text, "frozen 1");
+}
+
+/* A control group of our own for one process: its folder. */
+static bool own_group(pid_t pid, char *folder, size_t size) {
+        char line[512], where[256], type[32], id[16];
+        FILE *f = fopen("/proc/mounts", "r");
+        bool found = false;
+
+        while (!found && f && fgets(line, sizeof(line), f))
+                found = sscanf(line, "%*s %255s %31s", where, type) == 2 && strcmp(type, "cgroup2") == 0;
+        if (f)
+                fclose(f);
+        if (!found)
+                return false;
+        snprintf(folder, size, "%s/staunch-test-%d", where, pid);
+        snprintf(id, sizeof(id), "%d", pid);
+        if (mkdir(folder, 0755) < 0)
+                return false;
+        if (put(folder, "cgroup.procs", id) && put(folder, "cgroup.freeze", "0"))
+                return true;
+        rmdir(folder);
+        return false;
+}
+
+/* `docker pause`: it stops for us, and then does not go on. */
+static void frozen_process_is_refused(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        EngineResult res;
+        char folder[300];
+
+        (void)state;
+        if (!own_group(v.pid, folder, sizeof(folder))) {
+                victim_stop(&v);
+                print_message("no control group of our own to be had\n");
+                skip();
+        }
+        assert_true(put(folder, "cgroup.freeze", "1"));
+        while (!is_frozen(folder))
+                usleep(1000);
+        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_STOP);
+        assert_true(is_frozen(folder));
+        assert_true(put(folder, "cgroup.freeze", "0"));
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        victim_stop(&v);
+        assert_int_equal(rmdir(folder), 0);
+}
+
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(kernel_workers_are_left_alone),
                 cmocka_unit_test(split_stack_is_followed),
+                cmocka_unit_test(executing_process_is_not_lost),
+                cmocka_unit_test(frozen_process_is_refused),
         };
 
         if (argc < 4)

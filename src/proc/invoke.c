@@ -8,39 +8,66 @@
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-enum { STOP_EVENT = 128, RED_ZONE = 128, LOOK_USEC = 20, XSTATE_BYTES = 16384 };
+enum {
+        STOP_EVENT = 128,
+        RED_ZONE = 128,
+        LOOK_USEC = 20,
+        LATE_LOOK_USEC = 1000,
+        XSTATE_BYTES = 16384,
+        RUNAWAY_USEC = 3000000, /* of processor time: what is called takes microseconds */
+};
+
+/* Processor time that the thread has had; 0 when the kernel does not tell. */
+static uint64_t ran_usec(pid_t tid) {
+        char path[64];
+        unsigned long long nsec = 0;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/schedstat", tid);
+        f = fopen(path, "re");
+        if (f) {
+                if (fscanf(f, "%llu", &nsec) != 1)
+                        nsec = 0;
+                fclose(f);
+        }
+        return nsec / 1000;
+}
 
 /*
  * The next stop of the thread. -ETIMEDOUT when there is none by `until` and it sleeps: it waits for
- * somebody. One that runs is never given up on: it may be in the middle of anything.
+ * somebody; or when it has run for so long (ran_usec) that it will not return. Another that runs is never
+ * given up on: it may be in the middle of anything.
  */
-static int next_stop(pid_t tid, uint64_t until, int *status) {
+static int next_stop(pid_t tid, uint64_t until, uint64_t until_ran, int *status) {
         for (;;) {
                 pid_t p = waitpid(tid, status, __WALL | WNOHANG);
+                bool late = now_usec() >= until;
                 TaskStat s;
 
                 if (p == tid)
                         return WIFSTOPPED(*status) ? 0 : -ESRCH;
                 if (p < 0 && errno != EINTR)
                         return -ESRCH;
-                if (now_usec() >= until && (task_stat(tid, &s) < 0 || s.state == 'S'))
+                if (late && (task_stat(tid, &s) < 0 || s.state == 'S' || ran_usec(tid) > until_ran))
                         return -ETIMEDOUT;
-                usleep(LOOK_USEC);
+                usleep(late ? LATE_LOOK_USEC : LOOK_USEC);
         }
 }
 
-static int go_on(pid_t tid, int status, uint64_t until, int *next) {
-        bool own = WSTOPSIG(status) == (SIGTRAP | 0x80) || status >> 16;
+static int go_on(pid_t tid, int status, uint64_t until, uint64_t until_ran, int *next) {
+        bool stop = !(status >> 16) && WSTOPSIG(status) == SIGSTOP;
 
-        if (ptrace(PTRACE_SYSCALL, tid, 0, own ? 0 : (void *)(intptr_t)WSTOPSIG(status)) < 0)
+        if (ptrace(PTRACE_SYSCALL, tid, 0, stop ? (void *)(intptr_t)SIGSTOP : 0) < 0)
                 return -errno;
-        return next_stop(tid, until, next);
+        return next_stop(tid, until, until_ran, next);
 }
 
 bool remote_in_call(const Remote *r) {
@@ -87,8 +114,8 @@ int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[
                   uint64_t *result) {
         static const uint64_t none[6];
         struct user_regs_struct regs = r->saved;
-        uint64_t all = ~UINT64_C(0), sp = align_down(regs.rsp - RED_ZONE, 64) - 8,
-                 until = now_usec() + wait_usec;
+        uint64_t mask = remote_mask(), sp = align_down(regs.rsp - RED_ZONE, 64) - 8,
+                 until = now_usec() + wait_usec, until_ran = ran_usec(r->tid) + RUNAWAY_USEC;
         int status = (SIGTRAP | STOP_EVENT << 8) << 8 | 0x7f, q;
         _cleanup_(freep) uint8_t *xstate = malloc(XSTATE_BYTES);
         struct iovec iov = { xstate, XSTATE_BYTES };
@@ -110,24 +137,24 @@ int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[
         regs.rdx = args[2];
         regs.eflags &= ~UINT64_C(0x500); /* no single steps; direction up */
         r->called = true;
-        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 ||
+        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &mask) < 0 ||
             ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
                 return -errno;
         for (;;) {
-                q = go_on(r->tid, status, until, &status);
+                q = go_on(r->tid, status, until, until_ran, &status);
                 if (q == -ETIMEDOUT) { /* it waits for a lock, most likely: not now */
                         if (ptrace(PTRACE_INTERRUPT, r->tid, 0, 0) < 0 ||
-                            next_stop(r->tid, UINT64_MAX, &status) < 0)
+                            next_stop(r->tid, UINT64_MAX, 0, &status) < 0)
                                 return -ESRCH;
                         break;
                 }
                 if (q < 0)
                         return q;
-                if (!(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80)) {
+                if (remote_raised(r, status)) {
                         q = -EFAULT;
                         break;
                 }
-                if (status >> 16)
+                if (WSTOPSIG(status) != (SIGTRAP | 0x80))
                         continue;
                 if (ptrace(PTRACE_GETREGS, r->tid, 0, &regs) < 0)
                         return -errno;
@@ -136,7 +163,7 @@ int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[
                         regs.orig_rax = (unsigned long long)-1;
                         if (ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
                                 return -errno;
-                        q = go_on(r->tid, status, UINT64_MAX, &status);
+                        q = go_on(r->tid, status, UINT64_MAX, 0, &status);
                         break;
                 }
         }

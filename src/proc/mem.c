@@ -45,6 +45,12 @@ int mem_open(pid_t pid) {
         return fd < 0 ? -errno : fd;
 }
 
+bool mem_is_gone(int mem_fd) {
+        char c;
+
+        return pread(mem_fd, &c, 1, 0) == 0; /* otherwise an error: nothing lies there */
+}
+
 int mem_write(int mem_fd, uint64_t addr, const void *from, size_t size) {
         size_t at = 0;
 

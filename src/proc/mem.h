@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,6 +15,8 @@ size_t mem_read_some(pid_t pid, uint64_t addr, void *to, size_t size);
 
 /* /proc/PID/mem, read and write; holds on to the memory it was opened on. */
 int mem_open(pid_t pid);
+/* No process has that memory any more: the one that it was opened of has ended, or executed something. */
+bool mem_is_gone(int mem_fd);
 /* Writes also where the process itself may not (its text): the page becomes a private copy. */
 int mem_write(int mem_fd, uint64_t addr, const void *from, size_t size);
 int mem_read_fd(int mem_fd, uint64_t addr, void *to, size_t size);

@@ -12,6 +12,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #ifndef PTRACE_O_SUSPEND_SECCOMP
 #define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
@@ -19,6 +20,7 @@
 enum {
         STOP_EVENT = 128, /* PTRACE_EVENT_STOP */
         ASLEEP_USEC = 20000,
+        FROZEN_USEC = 1000000, /* so long nobody sleeps in calls that return at once */
 };
 
 /* A restartable sequence must not be left and re-entered in its middle: the kernel would not abort it. */
@@ -72,6 +74,7 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
         Remote r = { .pid = pid, .tid = tid, .gate = gate, .spin = true };
         uintptr_t options = PTRACE_O_TRACESYSGOOD;
         TaskStatus status;
+        uint8_t code[2];
         int q;
 
         q = task_status(pid, tid, &status, e);
@@ -116,6 +119,10 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
                 let_go(tid, 0);
                 return REMOTE_BUSY;
         }
+        if (mem_read(tid, gate, code, sizeof(code)) < 0 || code[0] != 0x0f || code[1] != 0x05) {
+                let_go(tid, 0);
+                return REMOTE_ELSEWHERE;
+        }
         if (dispatches_syscalls(tid)) {
                 let_go(tid, 0);
                 return REMOTE_SECCOMP;
@@ -135,6 +142,56 @@ int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote 
         return r;
 }
 
+uint64_t remote_mask(void) {
+        static const int own[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
+        uint64_t mask = ~UINT64_C(0);
+
+        for (size_t i = 0; i < ELEMENTSOF(own); i++)
+                mask &= ~(UINT64_C(1) << (own[i] - 1));
+        return mask;
+}
+
+bool remote_raised(Remote *r, int status) {
+        int sig = WSTOPSIG(status);
+        siginfo_t si;
+
+        if (status >> 16 || sig == SIGSTOP || sig == (SIGTRAP | 0x80))
+                return false;
+        if (ptrace(PTRACE_GETSIGINFO, r->tid, 0, &si) < 0 || si.si_code > 0)
+                return true;
+        r->held |= UINT64_C(1) << (sig - 1);
+        return false;
+}
+
+int remote_report(Remote *r, int *status) {
+        uint64_t until = 0;
+        TaskStat s;
+
+        if (wait_spinning(r->tid, status, &r->spin))
+                return WIFSTOPPED(*status) ? 0 : -ESRCH;
+        for (;;) {
+                pid_t p = waitpid(r->tid, status, __WALL);
+                uint64_t now;
+
+                if (p >= 0 || errno != EINTR)
+                        return p < 0 || !WIFSTOPPED(*status) ? -ESRCH : 0;
+                now = now_usec();
+                until = until ? until : now + FROZEN_USEC;
+                if (now < until || task_stat(r->tid, &s) < 0 || s.state != 'S')
+                        continue;
+                if (ptrace(PTRACE_INTERRUPT, r->tid, 0, 0) < 0)
+                        return -ESRCH;
+                while ((p = waitpid(r->tid, status, __WALL)) < 0 && errno == EINTR)
+                        ;
+                if (p < 0 || !WIFSTOPPED(*status))
+                        return -ESRCH;
+                if (*status >> 16 != STOP_EVENT)
+                        return 0; /* it went on in this very moment */
+                r->in_signal = true;
+                return -ETIMEDOUT;
+        }
+}
+
 /* Runs to the next system-call stop (entry or exit). */
 static int next_syscall_stop(Remote *r) {
         pid_t tid = r->tid;
@@ -142,18 +199,20 @@ static int next_syscall_stop(Remote *r) {
         if (ptrace(PTRACE_SYSCALL, tid, 0, 0) < 0)
                 return -errno;
         for (;;) {
-                int status;
-                pid_t p = wait_spinning(tid, &status, &r->spin) ? tid : waitpid(tid, &status, __WALL);
+                int status, q = remote_report(r, &status);
 
-                if (p < 0 && errno == EINTR)
-                        continue;
-                if (p < 0 || !WIFSTOPPED(status))
-                        return -ESRCH;
+                if (q < 0)
+                        return q;
                 if (WSTOPSIG(status) == (SIGTRAP | 0x80))
                         return 0;
-                /* An event stop (a group stop began): go on; the kernel repeats it when we let go. All
-                 * signals are blocked, so a delivered one can only be synchronous: hand it on. */
-                if (ptrace(PTRACE_SYSCALL, tid, 0, status >> 16 ? 0 : (void *)(intptr_t)WSTOPSIG(status)) < 0)
+                if (remote_raised(r, status)) { /* there is no call to be made there */
+                        r->in_signal = true;
+                        return -EFAULT;
+                }
+                /* A stop of the whole process: the kernel repeats it when we let go. */
+                if (ptrace(PTRACE_SYSCALL, tid, 0,
+                           !(status >> 16) && WSTOPSIG(status) == SIGSTOP ? (void *)(intptr_t)SIGSTOP : 0) <
+                    0)
                         return -errno;
         }
 }
@@ -179,7 +238,7 @@ struct user_regs_struct remote_parked(const Remote *r) {
 
 int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result) {
         struct user_regs_struct regs = r->saved;
-        uint64_t all = ~UINT64_C(0);
+        uint64_t mask = remote_mask();
         int q;
 
         regs.rip = r->gate;
@@ -194,7 +253,7 @@ int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result) {
         regs.eflags &= ~UINT64_C(0x100);
         r->called = true;
         r->in_signal = false;
-        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &all) < 0 ||
+        if (ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &mask) < 0 ||
             ptrace(PTRACE_SETREGS, r->tid, 0, &regs) < 0)
                 return -errno;
         q = next_syscall_stop(r);
@@ -214,7 +273,7 @@ int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result) {
 
 void remote_close(Remote *r) {
         uint64_t all = ~UINT64_C(0);
-        int status;
+        int status, first = 0;
 
         if (!r->tid)
                 return;
@@ -240,7 +299,19 @@ void remote_close(Remote *r) {
                 ptrace(PTRACE_SETSIGMASK, r->tid, (void *)8, &r->mask);
         }
 out:
-        let_go(r->tid, 0);
+        /* The first goes with the thread; if there are others they are sent again. */
+        for (int sig = 1; sig < 64 && r->held; sig++) {
+                uint64_t bit = UINT64_C(1) << (sig - 1);
+
+                if (!(r->held & bit))
+                        continue;
+                r->held &= ~bit;
+                if (first)
+                        syscall(SYS_tgkill, r->pid, r->tid, sig);
+                else
+                        first = sig;
+        }
+        let_go(r->tid, first);
         hold_end();
         r->tid = 0;
 }

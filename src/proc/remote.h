@@ -21,21 +21,28 @@ typedef struct Remote {
         bool called;    /* no longer in the stop of the beginning */
         bool in_signal; /* in a stop before a signal: there the kernel acts on restart codes as in that of the
                            beginning */
+        uint64_t held;  /* signals that came from elsewhere although they cannot be blocked: bit 0 is signal 1
+                         */
         int silent; /* a signal that the thread neither catches nor blocks, and that does nothing; 0: none */
         bool spin;  /* wait_spinning is worth it */
 } Remote;
 
 /* Positive outcomes of remote_open: */
 enum {
-        REMOTE_BUSY = 1, /* the thread did not stop in time, or must not be used right now; another may do */
-        REMOTE_TRACED,   /* somebody else traces it */
-        REMOTE_SECCOMP,  /* its filter cannot be suspended */
+        REMOTE_BUSY = 1,  /* the thread did not stop in time, or must not be used right now; another may do */
+        REMOTE_TRACED,    /* somebody else traces it */
+        REMOTE_ELSEWHERE, /* there is no `syscall` instruction at `gate`: it has executed something, perhaps
+                           */
+        REMOTE_SECCOMP,   /* its filter cannot be suspended */
         REMOTE_PERMISSION,
 };
 /* Seizes and stops the thread. Waits at most `wait_usec`. A hold (proc/hold.h) from then until remote_close.
  */
 int remote_open(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e);
-/* *result is what the kernel returned: a value, or a negative errno. -ESRCH when the thread is gone. */
+/*
+ * *result is what the kernel returned: a value, or a negative errno. -ESRCH when the thread is gone, -EFAULT
+ * when it could not make the call, -ETIMEDOUT when it did not get to it: it is frozen.
+ */
 int remote_call(Remote *r, long nr, const uint64_t args[6], int64_t *result);
 /*
  * The registers that the thread has between our calls: it goes on from them if we die then.
@@ -47,7 +54,8 @@ struct user_regs_struct remote_parked(const Remote *r);
  * die, it goes on.
  */
 int remote_go(Remote *r, uint64_t at, uint64_t rbx, uint64_t r15);
-/* Waits until it has, and is at `at`; *rbx is what it has there. -EFAULT when it raised another signal. */
+/* Waits until it has, and is at `at`; *rbx is what it has there. -EFAULT when it raised another signal,
+ * -ETIMEDOUT as remote_call. */
 int remote_await(Remote *r, uint64_t at, uint64_t *rbx);
 /* SIGURG or SIGWINCH, if it is in neither of these sets: then the kernel drops it at once. 0: none. */
 int remote_silent_signal(uint64_t caught, uint64_t blocked);
@@ -55,10 +63,22 @@ int remote_silent_signal(uint64_t caught, uint64_t blocked);
 bool remote_in_call(const Remote *r);
 /*
  * Calls a function of the process, on the thread's own stack. -ETIMEDOUT when it has not returned after
- * `wait_usec` (it is left where it is; nothing else of the thread is disturbed), -EFAULT when it raised a
- * signal.
+ * `wait_usec` and waits, or has run for seconds (it is left where it is; nothing else of the thread is
+ * disturbed), -EFAULT when it raised a signal.
  */
 int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[3], uint64_t wait_usec,
                   uint64_t *result);
+/*
+ * For the calls above. All signals are blocked while a thread works for us, but those that it may raise
+ * itself: the kernel would take the process's handler for a blocked one away. remote_raised: is this one that
+ * it raised? Otherwise it came from elsewhere, and is kept until remote_close.
+ */
+uint64_t remote_mask(void);
+bool remote_raised(Remote *r, int status);
+/*
+ * The next report of a thread that was let run. -ESRCH, or -ETIMEDOUT when it sleeps where no call of ours
+ * does: its control group is frozen. Then it is in an event stop.
+ */
+int remote_report(Remote *r, int *status);
 /* Puts everything back and lets go. */
 void remote_close(Remote *r);

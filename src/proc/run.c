@@ -19,7 +19,7 @@ int remote_silent_signal(uint64_t caught, uint64_t blocked) {
 
 int remote_go(Remote *r, uint64_t at, uint64_t rbx, uint64_t r15) {
         struct user_regs_struct regs = r->saved;
-        uint64_t mask = ~(UINT64_C(1) << (r->silent - 1));
+        uint64_t mask = remote_mask() & ~(UINT64_C(1) << (r->silent - 1));
 
         regs.rip = at;
         regs.rbx = rbx;
@@ -38,14 +38,10 @@ int remote_go(Remote *r, uint64_t at, uint64_t rbx, uint64_t r15) {
 int remote_await(Remote *r, uint64_t at, uint64_t *rbx) {
         for (;;) {
                 struct user_regs_struct regs;
-                int status, sig;
-                pid_t p =
-                        wait_spinning(r->tid, &status, &r->spin) ? r->tid : waitpid(r->tid, &status, __WALL);
+                int status, sig, q = remote_report(r, &status);
 
-                if (p < 0 && errno == EINTR)
-                        continue;
-                if (p < 0 || !WIFSTOPPED(status))
-                        return -ESRCH;
+                if (q < 0)
+                        return q;
                 sig = status >> 16 ? 0 : WSTOPSIG(status);
                 if (sig == r->silent) {
                         if (ptrace(PTRACE_GETREGS, r->tid, 0, &regs) < 0)
@@ -55,10 +51,11 @@ int remote_await(Remote *r, uint64_t at, uint64_t *rbx) {
                                 *rbx = regs.rbx;
                                 return 0;
                         }
-                } else if (sig && sig != SIGSTOP) {
-                        /* All others are blocked: something that the code itself did. */
+                } else if (remote_raised(r, status)) {
                         r->in_signal = true;
                         return -EFAULT;
+                } else if (sig != SIGSTOP) {
+                        sig = 0;
                 }
                 /* An event stop (a group stop began): the kernel repeats it when we let go. */
                 if (ptrace(PTRACE_CONT, r->tid, 0, (void *)(intptr_t)sig) < 0)
