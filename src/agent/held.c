@@ -92,7 +92,7 @@ static bool taken_care_of(const Converged *c, const Note *note) {
                         if (p->images[k].outcome == IMAGE_PATCHED || p->images[k].outcome == IMAGE_REVERTED ||
                             p->images[k].outcome == IMAGE_RESTART)
                                 return true;
-                /* By a round before this one. A patch that was put in again tells of its first time. */
+                /* By a round before this one. */
                 if (patched_since(p->of->process.pid, note->since_usec))
                         return true;
         }

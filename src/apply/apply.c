@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
 
 /* One copy of an image in the process, to be moved to one patch. */
 typedef struct Instance {
@@ -363,7 +364,11 @@ static void add_marks(const Plan *plan, Switch *sw) {
                 const Header *h = plan->items[i].header;
 
                 sw->marks[sw->n_marks++] =
-                        (Mark){ .at = h->self, .from = *h, .op = OP_APPLY, .to = PATCH_STATE_ACTIVE };
+                        (Mark){ .at = h->self,
+                                .from = *h,
+                                .op = OP_APPLY,
+                                .to = PATCH_STATE_ACTIVE,
+                                .time_sec = plan->items[i].is_staged ? 0 : (uint64_t)time(NULL) };
         }
 }
 

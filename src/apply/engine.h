@@ -59,7 +59,7 @@ typedef struct ProcessPatch {
         uint64_t shadow_base;         /* address = shadow_base + new vaddr */
         uint64_t low, high;           /* addresses that the patch's own code and data lie in */
         uint32_t sites, sites_intact; /* replaced functions and pointers; how many read back as written */
-        uint64_t time_sec;            /* when applied, CLOCK_REALTIME */
+        uint64_t time_sec;            /* when applied, last; CLOCK_REALTIME */
 } ProcessPatch;
 
 /* Reads the patches of a process from its memory. *out is malloc'ed; the caller frees. 0 with *n ==

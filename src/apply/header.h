@@ -47,7 +47,8 @@ typedef struct Header {
         HeaderOp op;
         uint64_t txn;  /* the switch that state and op belong to */
         uint64_t self; /* its own address; a copy elsewhere is not a header */
-        uint64_t image_base, shadow_base, lo, hi, time_sec;
+        uint64_t image_base, shadow_base, lo, hi;
+        uint64_t time_sec; /* when it was put in, last: CLOCK_REALTIME */
         uint8_t digest[32];
         BuildId old_id, new_id;
         char name[64];
@@ -90,7 +91,11 @@ static inline uint64_t header_word_after(const Header *h, size_t i) {
         return (h->words[i].shadow ? h->shadow_base : h->image_base) + h->words[i].value;
 }
 /* Offsets of single fields, written while the threads are stopped. */
-enum { HEADER_STATE_AT = 24, HEADER_STATE_BYTES = 24 /* state, op, txn, self */ };
+enum {
+        HEADER_STATE_AT = 24,
+        HEADER_STATE_BYTES = 24, /* state, op, txn, self */
+        HEADER_TIME_AT = 80,     /* time_sec: 8 bytes */
+};
 void header_encode_state(const Header *h, uint8_t to[HEADER_STATE_BYTES]);
 
 /* All headers in a process's memory; *out is malloc'ed, each to be freed with header_free. */

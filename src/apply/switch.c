@@ -63,6 +63,12 @@ static int write_mark(const Switch *s, const Mark *m, PatchState state, HeaderOp
         return mem_write(s->mem_fd, m->at + HEADER_STATE_AT, bytes, sizeof(bytes));
 }
 
+/* Of one that is put in again. The last thing to be written: a header that says it is reverted keeps its
+ * time. */
+static int write_time(const Switch *s, const Mark *m, uint64_t time_sec) {
+        return m->time_sec ? mem_write(s->mem_fd, m->at + HEADER_TIME_AT, &time_sec, sizeof(time_sec)) : 0;
+}
+
 /* The headers are as we know them, in the memory that the process has now and that mem_fd writes. */
 static bool same_memory(const Switch *s) {
         for (size_t i = 0; i < s->n_marks; i++) {
@@ -115,9 +121,16 @@ static int commit(Switch *s, EngineResult *res, Error *e) {
                 else
                         r = fault("switch-header", e);
         }
+        for (size_t i = 0; r == 0 && i < s->n_marks; i++) {
+                r = write_time(s, &s->marks[i], s->marks[i].time_sec);
+                if (r < 0)
+                        error_errno(e, r, "write the time");
+        }
         if (r == 0)
                 r = fault("switch-marked", e);
         if (r < 0) { /* backwards */
+                for (size_t i = 0; marked == s->n_marks && i < s->n_marks; i++)
+                        write_time(s, &s->marks[i], s->marks[i].from.time_sec);
                 while (marked-- > 0)
                         write_mark(s, &s->marks[marked], PATCH_STATE_SWITCHING, s->marks[marked].op, s->txn);
                 edits_undo(&s->edits, s->mem_fd);

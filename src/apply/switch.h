@@ -13,6 +13,7 @@ typedef struct Mark { /* a header whose state changes with the switch */
         Header from;  /* state, op, txn, self: as they are now */
         HeaderOp op;  /* while it happens */
         PatchState to;
+        uint64_t time_sec; /* from then on it is in force; 0: that stays as it is */
 } Mark;
 
 typedef struct Switch {

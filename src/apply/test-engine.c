@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -56,6 +57,41 @@ static void apply_revert(void **state) {
                 assert_int_equal(victim_ask(&v, "check", &second), 0);
                 victim_stop(&v);
         }
+}
+
+static uint64_t time_of_patch(const Victim *v) {
+        ProcessPatch *patches;
+        size_t n;
+        uint64_t sec;
+        Error e;
+
+        assert_int_equal(engine_status(v->pid, &patches, &n, &e), 0);
+        assert_int_equal(n, 1);
+        sec = patches[0].time_sec;
+        free(patches);
+        return sec;
+}
+
+/* Since when it is there counts from the last time that it was put in. */
+static void put_in_again(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = patch_simple(code_two, 2);
+        EngineResult res;
+        uint64_t first, begin;
+
+        (void)state;
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        first = time_of_patch(&v);
+        assert_int_equal(victim_revert(&v, &res), 0);
+        while ((uint64_t)time(NULL) <= first + 1)
+                clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME,
+                                &(struct timespec){ .tv_sec = (time_t)first + 2 }, NULL);
+        begin = (uint64_t)time(NULL);
+        assert_int_equal(time_of_patch(&v), first);
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        assert_in_range(time_of_patch(&v), begin, (uint64_t)time(NULL));
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        victim_stop(&v);
 }
 
 static void replace(void **state) {
@@ -133,6 +169,7 @@ static void imports_are_bound(void **state) {
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(apply_revert),
+                cmocka_unit_test(put_in_again),
                 cmocka_unit_test(replace),
                 cmocka_unit_test(busy_function_is_waited_for),
                 cmocka_unit_test(thread_is_met_as_it_leaves),
