@@ -38,7 +38,6 @@ enum {
         AGAIN_MAX_USEC = 600000000,
         HARM_MAX_USEC = 60000000, /* longest pause before a harmful patch is tried again to be taken out */
         MAX_STARTED = 4096,       /* processes that wait to be looked at; beyond: all are */
-        SUSPECT = 3,              /* crashes without a known place that put a patch into quarantine */
         KMSG_LINE = 8192,
 };
 
@@ -173,8 +172,11 @@ static void note(Agent *a, const pid_t *pids, size_t n) {
                 size_t patches = 0;
 
                 if (engine_status(some.items[i].pid, &have, &patches, NULL) == 0 && patches) {
-                        crash_note(a->book, some.items[i].pid, have, patches);
-                        observer_note(a->observer, &some.items[i], have, patches);
+                        Witness w = witness_of(some.items[i].pid, some.items[i].unit);
+
+                        crash_note(a->book, some.items[i].pid, w, have, patches);
+                        if (w.trusted)
+                                observer_note(a->observer, &some.items[i], have, patches);
                 }
         }
         process_list_free(&some);
@@ -323,6 +325,7 @@ static void on_crash(Agent *a, const WatchEvent *w) {
         char digest[2 * DIGEST_SIZE + 1], pid[16], message[256];
         const ProcessPatch *p;
         CrashPlace place;
+        bool convicts;
         Harm h;
 
         read_kernel_lines(a);
@@ -330,15 +333,16 @@ static void on_crash(Agent *a, const WatchEvent *w) {
         if (!p)
                 return;
         snprintf(pid, sizeof(pid), "%d", w->pid);
-        snprintf(message, sizeof(message), "Process %d, patched in %s, ended by signal %d (%s)%s", w->pid,
-                 p->name, w->signal, strsignal(w->signal), where[place]);
+        convicts = crash_convicts(a->book, w->pid, p, place);
+        snprintf(message, sizeof(message), "Process %d, patched in %s, ended by signal %d (%s)%s%s", w->pid,
+                 p->name, w->signal, strsignal(w->signal), where[place],
+                 place == CRASH_INSIDE && !convicts ? "; one user's processes alone take no patch out" : "");
         emit(a, EVENT_PROCESS_CRASHED,
              (EventField[]){ { "STAUNCH_PID", pid },
                              { "STAUNCH_PATCH", digest_text(p->digest, digest) },
                              { "STAUNCH_IMAGE", p->name } },
              3, message);
-        if (!a->policy.automatic_rollback || place == CRASH_OUTSIDE ||
-            (place == CRASH_UNKNOWN && crash_suspect(a->book, p) < SUSPECT))
+        if (!convicts || !a->policy.automatic_rollback)
                 return;
         h.patch = *p;
         snprintf(h.reason, sizeof(h.reason), "process %d ended by signal %d %s", w->pid, w->signal,

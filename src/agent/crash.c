@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/crash.h"
+#include "base/macro.h"
 #include "base/vec.h"
 #include "patch/digest.h"
 #include "patch/patch.h"
@@ -9,12 +10,20 @@
 
 typedef struct Noted {
         pid_t pid;
+        Witness witness;
         ProcessPatch patch;
 } Noted;
 
+typedef struct Tally { /* of crashes */
+        unsigned n;
+        uint32_t first; /* user */
+        bool several;   /* users */
+        bool inside;    /* one at least */
+} Tally;
+
 typedef struct Suspect {
         uint8_t digest[DIGEST_SIZE];
-        unsigned n;
+        Tally trusted, others;
 } Suspect;
 
 typedef struct Seen {
@@ -22,7 +31,10 @@ typedef struct Seen {
         uint64_t ip;
 } Seen;
 
-enum { SEEN = 64 };
+enum {
+        SEEN = 64,
+        UNKNOWN_MIN = 3, /* crashes without a known place that convict a patch */
+};
 
 struct CrashBook {
         Seen seen[SEEN];
@@ -56,11 +68,11 @@ void crash_forget(CrashBook *b, pid_t pid) {
                         b->seen[i].pid = 0;
 }
 
-void crash_note(CrashBook *b, pid_t pid, const ProcessPatch *patches, size_t n) {
+void crash_note(CrashBook *b, pid_t pid, Witness witness, const ProcessPatch *patches, size_t n) {
         crash_forget(b, pid);
         for (size_t i = 0; i < n; i++)
                 if (patches[i].state == PATCH_STATE_ACTIVE)
-                        vec_push(&b->noted, (Noted){ pid, patches[i] });
+                        vec_push(&b->noted, (Noted){ pid, witness, patches[i] });
 }
 
 pid_t crash_noted(const CrashBook *b, size_t i) {
@@ -71,16 +83,16 @@ pid_t crash_noted(const CrashBook *b, size_t i) {
 }
 
 bool crash_parse_line(const char *line, pid_t *pid, uint64_t *ip) {
-        const char *open = NULL, *at;
+        static const char *const words[] = { "]: segfault at ", "] general protection fault ip:", "] trap " };
+        const char *open = NULL, *at = NULL;
         unsigned long address;
         int id, end = 0;
 
-        /* The name before the bracket is the program's own: the last "[digits]" before the words counts. */
-        at = strstr(line, "]: segfault at ");
-        if (!at)
-                at = strstr(line, "] general protection fault ip:");
-        if (!at)
-                at = strstr(line, "] trap ");
+        /* The name before the bracket is the program's own, and may look like the rest: the last of the words
+         * count, and the last "[digits]" before them. */
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                for (const char *p = line; (p = strstr(p, words[i])); p++)
+                        at = p > at ? p : at;
         if (!at)
                 return false;
         for (const char *p = line; p < at; p++)
@@ -130,13 +142,31 @@ CrashPlace crash_place(const CrashBook *b, pid_t pid, const ProcessPatch **patch
         return place;
 }
 
-unsigned crash_suspect(CrashBook *b, const ProcessPatch *p) {
-        Suspect s = { .n = 1 };
+static Suspect *suspect(CrashBook *b, const ProcessPatch *p) {
+        Suspect s = { 0 };
 
         for (size_t i = 0; i < b->suspects.n; i++)
                 if (memcmp(b->suspects.items[i].digest, p->digest, DIGEST_SIZE) == 0)
-                        return ++b->suspects.items[i].n;
+                        return &b->suspects.items[i];
         memcpy(s.digest, p->digest, DIGEST_SIZE);
         vec_push(&b->suspects, s);
-        return 1;
+        return &b->suspects.items[b->suspects.n - 1];
+}
+
+bool crash_convicts(CrashBook *b, pid_t pid, const ProcessPatch *p, CrashPlace place) {
+        Witness w = { .user = WITNESS_FOREIGN };
+        Suspect *s = suspect(b, p);
+        Tally *t;
+
+        if (place == CRASH_OUTSIDE)
+                return false;
+        for (size_t i = 0; i < b->noted.n; i++)
+                if (b->noted.items[i].pid == pid)
+                        w = b->noted.items[i].witness;
+        t = w.trusted ? &s->trusted : &s->others;
+        t->several |= t->n > 0 && t->first != w.user;
+        if (t->n++ == 0)
+                t->first = w.user;
+        t->inside |= place == CRASH_INSIDE;
+        return (t->inside || t->n >= UNKNOWN_MIN) && (w.trusted || t->several);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "agent/witness.h"
 #include "apply/engine.h"
 
 #include <stdbool.h>
@@ -15,8 +16,8 @@ typedef struct CrashBook CrashBook;
 
 CrashBook *crash_book_new(void);
 CrashBook *crash_book_free(CrashBook *b);
-/* Notes what the process carries now (nothing: forgets it). */
-void crash_note(CrashBook *b, pid_t pid, const ProcessPatch *patches, size_t n);
+/* Notes what the process carries now (nothing: forgets it), and what its end is worth. */
+void crash_note(CrashBook *b, pid_t pid, Witness witness, const ProcessPatch *patches, size_t n);
 /* The process ended; forget it, once it was asked for. */
 void crash_forget(CrashBook *b, pid_t pid);
 /* The i-th process noted; 0: there are no more. */
@@ -38,5 +39,9 @@ typedef enum CrashPlace { CRASH_UNKNOWN, CRASH_OUTSIDE, CRASH_INSIDE } CrashPlac
  * than the process's counts when its address lies inside one of the process's patches, and only then.
  */
 CrashPlace crash_place(const CrashBook *b, pid_t pid, const ProcessPatch **patch);
-/* How many processes that carried this patch ended by a crash without a known place, this one counted. */
-unsigned crash_suspect(CrashBook *b, const ProcessPatch *p);
+/*
+ * Counts a crash of that process, which carried the patch, and says whether the patch is to blame: a crash
+ * inside of it, or the third without a known place. Crashes of processes that are not trusted are counted by
+ * themselves, and only from two users on.
+ */
+bool crash_convicts(CrashBook *b, pid_t pid, const ProcessPatch *p, CrashPlace place);

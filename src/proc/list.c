@@ -36,9 +36,10 @@ void process_unit(const char *cgroup, char *out, size_t size) {
                         const char *slash = memchr(part, '/', (size_t)(end - part));
                         size_t n = (size_t)((slash ? slash : end) - part);
 
-                        if (is_unit(part, n) && n < size) {
-                                memcpy(out, part, n);
-                                out[n] = 0;
+                        if (is_unit(part, n)) {
+                                memcpy(out, part, n < size ? n : 0);
+                                out[n < size ? n : 0] = 0;
+                                break;
                         }
                         part += n + 1;
                 }

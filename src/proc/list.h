@@ -36,5 +36,6 @@ int process_select(const pid_t *pids, size_t n, ProcessList *out, Error *e);
 bool process_exists(const Process *p);
 /* The process's path in the unified cgroup hierarchy, "/system.slice/nginx.service". Negative errno. */
 int process_cgroup(pid_t pid, char *out, size_t size);
-/* The innermost systemd unit (service, scope, socket, ...) that a /proc/PID/cgroup text names. */
+/* The systemd unit (service, scope, socket, ...) that a /proc/PID/cgroup text names: the outermost, which is
+ * the machine's. What is below it (a container's own systemd, a user's) may have any name. */
 void process_unit(const char *cgroup, char *out, size_t size);

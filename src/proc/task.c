@@ -83,6 +83,7 @@ int task_status(pid_t pid, pid_t tid, TaskStatus *out, Error *e) {
         out->tracer = (pid_t)atol(status_field(text, "TracerPid"));
         out->seccomp = (unsigned)atol(status_field(text, "Seccomp"));
         out->threads = (unsigned)atol(status_field(text, "Threads"));
+        out->uid = (uint32_t)strtoul(status_field(text, "Uid"), NULL, 10);
         out->caught = strtoull(status_field(text, "SigCgt"), NULL, 16);
         out->kernel = status_field(text, "VmSize")[0] == 0;
         return 0;

@@ -19,6 +19,7 @@ typedef struct TaskStatus {
         pid_t tgid, tracer;
         unsigned seccomp; /* 0 none, 1 strict, 2 filter */
         unsigned threads;
+        uint32_t uid;    /* real, as our user namespace numbers it */
         uint64_t caught; /* signals with a handler: bit 0 is signal 1 */
         bool kernel;     /* a kernel thread, or a process without memory */
 } TaskStatus;

@@ -78,7 +78,10 @@ static void maps_malformed(void **state) {
 static void units(void **state) {
         static const char *const pairs[][2] = {
                 { "0::/system.slice/nginx.service\n", "nginx.service" },
-                { "0::/user.slice/user-0.slice/user@0.service/app.slice/x-1.scope\n", "x-1.scope" },
+                { "0::/user.slice/user-0.slice/user@0.service/app.slice/nginx.service\n", "user@0.service" },
+                { "0::/system.slice/docker-1.scope/system.slice/nginx.service\n", "docker-1.scope" },
+                { "0::/system.slice/system-postgresql.slice/postgresql@15-main.service\n",
+                  "postgresql@15-main.service" },
                 { "12:cpu:/a.service\n1:name=systemd:/system.slice/b.service\n", "b.service" },
                 { "0::/\n", "" },
                 { "0::/system.slice\n", "" },

@@ -274,6 +274,24 @@ def busy_process_is_patched_back_later(m):
         staunch(0, "release", e["fields"]["STAUNCH_PATCH"], "--state", os.path.join(m.dir, "state"))
 
 
+def one_user_takes_no_patch_out(m):
+    """Who crashes processes of their own inside a fix does not get rid of it on the machine; two users are believed."""
+    for folder in (m.dir, m.root):
+        os.chmod(folder, 0o711)
+    service, users = m.target(), [m.target(user=u) for u in (54321, 54321, 54321, 54322)]
+    m.start()
+    m.install(9)
+    equal(m.ask("converge")["ok"], True, "the round")
+    for u in users:
+        equal("patch-quarantined" in m.kinds(), False, "whether the patch is in quarantine")
+        equal(service.ask(100), 109, "the patched service")
+        equal(u.ask(7), None, "the target that crashes")
+        m.await_event("process-crashed", pid=u.pid)
+    m.await_event("patch-quarantined")
+    m.await_event("patch-reverted", pid=service.pid)
+    equal(service.ask(100), 101, "the service")
+
+
 def crash_in_a_patch_is_taken_out(m):
     a, b = m.target(), m.target()
     m.start()
@@ -612,7 +630,7 @@ def staunch(code, *args):
 
 CASES = [patched_with_nobody_typing, process_under_a_filter, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
-         excluded_path_is_left_alone, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later, image_that_needs_a_restart,
+         excluded_path_is_left_alone, one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later, image_that_needs_a_restart,
          stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
          downgrade_that_is_not_ours_to_act_on, downgrade_of_a_busy_process, images_of_one_update,
          update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,

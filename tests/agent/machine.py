@@ -14,10 +14,10 @@ import tempfile
 class Target:
     """A process that answers a number a line. `fd`: the image to run; else the file at `path`."""
 
-    def __init__(self, path, fd=None):
+    def __init__(self, path, fd=None, user=None):
         self.process = subprocess.Popen([path] if fd is None else [f"/proc/self/fd/{fd}"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, bufsize=1,
-                                        pass_fds=[] if fd is None else [fd])
+                                        pass_fds=[] if fd is None else [fd], user=user)
         self.pid = self.process.pid
         assert self.ask(0) is not None
 
@@ -80,8 +80,8 @@ class Machine:
         self.agent = None
         return code
 
-    def target(self, fd=None):
-        t = Target(self.program, fd)
+    def target(self, fd=None, user=None):
+        t = Target(self.program, fd, user)
         self.targets.append(t)
         return t
 

@@ -61,9 +61,18 @@ def one(staunch, package, name, old, new, scratch):
         "package": package, "file": name,
         "dwarf": truth, "changes": changes[:5], "dwarf_codes": codes(dwarf), "evidence": dwarf.get("evidence"),
         "grade": bare["grade"], "verdict": bare["verdict"], "codes": codes(bare), "functions": bare["functions"],
+        "dwarf_verdict": dwarf["verdict"],
         "agree": None if truth == "unknown" else (bare["grade"] == "consistent") == (truth == "same"),
         "wrong": truth == "changed" and bare["grade"] == "consistent",
     }
+
+
+def hotpatchable(rows, verdict):
+    """Files, and source packages all of whose changed files are: a restart for one file is a restart for its service."""
+    sources = {}
+    for r in rows:
+        sources.setdefault(r["package"], []).append(r[verdict] == "hotpatch")
+    return {"files": sum(r[verdict] == "hotpatch" for r in rows), "sources": sum(map(all, sources.values()))}
 
 
 def main():
@@ -92,6 +101,8 @@ def main():
         "pairs": len(good), "errors": len(rows) - len(good), "unknown": len(good) - len(same) - len(changed),
         "same": len(same), "same_consistent": sum(r["grade"] == "consistent" for r in same),
         "changed": len(changed), "changed_consistent": sum(r["wrong"] for r in changed),
+        "sources": len({r["package"] for r in good}),
+        "hotpatch": hotpatchable(good, "verdict"), "hotpatch_with_debug": hotpatchable(good, "dwarf_verdict"),
     }
     os.makedirs(os.path.dirname(os.path.abspath(result)), exist_ok=True)
     with open(result, "w") as f:
@@ -104,6 +115,9 @@ def main():
     print(f"layout the same by DWARF: {summary['same']}, of these consistent without: {summary['same_consistent']}")
     print(f"layout changed by DWARF: {summary['changed']}, of these consistent without (wrong): "
           f"{summary['changed_consistent']}")
+    for what, key in (("stripped", "hotpatch"), ("with debug information", "hotpatch_with_debug")):
+        print(f"hotpatchable, {what}: {summary[key]['files']} of {len(good)} files, "
+              f"{summary[key]['sources']} of {summary['sources']} sources")
     wrong = summary["changed_consistent"] + summary["errors"]
     print(f"{len(good) - summary['changed_consistent']} passed, {wrong} failed")
     return 1 if wrong or not good else 0
