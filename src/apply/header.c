@@ -283,6 +283,7 @@ static bool may_hold(const Mapping *m) {
 
 int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) {
         VEC(Header) v = { 0 };
+        size_t sum = 0;
 
         for (size_t i = 0; i < maps->n; i++) {
                 const Mapping *m = &maps->items[i];
@@ -297,6 +298,11 @@ int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) 
                 memcpy(&size, first + 20, sizeof(size));
                 if (size > HEADER_MAX_SIZE || size < HEADER_FIXED)
                         continue;
+                sum += size;
+                if (v.n == HEADERS_MAX || sum > HEADERS_MAX_SIZE) {
+                        headers_free(&v.items, v.n);
+                        return error_set(e, -E2BIG, "process %d: more is said of patches than can be", pid);
+                }
                 bytes = malloc(size);
                 if (!bytes || mem_read_some(pid, m->start, bytes, size) < size ||
                     header_decode(bytes, size, &h) < 0)
@@ -308,7 +314,6 @@ int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) 
                 h.self = m->start;
                 vec_push(&v, h);
         }
-        (void)e;
         *out = v.items;
         *n = v.n;
         return 0;

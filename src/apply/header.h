@@ -13,6 +13,9 @@ enum {
         HEADER_VERSION = 3,
         HEADER_FIXED = 512, /* bytes of the part that is written for each process */
         HEADER_MAX_SIZE = 64 << 20,
+        /* Of all headers in one process: each update leaves one behind, some kilobytes usually. */
+        HEADERS_MAX = 1024,
+        HEADERS_MAX_SIZE = 128 << 20,
 };
 
 /* What an interrupted switch was about to do. */
@@ -98,7 +101,8 @@ enum {
 };
 void header_encode_state(const Header *h, uint8_t to[HEADER_STATE_BYTES]);
 
-/* All headers in a process's memory; *out is malloc'ed, each to be freed with header_free. */
+/* All headers in a process's memory; *out is malloc'ed, each to be freed with header_free. -E2BIG when there
+ * are more, or larger ones, than can be ours: the process made them. */
 int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e);
 void headers_free(Header **h, size_t n);
 /*

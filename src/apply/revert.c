@@ -116,11 +116,18 @@ static int repair_one(Session *s, uint64_t txn, Error *e) {
 }
 
 int session_repair(Session *s, Error *e) {
+        size_t left =
+                s->n_headers; /* of switches that can have been interrupted; what comes back is forged */
+
         for (size_t i = 0; i < s->n_headers; i++) {
                 int r;
 
                 if (s->headers[i].state != PATCH_STATE_SWITCHING || !header_counts(s, &s->headers[i]))
                         continue;
+                if (!left--)
+                        return refuse(s->res, REFUSAL_CODE_IMAGE_MODIFIED, s->headers[i].name,
+                                      "process %d does not leave what it says of itself as it was written",
+                                      s->pid);
                 r = repair_one(s, s->headers[i].txn, e);
                 if (r == 0)
                         r = session_read(s, e);

@@ -86,6 +86,9 @@ int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCach
                 return refuse(res, REFUSAL_CODE_PROCESS_PERMISSION, status.comm, "cannot read its mappings");
         if (r == -ESRCH)
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm, "process %d has ended", pid);
+        if (r == -E2BIG)
+                return refuse(res, REFUSAL_CODE_IMAGE_MODIFIED, status.comm,
+                              "process %d says more of patches than can be", pid);
         if (r < 0)
                 return r;
         return session_repair(s, e);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processes with habits that few have. */
+#include "apply/header.h"
 #include "apply/test-support.h"
+#include "proc/mem.h"
 #include "proc/task.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -132,7 +135,7 @@ static bool own_group(pid_t pid, char *folder, size_t size) {
                 fclose(f);
         if (!found)
                 return false;
-        snprintf(folder, size, "%s/staunch-test-%d", where, pid);
+        snprintf(folder, size, "%s/staunch-frozen-%d", where, pid);
         snprintf(id, sizeof(id), "%d", pid);
         if (mkdir(folder, 0755) < 0)
                 return false;
@@ -169,12 +172,99 @@ static void frozen_process_is_refused(void **state) {
         assert_int_equal(rmdir(folder), 0);
 }
 
+/* Puts a header that says `h` into the first page of a mapping that the process made for it. */
+static void forge(Victim *v, Header *h, const char *command) {
+        uint8_t fixed[HEADER_FIXED];
+        int hi, lo = 0, fd;
+
+        hi = victim_ask(v, command, &lo);
+        assert_true(hi > 0);
+        h->self = (uint64_t)hi << 32 | (uint32_t)lo;
+        header_encode_fixed(h, fixed);
+        fd = mem_open(v->pid);
+        assert_int_equal(mem_write(fd, h->self, fixed, sizeof(fixed)), 0);
+        close(fd);
+}
+
+static uint64_t image_base(Victim *v, const Patch *p) {
+        uint64_t base = 0;
+        Loaded *loaded;
+        Maps maps;
+        size_t n;
+        Error e;
+
+        assert_int_equal(maps_read(v->pid, &maps, &e), 0);
+        assert_int_equal(loaded_list(v->pid, &maps, &loaded, &n, &e), 0);
+        for (size_t i = 0; i < n; i++)
+                if (build_id_equal(&loaded[i].head.build_id, &p->old_id))
+                        base = loaded[i].base;
+        free(loaded);
+        maps_free(&maps);
+        return base;
+}
+
+/* A process that writes its own journal, and whenever it was repaired, writes it again. */
+static void forged_journal_is_given_up_on(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        Header h = { .state = PATCH_STATE_SWITCHING,
+                     .op = OP_REVERT,
+                     .image_base = image_base(&v, p),
+                     .old_id = p->old_id,
+                     .new_id = p->new_id,
+                     .name = "forged" };
+        EngineResult res, reverted;
+        Error e;
+
+        (void)state;
+        forge(&v, &h, "page");
+        assert_int_equal(victim_ask(&v, "keep", NULL), 0);
+        while (try_for(v.pid, p, 5000000, &res) == 0) /* it was not quick enough */
+                engine_revert(v.pid, NULL, NULL, &reverted, &e);
+        assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_MODIFIED);
+        assert_string_equal(res.subject, "forged");
+        victim_stop(&v);
+}
+
+/* One page of a file, mapped again and again, says that it is a patch; and a few say that they are large. */
+static void forged_headers_have_a_limit(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        Header h = {
+                .state = PATCH_STATE_STAGED, .old_id = p->old_id, .new_id = p->new_id, .name = "forged"
+        };
+        ProcessPatch *patches;
+        EngineResult res;
+        size_t n;
+        Error e;
+
+        (void)state;
+        forge(&v, &h, "page");
+        assert_int_equal(victim_ask(&v, "copies 40", NULL), 0);
+        assert_int_equal(engine_status(v.pid, &patches, &n, &e), 0);
+        free(patches);
+        assert_int_equal(victim_ask(&v, "copies 4000", NULL), 0);
+        assert_int_equal(engine_status(v.pid, &patches, &n, &e), -E2BIG);
+        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_MODIFIED);
+        victim_stop(&v);
+
+        v = victim_start_with(NULL, NULL);
+        h.strings_size = 48 << 20;
+        forge(&v, &h, "page");
+        assert_int_equal(victim_ask(&v, "copies 8", NULL), 0);
+        assert_int_equal(engine_status(v.pid, &patches, &n, &e), -E2BIG);
+        victim_stop(&v);
+}
+
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(kernel_workers_are_left_alone),
                 cmocka_unit_test(split_stack_is_followed),
                 cmocka_unit_test(executing_process_is_not_lost),
                 cmocka_unit_test(frozen_process_is_refused),
+                cmocka_unit_test(forged_journal_is_given_up_on),
+                cmocka_unit_test(forged_headers_have_a_limit),
         };
 
         if (argc < 4)

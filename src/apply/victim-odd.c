@@ -3,6 +3,7 @@
 #include <linux/io_uring.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,60 @@ static int ring_reap(void) {
         return cqe->res;
 }
 
+/* A page that looks like one of ours. */
+static uint8_t *page;
+
+static int page_file(const uint8_t *content, off_t size) {
+        int fd = memfd_create("staunch:odd", 0);
+
+        return fd < 0 || ftruncate(fd, size) < 0 || pwrite(fd, content, PAGE, 0) != PAGE ? -1 : fd;
+}
+
+/* More of them, each of another switch. */
+enum { PAGES = 16 };
+static uint8_t *pages, pages_were[PAGES][PAGE];
+static int page_files[PAGES];
+
+static bool put_page(size_t i) {
+        return mmap(pages + i * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, page_files[i], 0) !=
+               MAP_FAILED;
+}
+
+static bool make_pages(void) {
+        enum { TXN_AT = 32, SELF_AT = 40 };
+        bool done = true;
+
+        pages = mmap(NULL, sizeof(pages_were), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        for (uint64_t i = 0; i < PAGES && done; i++) {
+                uint64_t self = (uintptr_t)pages + i * PAGE;
+
+                memcpy(pages_were[i], page, PAGE);
+                memcpy(pages_were[i] + TXN_AT, &i, sizeof(i));
+                memcpy(pages_were[i] + SELF_AT, &self, sizeof(self));
+                page_files[i] = page_file(pages_were[i], PAGE);
+                done = put_page(i);
+        }
+        return done;
+}
+
+/* Keeps them as they were. */
+static void *keep(void *arg) {
+        for (size_t i = 0;; i = (i + 1) % PAGES)
+                if (memcmp(pages + i * PAGE, pages_were[i], PAGE) != 0 && !put_page(i))
+                        return arg;
+}
+
+/* Maps a file that begins with the page `n` times. */
+static int map_copies(int n) {
+        enum { FILE_SIZE = 64 << 20, ROOM = 128 << 10 };
+        int fd = page_file(page, FILE_SIZE);
+
+        for (int i = 0; i < n; i++)
+                if (mmap(NULL, n < 10 ? FILE_SIZE : ROOM, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+                        return -1;
+        return 0;
+}
+
 static void commands(void) {
         pthread_t t = 0;
         char line[64];
@@ -123,6 +178,13 @@ static void commands(void) {
 
                         pthread_join(t, NULL);
                         printf("%d 0\n", failed);
+                } else if (strcmp(line, "page") == 0) {
+                        page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                        printf("%d %d\n", (int)((uintptr_t)page >> 32), (int)(uint32_t)(uintptr_t)page);
+                } else if (strcmp(line, "keep") == 0) {
+                        printf("%d 0\n", make_pages() ? pthread_create(&t, NULL, keep, NULL) : -1);
+                } else if (strncmp(line, "copies ", 7) == 0) {
+                        printf("%d 0\n", map_copies(atoi(line + 7)));
                 } else if (strcmp(line, "submit") == 0) {
                         printf("%d 0\n", ring_submit());
                 } else if (strcmp(line, "reap") == 0) {
