@@ -52,7 +52,8 @@ _staunch() {
         diff) options='--debug-old --debug-new --no-debug --accept --json' ;;
         build) options='-o --output --debug-old --debug-new --no-debug --accept --json' ;;
         show) options='--json' ;;
-        apply | revert) options='--pid --all --deadline --json' ;;
+        apply) options='--pid --all --deadline --runtime --json' ;;
+        revert) options='--pid --all --deadline --json' ;;
         verify) options='--pid --all --json' ;;
         status) options='--pid --json' ;;
         list) options='--config --state --json' ;;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "cli/lasting.h"
 #include "cli/targets.h"
 #include "cli/text.h"
 
@@ -98,6 +99,7 @@ static int apply(const Options *o, Patch *const *patches, size_t n, const Patch 
         if (!actions.n && !o->json)
                 puts("No process maps an image that these patches are for.");
         code = targets_hidden(hidden, code);
+        lasting_warn(o->runtime, &actions, patches, n);
         actions_free(&actions);
         process_list_free(&targets);
         return code;
@@ -105,7 +107,8 @@ static int apply(const Options *o, Patch *const *patches, size_t n, const Patch 
 
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
-        int code = options_read(&o, self, TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE, argc, argv);
+        int code = options_read(
+                &o, self, TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE | TAKES_RUNTIME, argc, argv);
         size_t n = 0, files;
         Patch **patches;
         const Patch **chosen;
@@ -146,6 +149,7 @@ const Command command_apply = {
                 "      --deadline SECONDS  how long to try to find a moment at which no thread is inside a "
                 "replaced\n"
                 "                          function (default 5)\n"
+                "      --runtime DIR       the agent's sockets (default /run/staunch)\n"
                 "      --json              print JSON\n"
                 "      --explain CODE      say what a code means\n"
                 "  -h, --help              this text\n\n"

@@ -467,6 +467,37 @@ def downgrade_that_is_not_ours_to_act_on(m):
         equal("patch-reverted" in m.kinds(), False, "an event of a revert")
 
 
+def patch_by_hand_that_does_not_last(m):
+    """'staunch apply' says that the agent will take it out; the agent does; and what is said helps."""
+    t = m.target()
+    patch = os.path.join(m.dir, "patch")
+    staunch(0, "build", m.builds[1], m.builds[2], "-o", patch)
+    apply = [STAUNCH, "apply", patch, "--pid", str(t.pid), "--runtime", os.path.join(m.dir, "run")]
+    warning = f"warning: of process {t.pid} (target) the agent takes this out at its next round"
+
+    def warned():
+        r = subprocess.run(apply, capture_output=True, text=True)
+        equal((r.returncode, t.ask(100)), (0, 102), f"what 'apply' did: {r.stderr}{r.stdout}")
+        return warning in r.stderr
+
+    equal(warned(), False, "a warning with no agent")
+    staunch(0, "revert", "--pid", str(t.pid))
+    m.start()
+    equal(warned(), True, "a warning")
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(t.ask(100), 101, "the target after the round")
+    m.configure('patch_mode = "manual"\n')
+    equal(m.ask("reload")["ok"], True, "a reload")
+    equal(warned(), False, "a warning under a policy that leaves it")
+    # With the build on disk it lasts under any policy.
+    m.install(2)
+    m.configure("")
+    equal(m.ask("reload")["ok"], True, "a reload")
+    equal(warned(), False, "a warning with the build on disk")
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(t.ask(100), 102, "the target after the round")
+
+
 def downgrade_of_a_busy_process(m):
     """It can't reach a safe point: that is told, and tried again until it can."""
     m.configure("safe_point_deadline = 1\n")
@@ -632,7 +663,7 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, outdated_image_that
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later, image_that_needs_a_restart,
          stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
-         downgrade_that_is_not_ours_to_act_on, downgrade_of_a_busy_process, images_of_one_update,
+         downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, downgrade_of_a_busy_process, images_of_one_update,
          update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
          hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
 
