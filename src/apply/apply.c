@@ -396,6 +396,7 @@ int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
         if (getrandom(&sw.txn, sizeof(sw.txn), 0) != sizeof(sw.txn))
                 return error_errno(e, -errno, "getrandom");
         add_edits(s, &plan, &sw);
+        add_probes(s, &sw.safe);
         add_marks(&plan, &sw);
         s->res->stage_usec = now_usec() - begin;
         r = fault("staged", e);

@@ -27,6 +27,7 @@ static int open_switch(Session *s, Switch *sw, Error *e) {
         if (getrandom(&sw->txn, sizeof(sw->txn), 0) != sizeof(sw->txn))
                 return error_errno(e, -errno, "getrandom");
         sw->marks = vec_grow(NULL, s->n_headers + 1, sizeof(*sw->marks));
+        add_probes(s, &sw->safe);
         return 0;
 }
 

@@ -194,6 +194,14 @@ void add_site_bytes(const Header *h, SafeSet *set) {
         }
 }
 
+void add_probes(const Session *s, SafeSet *set) {
+        for (size_t i = 0; i < s->maps.n; i++)
+                if (strcmp(s->maps.items[i].path, "[uprobes]") == 0) /* returns go to its first byte */
+                        safe_set_add(set, (SafeRange){ .start = s->maps.items[i].start - 1,
+                                                       .end = s->maps.items[i].end,
+                                                       .name = "a probe on a return" });
+}
+
 static int site_by_new(const void *a, const void *b) {
         uint64_t x = (*(const HeaderSite *const *)a)->new_addr, y = (*(const HeaderSite *const *)b)->new_addr;
 

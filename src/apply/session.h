@@ -48,6 +48,9 @@ bool header_counts(const Session *s, const Header *h);
 /* Adds the carried functions of a shadow, and the bytes of its sites, as places where no thread may be. */
 void add_shadow_ranges(const Session *s, const Header *h, SafeSet *set);
 void add_site_bytes(const Header *h, SafeSet *set);
+/* Adds what stands on a stack in the place of a return address that a tracer's probe (uretprobe) has hidden.
+ */
+void add_probes(const Session *s, SafeSet *set);
 /* Adds the bytes of its sites and its words: to what the patch wants, or (out) back. Owners are counted
  * from `owner`, sites first. */
 void add_header_edits(const Header *h, bool out, bool either, uint32_t owner, Edits *edits);

@@ -19,7 +19,8 @@ static int fds[2];
 
 int answer(int x);
 int outer(int x);
-int probed(int x);
+int probing(int fd);
+int probed(int fd);
 
 /* Replaced by the tests. */
 __attribute__((weak, aligned(32))) int answer(int x) {
@@ -58,6 +59,25 @@ __attribute__((weak, aligned(32))) int outer(int fd) {
 
 static void *in_outer(void *arg) {
         outer(fds[0]);
+        return arg;
+}
+
+/* The test puts a probe on its return. */
+__attribute__((weak, noinline, aligned(32))) int probed(int fd) {
+        counter++;
+        return wait_byte(fd) + 1;
+}
+
+/* Stays inside until a byte comes. */
+__attribute__((weak, aligned(32))) int probing(int fd) {
+        counter++;
+        fd = probed(fd);
+        counter++;
+        return fd;
+}
+
+static void *in_probing(void *arg) {
+        probing(fds[0]);
         return arg;
 }
 
@@ -173,6 +193,8 @@ static void commands(void) {
                         printf("%d 0\n", counter);
                 } else if (strcmp(line, "outer") == 0) {
                         printf("%d 0\n", pthread_create(&t, NULL, in_outer, NULL));
+                } else if (strcmp(line, "probing") == 0) {
+                        printf("%d 0\n", pthread_create(&t, NULL, in_probing, NULL));
                 } else if (strcmp(line, "release") == 0) {
                         int failed = write(fds[1], "x", 1) != 1;
 
