@@ -126,6 +126,45 @@ static void stale_words_are_told_apart(void **state) {
         victim_stop(&v);
 }
 
+/* Another file that says it is the same build, with other unwind data: it counts for its own process only. */
+static void unwind_data_is_of_the_file(void **state) {
+        char copy[] = "/tmp/staunch-victim-XXXXXX", command[8192];
+        const char *path = victim_path;
+        Patch *p = one("visit", 7);
+        EngineResult res;
+        Elf64_Ehdr ehdr;
+        Elf64_Phdr phdr;
+        int fd = mkstemp(copy);
+        Victim v;
+
+        (void)state;
+        snprintf(command, sizeof(command), "cp %s %s && chmod +x %s", path, copy, copy);
+        assert_int_equal(system(command), 0);
+        assert_int_equal(pread(fd, &ehdr, sizeof(ehdr), 0), sizeof(ehdr));
+        for (unsigned i = 0; i < ehdr.e_phnum; i++) {
+                assert_int_equal(pread(fd, &phdr, sizeof(phdr), (off_t)(ehdr.e_phoff + i * sizeof(phdr))),
+                                 sizeof(phdr));
+                if (phdr.p_type == PT_GNU_EH_FRAME)
+                        assert_int_equal(pwrite(fd, "\xff\xff\xff\xff", 4, (off_t)phdr.p_offset), 4);
+        }
+        close(fd);
+        victim_path = copy;
+        v = victim_start_with(NULL, NULL);
+        victim_path = path;
+        unlink(copy);
+        assert_true(victim_ask(&v, "stale", NULL) > 0);
+        wait_blocked(v.pid, 0);
+        assert_int_equal(try_for(&v, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(res.refusal, REFUSAL_CODE_UNWIND_FAILED);
+        victim_stop(&v);
+
+        v = victim_start_with(NULL, NULL);
+        assert_true(victim_ask(&v, "stale", NULL) > 0);
+        wait_blocked(v.pid, 0);
+        assert_int_equal(try_for(&v, p, 5000000, &res), 0);
+        victim_stop(&v);
+}
+
 static void seccomp_is_suspended(void **state) {
         Victim v = victim_start_with("c", NULL);
         EngineResult res;
@@ -357,6 +396,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(vfork_is_waited_for),
                 cmocka_unit_test(blocked_guardian_lets_go),
                 cmocka_unit_test(stale_words_are_told_apart),
+                cmocka_unit_test(unwind_data_is_of_the_file),
                 cmocka_unit_test(seccomp_is_suspended),
                 cmocka_unit_test(ended_leader_is_no_hindrance),
                 cmocka_unit_test(traced_is_refused),

@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_PHDRS = 256, MAX_NOTES = 65536 };
 
@@ -154,6 +155,7 @@ int loaded_list(pid_t pid, const Maps *maps, Loaded **out, size_t *n, Error *e) 
                 const ImageSegment *s;
                 Loaded l = { .text = m };
                 bool known = false;
+                struct stat st;
                 int fd, r;
 
                 if (!(m->prot & MAP_X) || !m->inode)
@@ -166,10 +168,12 @@ int loaded_list(pid_t pid, const Maps *maps, Loaded **out, size_t *n, Error *e) 
                         }
                         continue; /* gone meanwhile, or unreadable: then it is no image for us */
                 }
-                r = elf_head_read(fd, &l.head);
+                r = fstat(fd, &st) < 0 ? -errno : elf_head_read(fd, &l.head);
                 close(fd);
                 if (r)
                         continue;
+                l.device = st.st_dev;
+                l.inode = st.st_ino;
                 s = segment_of(&l.head, m);
                 if (!s)
                         continue;

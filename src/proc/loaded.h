@@ -31,6 +31,8 @@ bool elf_head_is_32bit(int fd);
 typedef struct Loaded {
         uint64_t base; /* address = base + vaddr */
         ElfHead head;
+        dev_t device; /* with `inode`: the file, as long as somebody has it open or mapped */
+        ino_t inode;
         const Mapping *text; /* one executable mapping of it, in the Maps it was made from */
         bool unusual;        /* text shared, writable, or not one mapping a segment */
 } Loaded;

@@ -293,17 +293,47 @@ static void watcher_that_is_killed(void **state) {
         }
 }
 
+/* Killed while it is stopped: its parent hears of it while we live. */
+static void killed_in_a_stop(void **state) {
+        TaskStatus status;
+        int fds[2];
+        pid_t parent, pid;
+        TaskStat st;
+        World w;
+        Error e;
+
+        (void)state;
+        assert_int_equal(pipe(fds), 0);
+        parent = fork();
+        if (parent == 0) {
+                pid = fork();
+                if (pid == 0)
+                        for (;;)
+                                pause();
+                _exit(write(fds[1], &pid, sizeof(pid)) != sizeof(pid) || waitpid(pid, NULL, 0) != pid);
+        }
+        assert_int_equal(read(fds[0], &pid, sizeof(pid)), sizeof(pid));
+        assert_int_equal(world_init(&w, pid, &e), 0);
+        assert_int_equal(world_stop(&w, 1000000, &e), 0);
+        kill(pid, SIGKILL);
+        while (task_stat(pid, &st) == 0 && st.state != 'Z')
+                ;
+        world_resume(&w);
+        world_free(&w);
+        while (late_release())
+                usleep(1000);
+        assert_true(task_status(pid, 0, &status, &e) < 0 || status.tracer == 0);
+        assert_int_equal(waitpid(parent, &fds[0], 0), parent);
+        assert_int_equal(fds[0], 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(maps_lines),
-                cmocka_unit_test(maps_malformed),
-                cmocka_unit_test(units),
-                cmocka_unit_test(own_process),
-                cmocka_unit_test(ended_process),
-                cmocka_unit_test(thread_count),
-                cmocka_unit_test(holds),
-                cmocka_unit_test(arrivals),
-                cmocka_unit_test(watcher_that_is_killed),
+                cmocka_unit_test(maps_lines),    cmocka_unit_test(maps_malformed),
+                cmocka_unit_test(units),         cmocka_unit_test(own_process),
+                cmocka_unit_test(ended_process), cmocka_unit_test(thread_count),
+                cmocka_unit_test(holds),         cmocka_unit_test(killed_in_a_stop),
+                cmocka_unit_test(arrivals),      cmocka_unit_test(watcher_that_is_killed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

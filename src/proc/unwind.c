@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <libelf.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
         MAX_FRAMES = 4096,
@@ -20,9 +21,11 @@ enum {
         MAX_VDSO = 1 << 20,
 };
 
-typedef struct Module { /* one image, for as long as this process runs: many targets map the same */
-        BuildId id;
-        int fd;
+/* One image, for as long as this process runs: many targets map the same. By its file, not by what the file
+ * says of itself: another's says what it likes. */
+typedef struct Module {
+        dev_t device;
+        ino_t inode;
         void *memory; /* the vdso, copied */
         Elf *elf;
         Dwarf_CFI *cfi; /* NULL: has none */
@@ -45,10 +48,8 @@ static void module_close(Module *m) {
                 dwarf_cfi_end(m->cfi);
         if (m->elf)
                 elf_end(m->elf);
-        if (m->fd >= 0)
-                close(m->fd);
         free(m->memory);
-        *m = (Module){ .fd = -1 };
+        *m = (Module){ 0 };
 }
 
 /* The CFI of an ELF that is not a separate .debug file belongs to the Elf, not to a Dwarf. */
@@ -58,19 +59,29 @@ static void module_take(Module *m) {
 
 static const Module *module_of(Unwinder *u, size_t i) {
         const Loaded *l = &u->loaded[i];
+        struct stat st;
         Module *m;
+        int fd;
 
         if (u->known[i])
                 return u->known[i];
         for (size_t k = 0; k < modules.n; k++)
-                if (build_id_equal(&modules.items[k]->id, &l->head.build_id))
+                if (modules.items[k]->device == l->device && modules.items[k]->inode == l->inode)
                         return u->known[i] = modules.items[k];
         m = vec_grow(NULL, 1, sizeof(*m));
-        *m = (Module){ .id = l->head.build_id, .fd = mapping_open(u->pid, l->text) };
-        if (m->fd >= 0) {
-                m->elf = elf_begin(m->fd, ELF_C_READ_MMAP, NULL);
+        *m = (Module){ 0 };
+        fd = mapping_open(u->pid, l->text);
+        if (fd >= 0 && fstat(fd, &st) == 0) {
+                m->device = st.st_dev;
+                m->inode = st.st_ino;
+                m->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
                 module_take(m);
+                if (m->elf) /* mapped, which keeps the file; a process may have more of them than we
+                               descriptors */
+                        elf_cntl(m->elf, ELF_C_FDDONE);
         }
+        if (fd >= 0)
+                close(fd);
         vec_push(&modules, m);
         return u->known[i] = m;
 }
@@ -79,7 +90,7 @@ Unwinder *unwinder_new(pid_t pid, const Maps *maps, const Loaded *loaded, size_t
         Unwinder *u = vec_grow(NULL, 1, sizeof(*u));
 
         elf_version(EV_CURRENT);
-        *u = (Unwinder){ .pid = pid, .maps = maps, .loaded = loaded, .n = n, .vdso_module = { .fd = -1 } };
+        *u = (Unwinder){ .pid = pid, .maps = maps, .loaded = loaded, .n = n };
         u->known = vec_grow(NULL, n + 1, sizeof(*u->known));
         memset(u->known, 0, (n + 1) * sizeof(*u->known));
         for (size_t i = 0; i < n; i++)
