@@ -18,7 +18,10 @@ enum {
         MAX_NAME = 1024,
         MAX_CHAIN = 1 << 20,
         MAX_VERSIONS = 4096,
-        CHOOSE_USEC = 1000000
+        CHOOSE_USEC = 1000000,
+        WORK = 1
+               << 30, /* for one patch in one process: bytes read, or so; 200 large libraries take a tenth */
+        READ_COST = 256,
 };
 
 typedef struct Dyn {
@@ -27,7 +30,19 @@ typedef struct Dyn {
         uint64_t symtab, strtab, strsz, gnu_hash, versym, verdef, verdefnum, verneed, verneednum;
         uint64_t rela, relasz, jmprel, pltrelsz;
         uint8_t *strings;
+        uint64_t *work; /* what is left of WORK: the tables are the process's, and say what it likes */
 } Dyn;
+
+static bool get(const Dyn *d, uint64_t addr, void *to, size_t size) {
+        uint64_t cost = READ_COST + size;
+
+        if (*d->work < cost) {
+                *d->work = 0;
+                return false;
+        }
+        *d->work -= cost;
+        return mem_read(d->pid, addr, to, size) == 0;
+}
 
 static void dyn_free(Dyn *d) {
         free(d->strings);
@@ -37,12 +52,16 @@ static uint64_t pointer(const Dyn *d, uint64_t p) {
         return !p || (p >= d->lo && p < d->hi) ? p : d->base + p;
 }
 
-static int dyn_read(pid_t pid, const Loaded *l, Dyn *out) {
+static int dyn_read(pid_t pid, const Loaded *l, uint64_t *work, Dyn *out) {
         Elf64_Dyn entries[MAX_DYNAMIC];
-        Dyn d = { .pid = pid, .base = l->base, .lo = l->base + l->head.lo, .hi = l->base + l->head.hi };
+        Dyn d = { .pid = pid,
+                  .base = l->base,
+                  .lo = l->base + l->head.lo,
+                  .hi = l->base + l->head.hi,
+                  .work = work };
         size_t n = MIN(l->head.dynamic_size / sizeof(*entries), MAX_DYNAMIC);
 
-        if (!l->head.dynamic || mem_read(pid, l->base + l->head.dynamic, entries, n * sizeof(*entries)) < 0)
+        if (!l->head.dynamic || !get(&d, l->base + l->head.dynamic, entries, n * sizeof(*entries)))
                 return -ENOENT;
         for (size_t i = 0; i < n && entries[i].d_tag != DT_NULL; i++) {
                 uint64_t v = entries[i].d_un.d_val, p = pointer(&d, v);
@@ -92,7 +111,7 @@ static int dyn_read(pid_t pid, const Loaded *l, Dyn *out) {
         if (!d.symtab || !d.strtab || !d.strsz || d.strsz > 64 << 20)
                 return -ENOENT;
         d.strings = malloc(d.strsz + 1);
-        if (!d.strings || mem_read(pid, d.strtab, d.strings, d.strsz) < 0) {
+        if (!d.strings || !get(&d, d.strtab, d.strings, d.strsz)) {
                 free(d.strings);
                 return -ENOENT;
         }
@@ -111,7 +130,7 @@ static const char *symbol_version(const Dyn *d, uint64_t index, bool *hidden) {
         uint64_t at;
 
         *hidden = false;
-        if (!d->versym || mem_read(d->pid, d->versym + 2 * index, &v, sizeof(v)) < 0)
+        if (!d->versym || !get(d, d->versym + 2 * index, &v, sizeof(v)))
                 return "";
         *hidden = v & 0x8000;
         v &= 0x7fff;
@@ -122,9 +141,9 @@ static const char *symbol_version(const Dyn *d, uint64_t index, bool *hidden) {
                 Elf64_Verdef def;
                 Elf64_Verdaux aux;
 
-                if (mem_read(d->pid, at, &def, sizeof(def)) < 0)
+                if (!get(d, at, &def, sizeof(def)))
                         break;
-                if (def.vd_ndx == v && mem_read(d->pid, at + def.vd_aux, &aux, sizeof(aux)) == 0)
+                if (def.vd_ndx == v && get(d, at + def.vd_aux, &aux, sizeof(aux)))
                         return dyn_string(d, aux.vda_name);
                 if (!def.vd_next)
                         break;
@@ -135,13 +154,13 @@ static const char *symbol_version(const Dyn *d, uint64_t index, bool *hidden) {
                 Elf64_Verneed need;
                 uint64_t a;
 
-                if (mem_read(d->pid, at, &need, sizeof(need)) < 0)
+                if (!get(d, at, &need, sizeof(need)))
                         break;
                 a = at + need.vn_aux;
                 for (unsigned k = 0; k < need.vn_cnt && k < MAX_VERSIONS; k++) {
                         Elf64_Vernaux aux;
 
-                        if (mem_read(d->pid, a, &aux, sizeof(aux)) < 0)
+                        if (!get(d, a, &aux, sizeof(aux)))
                                 break;
                         if ((aux.vna_other & 0x7fff) == v)
                                 return dyn_string(d, aux.vna_name);
@@ -156,9 +175,32 @@ static const char *symbol_version(const Dyn *d, uint64_t index, bool *hidden) {
         return "";
 }
 
-/* A slot that the dynamic linker has filled for this symbol; 0: none. */
-static uint64_t bound_in(const Dyn *d, const PatchImport *x) {
+/* Of the symbol that a slot of the dynamic linker is for; "" when there is none. */
+static const char *slot_symbol(const Dyn *d, const Elf64_Rela *rela) {
+        uint32_t type = ELF64_R_TYPE(rela->r_info), index = ELF64_R_SYM(rela->r_info);
+        Elf64_Sym sym;
+
+        if ((type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT) || !index ||
+            !get(d, d->symtab + (uint64_t)index * sizeof(sym), &sym, sizeof(sym)))
+                return "";
+        return dyn_string(d, sym.st_name);
+}
+
+/* What the dynamic linker has put there; 0: nothing yet. */
+static uint64_t slot_value(const Dyn *d, const Elf64_Rela *rela) {
+        uint64_t value;
+
+        if (!get(d, d->base + rela->r_offset, &value, sizeof(value)))
+                return 0;
+        /* A slot that is not bound yet leads to its own PLT entry. */
+        return ELF64_R_TYPE(rela->r_info) == R_X86_64_JUMP_SLOT && value >= d->lo && value < d->hi ? 0
+                                                                                                   : value;
+}
+
+/* Values of slots that the dynamic linker has filled. Returns how many it found. */
+static size_t bound_in(const Dyn *d, const Patch *p, uint64_t *values) {
         const uint64_t tables[2][2] = { { d->rela, d->relasz }, { d->jmprel, d->pltrelsz } };
+        size_t found = 0;
 
         for (unsigned t = 0; t < 2; t++) {
                 uint64_t size = tables[t][1];
@@ -167,31 +209,26 @@ static uint64_t bound_in(const Dyn *d, const PatchImport *x) {
                 if (!tables[t][0] || !size || size > MAX_RELA * sizeof(*rela))
                         continue;
                 rela = malloc(size);
-                if (!rela || mem_read(d->pid, tables[t][0], rela, size) < 0)
+                if (!rela || !get(d, tables[t][0], rela, size))
                         continue;
-                for (size_t i = 0; i < size / sizeof(*rela); i++) {
-                        uint32_t type = ELF64_R_TYPE(rela[i].r_info), index = ELF64_R_SYM(rela[i].r_info);
-                        uint64_t value;
+                for (size_t k = 0; k < size / sizeof(*rela) && *d->work; k++) {
+                        const char *name = slot_symbol(d, &rela[k]);
+                        uint32_t index = ELF64_R_SYM(rela[k].r_info);
                         bool hidden;
-                        Elf64_Sym sym;
 
-                        if ((type != R_X86_64_GLOB_DAT && type != R_X86_64_JUMP_SLOT) || !index)
-                                continue;
-                        if (mem_read(d->pid, d->symtab + (uint64_t)index * sizeof(sym), &sym, sizeof(sym)) <
-                                    0 ||
-                            strcmp(dyn_string(d, sym.st_name), x->name) != 0)
-                                continue;
-                        if (x->version[0] && strcmp(symbol_version(d, index, &hidden), x->version) != 0)
-                                continue;
-                        if (mem_read(d->pid, d->base + rela[i].r_offset, &value, sizeof(value)) < 0 || !value)
-                                continue;
-                        /* A slot that is not bound yet leads to its own PLT entry. */
-                        if (type == R_X86_64_JUMP_SLOT && value >= d->lo && value < d->hi)
-                                continue;
-                        return value;
+                        for (size_t i = 0; *name && i < p->n_imports; i++) {
+                                const PatchImport *x = &p->imports[i];
+
+                                if (values[i] || strcmp(name, x->name) != 0 ||
+                                    (x->version[0] &&
+                                     strcmp(symbol_version(d, index, &hidden), x->version) != 0))
+                                        continue;
+                                values[i] = slot_value(d, &rela[k]);
+                                found += values[i] != 0;
+                        }
                 }
         }
-        return 0;
+        return found;
 }
 
 static uint32_t gnu_hash(const char *name) {
@@ -207,19 +244,19 @@ static uint64_t defined_in(const Dyn *d, const PatchImport *x, bool *ifunc) {
         uint32_t head[4], h = gnu_hash(x->name), index, hash;
         uint64_t buckets, chains, fallback = 0;
 
-        if (!d->gnu_hash || mem_read(d->pid, d->gnu_hash, head, sizeof(head)) < 0 || !head[0])
+        if (!d->gnu_hash || !get(d, d->gnu_hash, head, sizeof(head)) || !head[0])
                 return 0;
         buckets = d->gnu_hash + 16 + (uint64_t)head[2] * 8;
         chains = buckets + (uint64_t)head[0] * 4;
-        if (mem_read(d->pid, buckets + (uint64_t)(h % head[0]) * 4, &index, 4) < 0 || index < head[1])
+        if (!get(d, buckets + (uint64_t)(h % head[0]) * 4, &index, 4) || index < head[1])
                 return 0;
         for (unsigned i = 0; i < MAX_CHAIN; i++, index++) {
                 Elf64_Sym sym;
 
-                if (mem_read(d->pid, chains + (uint64_t)(index - head[1]) * 4, &hash, 4) < 0)
+                if (!get(d, chains + (uint64_t)(index - head[1]) * 4, &hash, 4))
                         break;
                 if ((hash | 1) == (h | 1) &&
-                    mem_read(d->pid, d->symtab + (uint64_t)index * sizeof(sym), &sym, sizeof(sym)) == 0 &&
+                    get(d, d->symtab + (uint64_t)index * sizeof(sym), &sym, sizeof(sym)) &&
                     strcmp(dyn_string(d, sym.st_name), x->name) == 0 && sym.st_shndx != SHN_UNDEF) {
                         unsigned type = ELF64_ST_TYPE(sym.st_info);
                         bool hidden;
@@ -244,24 +281,27 @@ uint64_t import_defined(const Session *s, const Loaded *l, const char *name) {
         const PatchImport x = { .name = name, .version = "", .function = true };
         _cleanup_(dyn_free) Dyn d = { 0 };
         bool ifunc = false;
-        uint64_t v = dyn_read(s->pid, l, &d) < 0 ? 0 : defined_in(&d, &x, &ifunc);
+        uint64_t work = WORK, v = dyn_read(s->pid, l, &work, &d) < 0 ? 0 : defined_in(&d, &x, &ifunc);
 
         return ifunc ? 0 : v;
 }
 
 /* Lets the process choose: the functions that do so look at the processor and nothing else. */
-static int choose(Session *s, int mem_fd, uint64_t *values, const bool *ifunc, size_t n, Error *e) {
+static int choose(Session *s, const Patch *p, int mem_fd, uint64_t *values, const bool *ifunc, Error *e) {
         static const uint64_t none[3];
         Remote remote = { 0 };
         int r = 0;
 
-        for (size_t i = 0; i < n && r == 0; i++) {
+        for (size_t i = 0; i < p->n_imports && r == 0; i++) {
                 if (!ifunc[i])
                         continue;
                 if (!remote.tid)
                         r = session_remote(s, &remote, e);
                 if (r == 0)
                         r = remote_invoke(&remote, mem_fd, values[i], none, CHOOSE_USEC, &values[i]);
+                if (r == -ETIMEDOUT)
+                        r = refuse(s->res, REFUSAL_CODE_IMPORT_UNRESOLVED, p->imports[i].name,
+                                   "the function that chooses between its definitions does not return");
         }
         remote_close(&remote);
         return r < 0 ? error_errno(e, r, "process %d: an IFUNC did not choose", s->pid) : r;
@@ -271,6 +311,7 @@ int imports_resolve(Session *s, const Patch *p, uint64_t image_base, int mem_fd,
         _cleanup_(freep) uint64_t *values = calloc(p->n_imports + 1, sizeof(*values));
         _cleanup_(freep) bool *ifunc = calloc(p->n_imports + 1, sizeof(*ifunc));
         size_t open = p->n_imports, first = 0;
+        uint64_t work = WORK;
         int r;
 
         if (!values || !ifunc)
@@ -284,21 +325,26 @@ int imports_resolve(Session *s, const Patch *p, uint64_t image_base, int mem_fd,
                         const Loaded *l = &s->loaded[k == 0 ? first : k <= first ? k - 1 : k];
                         _cleanup_(dyn_free) Dyn d = { 0 };
 
-                        if (dyn_read(s->pid, l, &d) < 0)
+                        if (dyn_read(s->pid, l, &work, &d) < 0)
                                 continue;
-                        for (size_t i = 0; i < p->n_imports; i++) {
+                        if (round == 0)
+                                open -= bound_in(&d, p, values);
+                        for (size_t i = 0; round == 1 && i < p->n_imports; i++) {
                                 if (values[i])
                                         continue;
-                                values[i] = round == 0 ? bound_in(&d, &p->imports[i])
-                                                       : defined_in(&d, &p->imports[i], &ifunc[i]);
+                                values[i] = defined_in(&d, &p->imports[i], &ifunc[i]);
                                 open -= values[i] != 0;
                         }
                 }
+        if (open && !work)
+                return refuse(s->res, REFUSAL_CODE_IMPORT_UNRESOLVED, p->name,
+                              "the tables of the images in process %d are too large to be looked through",
+                              s->pid);
         for (size_t i = 0; i < p->n_imports; i++)
                 if (!values[i] && !p->imports[i].weak)
                         return refuse(s->res, REFUSAL_CODE_IMPORT_UNRESOLVED, p->imports[i].name, "%s%s",
                                       p->imports[i].version[0] ? "version " : "", p->imports[i].version);
-        r = choose(s, mem_fd, values, ifunc, p->n_imports, e);
+        r = choose(s, p, mem_fd, values, ifunc, e);
         if (r == 0)
                 *out = TAKE_PTR(values);
         return r;

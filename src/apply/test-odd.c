@@ -308,6 +308,42 @@ static void forged_headers_have_a_limit(void **state) {
         victim_stop(&v);
 }
 
+/* movabs $import, %rax; jmp *%rax */
+static const uint8_t imported[] = { 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0 };
+
+static void import_that_is_never_chosen(void **state) {
+        const Replacement r = { "answer", imported, sizeof(imported), 2, R_X86_64_64, NULL, "odd_choice", 0 };
+        Victim v = victim_start_with(NULL, NULL);
+        EngineResult res;
+
+        (void)state;
+        assert_int_equal(try_for(v.pid, patch_make(&r, 1, 5), 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(res.refusal, REFUSAL_CODE_IMPORT_UNRESOLVED);
+        assert_string_equal(res.subject, "odd_choice");
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        victim_stop(&v);
+}
+
+/* Each of many imports is looked for in tables of the process's own making. */
+static void forged_slots_have_a_limit(void **state) {
+        enum { IMPORTS = 500 };
+        const Replacement r = { "answer", imported, sizeof(imported), 2, R_X86_64_64, NULL, "odd_0", 0 };
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = patch_make(&r, 1, 6);
+        EngineResult res;
+
+        (void)state;
+        p->imports = arena_newa(p->arena, PatchImport, IMPORTS);
+        p->n_imports = IMPORTS;
+        for (int i = 0; i < IMPORTS; i++)
+                p->imports[i] = (PatchImport){ .name = arena_printf(p->arena, "odd_%d", i), .version = "" };
+        patch_seal(p);
+        assert_int_equal(victim_ask(&v, "slots", NULL), 0);
+        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(res.refusal, REFUSAL_CODE_IMPORT_UNRESOLVED);
+        victim_stop(&v);
+}
+
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(kernel_workers_are_left_alone),
@@ -317,6 +353,9 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(frozen_process_is_refused),
                 cmocka_unit_test(forged_journal_is_given_up_on),
                 cmocka_unit_test(forged_headers_have_a_limit),
+
+                cmocka_unit_test(import_that_is_never_chosen),
+                cmocka_unit_test(forged_slots_have_a_limit),
         };
 
         if (argc < 4)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process with habits that few have; it answers on a pipe like victim.c. */
+#include <link.h>
 #include <linux/io_uring.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 
 enum { PAGE = 4096 };
 
+extern const char __ehdr_start __attribute__((visibility("hidden")));
 int counter;
 static int fds[2];
 
@@ -79,6 +81,35 @@ __attribute__((weak, aligned(32))) int probing(int fd) {
 static void *in_probing(void *arg) {
         probing(fds[0]);
         return arg;
+}
+
+/* An import of a patch for which the process chooses a definition: it never does. */
+int odd_choice(void);
+__attribute__((used)) static int (*choose_never(void))(void) {
+        for (;;)
+                __asm__ volatile("pause");
+        return NULL;
+}
+int odd_choice(void) __attribute__((ifunc("choose_never")));
+
+/* Says that it has a million slots, all for one symbol. */
+static int forge_slots(void) {
+        enum { SLOTS = 1000000 };
+        Elf64_Rela *slots = malloc(SLOTS * sizeof(*slots));
+        uintptr_t first = (uintptr_t)_DYNAMIC & ~(uintptr_t)(PAGE - 1);
+
+        if (!slots || mprotect((void *)first, PAGE, PROT_READ | PROT_WRITE) < 0)
+                return -1;
+        mprotect((void *)(first + PAGE), PAGE, PROT_READ | PROT_WRITE); /* if it goes on there */
+        for (size_t i = 0; i < SLOTS; i++)
+                slots[i] = (Elf64_Rela){ .r_info = ELF64_R_INFO(1, R_X86_64_GLOB_DAT) };
+        for (Elf64_Dyn *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
+                if (d->d_tag == DT_RELA)
+                        d->d_un.d_ptr = (uintptr_t)slots - (uintptr_t)&__ehdr_start;
+                if (d->d_tag == DT_RELASZ)
+                        d->d_un.d_val = SLOTS * sizeof(*slots);
+        }
+        return 0;
 }
 
 /* One ring, one request, which a worker of the kernel makes and waits in. */
@@ -200,6 +231,8 @@ static void commands(void) {
 
                         pthread_join(t, NULL);
                         printf("%d 0\n", failed);
+                } else if (strcmp(line, "slots") == 0) {
+                        printf("%d 0\n", forge_slots());
                 } else if (strcmp(line, "page") == 0) {
                         page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
                         printf("%d %d\n", (int)((uintptr_t)page >> 32), (int)(uint32_t)(uintptr_t)page);
