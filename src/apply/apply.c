@@ -201,6 +201,9 @@ static int map_instance(Session *s, Remote *remote, Instance *x, bool share, int
 
                 if (r == 0)
                         r = stage_map(remote, shadow, x->base, mem_fd, &x->staged, e);
+                if (r == -ENOMEM)
+                        return refuse(s->res, REFUSAL_CODE_NO_ROOM, x->patch->name,
+                                      "the kernel gives process %d no more memory or mappings", s->pid);
                 if (r < 0)
                         return r;
                 if (r == 0) {

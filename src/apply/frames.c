@@ -125,7 +125,10 @@ int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e
         if (r)
                 return r;
         r = remote_call(&remote, SYS_mmap, map, &page);
-        if (r == 0 && page < 0)
+        if (r == 0 && page == -ENOMEM)
+                r = refuse(s->res, REFUSAL_CODE_NO_ROOM, p->name,
+                           "the kernel gives process %d no more memory or mappings", s->pid);
+        else if (r == 0 && page < 0)
                 r = (int)page;
         /* Until it is known to be registered it has no name: it stays mapped, and is never put to use. */
         if (r == 0) {

@@ -308,6 +308,43 @@ static void forged_headers_have_a_limit(void **state) {
         victim_stop(&v);
 }
 
+/* No memory, at each step of staging: refused with nothing left behind, or applied. */
+static void out_of_mappings(void **state) {
+        Patch *p = one("answer", 2);
+        unsigned refused = 0, applied = 0;
+
+        (void)state;
+        for (int left = 0; left <= 16; left += 2) {
+                Victim v = victim_start_with(NULL, NULL);
+                char command[32];
+                EngineResult res;
+                size_t before, after;
+                Maps maps;
+                Error e;
+                int r;
+
+                snprintf(command, sizeof(command), "fill %d", left);
+                assert_int_equal(victim_ask(&v, command, NULL), 0);
+                assert_int_equal(maps_read(v.pid, &maps, &e), 0);
+                before = maps.n;
+                maps_free(&maps);
+                r = victim_apply(&v, p, &res);
+                assert_int_equal(victim_ask(&v, "call", NULL), r ? 1 : 2);
+                assert_int_equal(maps_read(v.pid, &maps, &e), 0);
+                after = maps.n;
+                maps_free(&maps);
+                if (r) {
+                        assert_int_equal(r, ENGINE_REFUSED);
+                        assert_int_equal(res.refusal, REFUSAL_CODE_NO_ROOM);
+                        assert_int_equal(after, before);
+                }
+                refused += r != 0;
+                applied += r == 0;
+                victim_stop(&v);
+        }
+        assert_true(refused && applied);
+}
+
 /* movabs $import, %rax; jmp *%rax */
 static const uint8_t imported[] = { 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0 };
 
@@ -354,6 +391,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(forged_journal_is_given_up_on),
                 cmocka_unit_test(forged_headers_have_a_limit),
 
+                cmocka_unit_test(out_of_mappings),
                 cmocka_unit_test(import_that_is_never_chosen),
                 cmocka_unit_test(forged_slots_have_a_limit),
         };

@@ -158,6 +158,23 @@ static int ring_reap(void) {
         return cqe->res;
 }
 
+/* As many mappings as it may have, but `left`. */
+static int fill_maps(int left) {
+        enum { MANY = 1 << 17 };
+        uint8_t *room = mmap(NULL, (size_t)MANY * PAGE, PROT_READ,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        int n = 0;
+
+        if (room == MAP_FAILED)
+                return -1;
+        while (n < MANY && mprotect(room + (size_t)n * PAGE, PAGE, PROT_NONE) == 0)
+                n += 2;
+        /* Each that becomes like its neighbours again leaves two. */
+        for (int i = 0; i < left; i += 2)
+                mprotect(room + (size_t)(n - 2 - i) * PAGE, PAGE, PROT_READ);
+        return n < MANY ? 0 : -1;
+}
+
 /* A page that looks like one of ours. */
 static uint8_t *page;
 
@@ -231,6 +248,8 @@ static void commands(void) {
 
                         pthread_join(t, NULL);
                         printf("%d 0\n", failed);
+                } else if (strncmp(line, "fill ", 5) == 0) {
+                        printf("%d 0\n", fill_maps(atoi(line + 5)));
                 } else if (strcmp(line, "slots") == 0) {
                         printf("%d 0\n", forge_slots());
                 } else if (strcmp(line, "page") == 0) {
