@@ -138,6 +138,8 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
         case PLACE_TLS:
                 if (p.type == q.type && p.offset == q.offset && strcmp(p.name, q.name) == 0)
                         return REF_SAME;
+                /* (nothing but the place tells local ones apart) */
+                d->tls_moved = d->tls_moved || (p.type == q.type && !p.name[0] && !q.name[0]);
                 *why = "refers to another thread-local variable";
                 return REF_OTHER;
         case PLACE_POINTER:

@@ -88,6 +88,7 @@ typedef struct Diff {
         size_t n_words, room_words;
         bool versions_left;     /* a variable points to a version text that differs */
         bool numbers_changed;   /* a constant other than text differs: it may be a size */
+        bool tls_moved;         /* some code uses another place of the thread-local block */
         bool constructor_doubt; /* some constructor may initialise something else now */
         size_t n_identical, n_changed, n_carried, n_added, n_removed;
         Verdict verdict;

@@ -80,7 +80,7 @@ static void judge_needed(Diff *d) {
 
 static void judge_tls(Diff *d) {
         const Image *o = d->old_image, *n = d->new_image;
-        const uint8_t *a, *b;
+        const char *what = "";
 
         if (o->has_tls != n->has_tls || o->tls_size != n->tls_size || o->tls_file_size != n->tls_file_size ||
             o->tls_align != n->tls_align) {
@@ -89,14 +89,13 @@ static void judge_tls(Diff *d) {
                             (unsigned long long)o->tls_size);
                 return;
         }
-        if (!o->has_tls || o->tls_file_size == 0)
+        if (!o->has_tls)
                 return;
-        a = image_bytes(o, o->tls_addr, o->tls_file_size);
-        b = image_bytes(n, n->tls_addr, n->tls_file_size);
-        if (!a || !b || memcmp(a, b, o->tls_file_size) != 0) {
-                if (unrelocated(o, o->tls_addr, o->tls_file_size))
-                        verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, "TLS", "initial values differ");
-        }
+        if (o->tls_file_size && !object_same(d, o->tls_addr, n->tls_addr, o->tls_file_size, &what))
+                verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, "TLS", "initial values differ: %s", what);
+        if (d->tls_moved)
+                verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, "TLS",
+                            "code that is otherwise the same uses another place of the block");
         for (int table = 0; table < 2; table++) {
                 const ImageSymbol *s = table ? o->syms : o->dynsyms, *t = table ? n->syms : n->dynsyms;
                 size_t n_s = table ? o->n_syms : o->n_dynsyms, n_t = table ? n->n_syms : n->n_dynsyms;
