@@ -12,8 +12,6 @@
  * differ by the same small amount, and the entries of jump tables move along.
  */
 
-enum { MAX_DELTA = 16, MAX_ENUM = 1 << 16 };
-
 static bool equality(const FnValues *f, uint32_t op) {
         for (uint32_t i = op + 1; i < f->n_ops && i < op + 4; i++) {
                 switch (f->ops[i].mnemonic) {
@@ -58,16 +56,16 @@ static bool one_bit(const Op *op) {
         return x && !(x & (x - 1));
 }
 
-/* The op works on what lies in an old object: in memory, or loaded from there a few instructions before. */
-static bool of_object(const Judge *j, const FnValues *f, uint32_t op) {
+/* What the register holds at the op, or what the op touches, lies in an old object, or was loaded from there
+ * a few instructions before. */
+static bool from_object(const Judge *j, const FnValues *f, uint32_t op, int8_t reg) {
         enum { REACH = 12 };
-        const Op *o = &f->ops[op];
-        int8_t reg = o->dst;
 
         for (uint32_t i = op; i + REACH > op; i--) {
                 const Op *x = &f->ops[i];
 
-                if (i == op ? x->has_mem : reg >= 0 && (x->writes & (1u << reg))) {
+                if (i == op ? x->has_mem && x->kind != OP_LEA && x->kind != OP_CALL
+                            : reg >= 0 && (x->writes & (1u << reg))) {
                         size_t n;
                         const Access *a = accesses_of_op(f, i, &n);
 
@@ -85,6 +83,41 @@ static bool of_object(const Judge *j, const FnValues *f, uint32_t op) {
                         break;
         }
         return false;
+}
+
+/* A caller took the number that it hands on as that argument out of an old object. */
+static bool given_from_object(Judge *j, const FnValues *f, unsigned which) {
+        static const int8_t registers[VALUES_MAX_ARGS] = { 7, 6, 2, 1, 8, 9 };
+        enum { MAX_CALLERS = 12 };
+        const CallRef *c;
+        size_t n = callers_of(j, SIDE_NEW, f->function, &c);
+
+        for (size_t i = 0; i < n && i < MAX_CALLERS; i++) {
+                const FnValues *g;
+
+                if (i && c[i].caller == c[i - 1].caller)
+                        continue;
+                g = values_of(j->w, SIDE_NEW, c[i].caller);
+                for (size_t k = 0; k < g->n_calls; k++)
+                        if (g->calls[k].target == f->function &&
+                            from_object(j, g, g->calls[k].op, registers[which]))
+                                return true;
+        }
+        return false;
+}
+
+/* The op works on what an old object holds; `reg`: the register, where it works on one. */
+bool value_of_object(Judge *j, const FnValues *f, uint32_t op, int8_t reg) {
+        uint32_t root = f->op_value[op].root;
+        const Node *given;
+
+        if (from_object(j, f, op, reg))
+                return true;
+        if (root < ROOT_FIRST || root == (uint32_t)VALUE_UNSET)
+                return false;
+        given = values_node(j->w, root);
+        return given->kind == NODE_PARAM && given->off < VALUES_MAX_ARGS &&
+               given_from_object(j, f, (unsigned)given->off);
 }
 
 /* How often the function holds that place against that number by that instruction. */
@@ -117,7 +150,7 @@ static bool other_place(const PairView *p, uint32_t new_op) {
 
 static bool text_of_length(const Image *image, uint64_t addr, int64_t length) {
         const uint8_t *b =
-                length > 0 && length < MAX_ENUM ? image_bytes(image, addr, (uint64_t)length + 1) : NULL;
+                length > 0 && length < ENUM_MAX ? image_bytes(image, addr, (uint64_t)length + 1) : NULL;
 
         return b && !b[length] && !memchr(b, 0, (size_t)length);
 }
@@ -151,7 +184,7 @@ static bool masks(const Op *op) {
 void collect_constants(Judge *j, const PairView *p) {
         for (uint32_t i = 0; i < p->new->n_ops; i++) {
                 const Op *b = &p->new->ops[i], *a;
-                bool stores;
+                bool stores, near, equal;
                 Value at = p->new->op_value[i];
 
                 if (p->how[i] != PAIR_SHAPE || !b->has_imm)
@@ -160,18 +193,27 @@ void collect_constants(Judge *j, const PairView *p) {
                 if (a->imm != b->imm && (other_place(p, i) || text_lengths(j, p, i)))
                         continue;
                 if (a->imm != b->imm && masks(b) && mask_moved(a, b))
-                        vec_push(&j->shifts, (ConstShift){ j->match, a->imm, b->imm, false, true,
-                                                           one_bit(a) && one_bit(b) && !old_number(p, b) &&
-                                                                   of_object(j, p->new, i) });
+                        vec_push(&j->shifts,
+                                 (ConstShift){ .match = j->match,
+                                               .old = a->imm,
+                                               .new = b->imm,
+                                               .bits = true,
+                                               .kept = one_bit(a) && one_bit(b) && !old_number(p, b) &&
+                                                       value_of_object(j, p->new, i, b->dst) });
                 if (a->imm != b->imm &&
                     (b->mnemonic == ZYDIS_MNEMONIC_SHR || b->mnemonic == ZYDIS_MNEMONIC_SAR))
-                        vec_push(&j->shifts, (ConstShift){ j->match, 0, 0, false, true,
-                                                           false }); /* counts beside a mask */
-                if (a->imm == b->imm || value_distance(a->imm, b->imm) > MAX_DELTA ||
-                    value_distance(a->imm, 0) > MAX_ENUM)
+                        vec_push(&j->shifts,
+                                 (ConstShift){ .match = j->match, .bits = true }); /* counts beside a mask */
+                if (a->imm == b->imm)
                         continue;
+                near = value_distance(a->imm, b->imm) <= ENUM_DELTA && value_distance(a->imm, 0) <= ENUM_MAX;
                 stores = b->kind == OP_MOV && b->has_mem && b->mem_first;
                 if (!stores && (b->kind != OP_CMP || b->mnemonic != ZYDIS_MNEMONIC_CMP))
+                        continue;
+                /* A number far from the old one is no place in an enumeration that moved; it may be another
+                 * mark that objects bear. */
+                if (!near && (stores || !equality(p->new, i) || old_number(p, b) ||
+                              !value_of_object(j, p->new, i, b->dst)))
                         continue;
                 if (stores) {
                         /* to the stack: a local variable, or an argument */
@@ -186,10 +228,15 @@ void collect_constants(Judge *j, const PairView *p) {
                 } else if (at.root == ROOT_STACK && !b->has_mem) {
                         continue;
                 }
+                equal = stores || equality(p->new, i);
                 vec_push(&j->shifts,
-                         (ConstShift){ j->match, a->imm, b->imm, stores || equality(p->new, i), false,
-                                       a->imm > 0 && b->imm > 0 && (stores || equality(p->new, i)) &&
-                                               !old_number(p, b) && of_object(j, p->new, i) });
+                         (ConstShift){ .match = j->match,
+                                       .old = a->imm,
+                                       .new = b->imm,
+                                       .equality = equal,
+                                       .limit = !equal &&value_of_object(j, p->new, i, b->dst),
+                                       .kept = equal && (!near || (a->imm > 0 && b->imm > 0)) &&
+                                               !old_number(p, b) && value_of_object(j, p->new, i, b->dst) });
         }
 }
 
@@ -235,7 +282,8 @@ void judge_constants(Judge *j) {
                                 continue;
                         if (k < i)
                                 first = false;
-                        equal += t->equality;
+                        equal += t->equality ||
+                                 (s->limit && t->limit && t->match == s->match && t->old != s->old);
                         all++;
                         several = several || t->old != s->old || t->match != s->match;
                 }

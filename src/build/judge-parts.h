@@ -17,6 +17,7 @@ typedef struct ConstShift { /* a constant that an aligned compare, store or mask
         int64_t old, new;
         bool equality; /* compared for equality, or stored */
         bool bits;     /* a mask whose bits moved */
+        bool limit;    /* a limit of what an old object holds: compared, not for equality */
         bool kept;     /* and what it is held against, or put into, is kept in an old object */
 } ConstShift;
 
@@ -117,7 +118,18 @@ void judge_sizes(Judge *j, const PairView *p);
 /* True when the pair differs only in constants that are loaded into registers as arguments of calls,
  * none of which is a size: line numbers, error codes. Cheap: nothing is followed. */
 bool only_arguments(Judge *j, const Match *m, const Alignment *al);
+/* The argument that the register is at the next call, when nothing in between reads or writes it and
+ * control goes straight there; -1 when not so. *target: where it calls. */
+int argument_of(const Code *code, uint32_t insn, int reg, uint64_t *target);
+/* How far enumerators move at most, and how large they are. */
+enum { ENUM_DELTA = 16, ENUM_MAX = 1 << 16 };
+/* The op works on what an old object holds, in memory or loaded from there, here or in a caller; `reg`: the
+ * register, where it works on one. */
+bool value_of_object(Judge *j, const FnValues *f, uint32_t op, int8_t reg);
 void collect_constants(Judge *j, const PairView *p);
+/* Ranges, sets and arguments (judge-enum.c): as collect_constants, and cases that changed places. */
+void collect_enumerations(Judge *j, const PairView *p);
+void judge_enumerations(Judge *j, const PairView *p);
 void judge_constants(Judge *j);
 void judge_tables(Judge *j, const PairView *p);
 /* Where entry i of a jump table leads; the op at an address, or NO_OP. */

@@ -246,9 +246,7 @@ static int loaded_register(const Code *code, const Insn *insn) {
         return insn->length == 6 && b[0] == 0x41 && b[1] >= 0xb8 && b[1] <= 0xbf ? b[1] - 0xb8 + 8 : -1;
 }
 
-/* The argument that the register is at the next call, when nothing in between reads or writes it and
- * control goes straight there; -1 when not so. *target: where it calls. */
-static int argument_of(const Code *code, uint32_t insn, int reg, uint64_t *target) {
+int argument_of(const Code *code, uint32_t insn, int reg, uint64_t *target) {
         static const int8_t argument[16] = { -1, 3, 2, -1, -1, -1, 1, 0, 4, 5, -1, -1, -1, -1, -1, -1 };
         enum { REACH = 16 };
 
@@ -260,7 +258,8 @@ static int argument_of(const Code *code, uint32_t insn, int reg, uint64_t *targe
 
                 if (values_decode_one(code, insn_addr(code, x), &op) < 0)
                         return -1;
-                if (op.kind == OP_CALL) {
+                if (op.kind == OP_CALL ||
+                    (op.kind == OP_JMP && op.target && code_part_start(code, op.target))) {
                         *target = op.target;
                         return op.target ? argument[reg] : -1;
                 }

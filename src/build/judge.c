@@ -320,15 +320,22 @@ static bool judge_clear(const Judge *j) {
 static void judge_changed(Judge *j, uint32_t match) {
         const Match *m = &j->d->matches[match];
         const Alignment *al = &j->d->alignments[match];
-        bool all_same = al->n > 0;
+        bool all_same = al->n > 0, arguments;
         PairView p;
 
         subject(j, match, j->d->new->functions[m->new].name);
         for (size_t i = 0; i < al->n && all_same; i++)
                 all_same = al->pairs[i].old != UINT32_MAX && al->pairs[i].new != UINT32_MAX;
-        if (all_same || only_arguments(j, m, al))
+        if (all_same)
                 return; /* only what it refers to differs, and the map is held against that */
+        arguments = only_arguments(j, m, al);
         p = pair_view(j, m, al);
+        if (arguments) {
+                if (!p.old->incomplete && !p.new->incomplete)
+                        collect_enumerations(j, &p);
+                pair_view_free(&p);
+                return;
+        }
         if (p.old->incomplete || p.new->incomplete) {
                 judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED,
                           "too large, or not decodable: it could not be followed");
@@ -341,10 +348,12 @@ static void judge_changed(Judge *j, uint32_t match) {
         judge_unknowns(j, &p);
         judge_sizes(j, &p);
         judge_tables(j, &p);
+        judge_enumerations(j, &p);
         judge_bounds(j, &p);
         judge_numbers(j, &p);
         note_exchanges(j, &p);
         collect_constants(j, &p);
+        collect_enumerations(j, &p);
         pair_view_free(&p);
 }
 
