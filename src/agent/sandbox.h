@@ -31,3 +31,5 @@ typedef struct SandboxReport {
  * has and refuses is an error: the caller must not go on.
  */
 int sandbox_enter(SandboxRole role, SandboxReport *out, Error *e);
+/* From now on this process can have threads, but no children: nothing of it outlives it. */
+int sandbox_childless(Error *e);

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -225,6 +227,40 @@ static void boundaries(void **state) {
         unlink("/tmp/staunch-sandbox-test");
 }
 
+static void *nothing(void *x) {
+        return x;
+}
+
+static int try_thread(void) {
+        pthread_t t;
+
+        return sandbox_childless(NULL) < 0 ? 255
+                                           : pthread_create(&t, NULL, nothing, NULL) | pthread_join(t, NULL);
+}
+
+static int try_fork(void) {
+        pid_t p = sandbox_childless(NULL) < 0 ? 0 : fork();
+
+        if (p == 0)
+                _exit(0);
+        return p < 0 ? errno : 0;
+}
+
+static int try_vfork_clone(void) {
+        return sandbox_childless(NULL) == 0 &&
+                               syscall(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) < 0
+                       ? errno
+                       : 0;
+}
+
+/* One comparison has threads and no children. */
+static void childless(void **state) {
+        (void)state;
+        assert_int_equal(inside(SANDBOX_VAULT, try_thread), 0);
+        assert_int_equal(inside(SANDBOX_VAULT, try_fork), EPERM);
+        assert_int_equal(inside(SANDBOX_VAULT, try_vfork_clone), EPERM);
+}
+
 /* The same things go well without the sandbox, or the test would prove nothing. */
 static void outside_all_is_allowed(void **state) {
         (void)state;
@@ -266,6 +302,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(outside_all_is_allowed),
                 cmocka_unit_test(boundaries),
+                cmocka_unit_test(childless),
         };
         int r, listener;
 

@@ -33,7 +33,7 @@ static int take_codes(const json_t *list, bool accepted[REFUSAL_N]) {
         return 0;
 }
 
-static int answer(const Comparison *c, Error *e) {
+static int answer(const Comparison *c, int channel, Error *e) {
         _cleanup_(freep) char *text = NULL;
         json_t *record = record_encode(c);
         int fds[2] = { -1, -1 }, r = 0;
@@ -50,13 +50,13 @@ static int answer(const Comparison *c, Error *e) {
         }
         r = fds[0] < 0 ? fds[0] : n == 2 && fds[1] < 0 ? fds[1] : 0;
         if (r == 0)
-                r = channel_send(CHILD_CHANNEL, json_pack("{s:b}", "ok", 1), fds, n, e);
+                r = channel_send(channel, json_pack("{s:b}", "ok", 1), fds, n, e);
         closep(&fds[0]);
         closep(&fds[1]);
         return r;
 }
 
-static int compare(const json_t *request, const int fds[CHANNEL_FDS], Error *e) {
+static int compare(const json_t *request, const int fds[CHANNEL_FDS], int channel, Error *e) {
         const char *path = json_string_value(json_object_get(request, "path"));
         bool accepted[REFUSAL_N] = { 0 };
         FileBytes old = { 0 }, new = { 0 };
@@ -83,36 +83,60 @@ static int compare(const json_t *request, const int fds[CHANNEL_FDS], Error *e) 
         r = compare_files(path, &old, path, &new, &options, &c, e);
         if (r < 0)
                 return r;
-        r = answer(&c, e);
+        r = answer(&c, channel, e);
         comparison_free(&c);
         return r;
 }
 
+/* The process of one comparison: what takes it over has its own answer, and nobody else's. */
+static void work(const json_t *request, const int fds[CHANNEL_FDS], int channel) {
+        const struct rlimit cpu = { WORK_CPU_SEC, WORK_CPU_SEC };
+        Error e = { 0 };
+        int r;
+
+        close(CHILD_CHANNEL);
+        r = sandbox_childless(&e);
+        if (r == 0) {
+                setrlimit(RLIMIT_CPU, &cpu);
+                r = compare(request, fds, channel, &e);
+        }
+        _exit(r < 0 && channel_send(channel, child_error(&e), NULL, 0, &e) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
 static int serve(const json_t *request, const int fds[CHANNEL_FDS], Error *e) {
         const char *op = json_string_value(json_object_get(request, "op"));
-        struct rlimit cpu = { WORK_CPU_SEC, WORK_CPU_SEC };
-        int status = 0;
+        int status = 0, ends[2], out[CHANNEL_FDS], r;
+        json_t *reply;
+        size_t n;
         pid_t p;
 
         if (!op || strcmp(op, "compare") != 0)
                 return error_set(e, -EINVAL, "a request that is not known");
+        r = channel_pair(ends, e);
+        if (r < 0)
+                return r;
         p = fork();
-        if (p < 0)
-                return error_errno(e, -errno, "fork");
-        if (p == 0) {
-                setrlimit(RLIMIT_CPU, &cpu);
-                if (compare(request, fds, e) < 0 &&
-                    channel_send(CHILD_CHANNEL, child_error(e), NULL, 0, e) < 0)
-                        _exit(EXIT_FAILURE);
-                _exit(EXIT_SUCCESS);
-        }
-        while (waitpid(p, &status, 0) < 0)
-                if (errno != EINTR)
-                        return error_errno(e, -errno, "wait for a comparison");
-        if (WIFSIGNALED(status))
+        if (p == 0)
+                work(request, fds, ends[1]);
+        close(ends[1]);
+        r = p < 0 ? error_errno(e, -errno, "fork") : channel_receive(ends[0], &reply, out, &n, e);
+        close(ends[0]);
+        while (p > 0 && waitpid(p, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (p > 0 && WIFSIGNALED(status)) {
+                if (r == 0)
+                        json_decref(reply);
+                for (size_t i = 0; r == 0 && i < n; i++)
+                        close(out[i]);
                 return error_set(e, -EIO, "the comparison was ended by signal %d (%s)", WTERMSIG(status),
                                  strsignal(WTERMSIG(status)));
-        return WEXITSTATUS(status) == 0 ? 0 : error_set(e, -EIO, "the comparison failed");
+        }
+        if (r < 0)
+                return p < 0 ? r : error_set(e, -EIO, "the comparison failed");
+        r = channel_send(CHILD_CHANNEL, reply, out, n, e);
+        for (size_t i = 0; i < n; i++)
+                close(out[i]);
+        return r;
 }
 
 int main(void) {

@@ -66,12 +66,26 @@ static bool quarantined(Run *run, const OutdatedPair *pair, Comparison *out) {
         return false;
 }
 
-static int ask_vault(Run *run, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e) {
-        json_t *codes = json_array(), *reply, *record;
-        int in[2] = { pair->old_fd, pair->new_fd }, fds[CHANNEL_FDS], r;
+/* The vault gets what the digests are of, and nobody can change any more. */
+static int seal(FileBytes *bytes, const char *name, Error *e) {
+        int fd = channel_memfd(name, bytes->bytes, bytes->size, e);
+
+        file_release(bytes);
+        return fd;
+}
+
+static int ask_vault(Run *run, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted,
+                     Comparison *out, Error *e) {
+        _cleanup_(closep) int old_fd = seal(&bytes->old, "staunch-old", e);
+        _cleanup_(closep) int new_fd = old_fd < 0 ? old_fd : seal(&bytes->new, "staunch-new", e);
+        int in[2] = { old_fd, new_fd }, fds[CHANNEL_FDS], r;
         FileBytes text = { 0 }, patch = { 0 };
+        json_t *codes, *reply, *record;
         size_t n;
 
+        if (new_fd < 0)
+                return new_fd;
+        codes = json_array();
         for (size_t i = 0; i < REFUSAL_N; i++)
                 if (accepted[i])
                         json_array_append_new(codes, json_string(refusal_get((RefusalCode)i)->code));
@@ -127,7 +141,8 @@ static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
         return false;
 }
 
-static int compare(void *data, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e) {
+static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted,
+                   Comparison *out, Error *e) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1],
                 message[512];
         Run *run = data;
@@ -137,7 +152,7 @@ static int compare(void *data, const OutdatedPair *pair, const bool *accepted, C
                 { "STAUNCH_BUILD_ID_NEW", build_id_text(&pair->new_id, new_text) },
                 { "STAUNCH_PATCH", digest },
         };
-        int r = ask_vault(run, pair, accepted, out, e);
+        int r = ask_vault(run, pair, bytes, accepted, out, e);
 
         if (r == 0)
                 metrics_compared(run->w->metrics, out->usec);

@@ -29,9 +29,10 @@ static uint64_t judge_hash(void) {
 }
 
 /* The path of the record of a pair. */
-static void pair_path(const char *dir, const BuildId *old_id, const BuildId *new_id,
-                      const bool accepted[REFUSAL_N], char *out, size_t size) {
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
+static void pair_path(const char *dir, const uint8_t old_file[DIGEST_SIZE],
+                      const uint8_t new_file[DIGEST_SIZE], const bool accepted[REFUSAL_N], char *out,
+                      size_t size) {
+        char old_text[2 * DIGEST_SIZE + 1], new_text[2 * DIGEST_SIZE + 1];
         uint64_t what = judge_hash();
 
         for (size_t i = 0; i < REFUSAL_N; i++)
@@ -40,8 +41,8 @@ static void pair_path(const char *dir, const BuildId *old_id, const BuildId *new
 
                         what = XXH3_64bits_withSeed(code, strlen(code), what);
                 }
-        snprintf(out, size, "%s/pairs/%s-%s-%016lx.json", dir, build_id_text(old_id, old_text),
-                 build_id_text(new_id, new_text), what);
+        snprintf(out, size, "%s/pairs/%s-%s-%016lx.json", dir, digest_text(old_file, old_text),
+                 digest_text(new_file, new_text), what);
 }
 
 static void patch_path(const char *dir, const char *digest, char *out, size_t size) {
@@ -54,15 +55,15 @@ static time_t age(const char *path) {
         return stat(path, &st) < 0 ? 0 : time(NULL) - st.st_mtime;
 }
 
-int cache_get(const char *dir, const BuildId *old_id, const BuildId *new_id, const bool accepted[REFUSAL_N],
-              Comparison *out) {
+int cache_get(const char *dir, const uint8_t old_file[DIGEST_SIZE], const uint8_t new_file[DIGEST_SIZE],
+              const bool accepted[REFUSAL_N], Comparison *out) {
         FileBytes text = { 0 }, patch = { 0 };
         char path[PATH_MAX], with[PATH_MAX];
         const char *digest;
         json_t *j;
         int r = 0;
 
-        pair_path(dir, old_id, new_id, accepted, path, sizeof(path));
+        pair_path(dir, old_file, new_file, accepted, path, sizeof(path));
         if (!judge_hash() || file_read(path, RECORD_MAX, &text, NULL) < 0)
                 return CACHE_ABSENT;
         j = json_loadb((const char *)text.bytes, text.size, 0, NULL);
@@ -77,14 +78,14 @@ int cache_get(const char *dir, const BuildId *old_id, const BuildId *new_id, con
         json_decref(j);
         if (r < 0)
                 return CACHE_ABSENT;
-        if (build_id_equal(&out->old_id, old_id) && build_id_equal(&out->new_id, new_id) &&
-            (out->outcome == OUTCOME_HOTPATCH || age(path) < DAY_SEC))
+        if (out->outcome == OUTCOME_HOTPATCH || age(path) < DAY_SEC)
                 return 0;
         comparison_free(out);
         return CACHE_ABSENT;
 }
 
-int cache_put(const char *dir, const Comparison *c, const bool accepted[REFUSAL_N], Error *e) {
+int cache_put(const char *dir, const uint8_t old_file[DIGEST_SIZE], const uint8_t new_file[DIGEST_SIZE],
+              const Comparison *c, const bool accepted[REFUSAL_N], Error *e) {
         char path[PATH_MAX], digest[2 * DIGEST_SIZE + 1];
         _cleanup_(freep) char *text = NULL;
         json_t *j;
@@ -109,7 +110,7 @@ int cache_put(const char *dir, const Comparison *c, const bool accepted[REFUSAL_
         json_decref(j);
         if (!text)
                 return error_errno(e, -ENOMEM, "the record of a comparison");
-        pair_path(dir, &c->old_id, &c->new_id, accepted, path, sizeof(path));
+        pair_path(dir, old_file, new_file, accepted, path, sizeof(path));
         return file_write_atomic(path, text, strlen(text), e);
 }
 

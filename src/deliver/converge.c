@@ -14,41 +14,87 @@ static const char *base_name(const char *path) {
         return slash ? slash + 1 : path;
 }
 
-int converge_compare(const OutdatedPair *pair, const ConvergeOptions *o, Comparison *out, Error *e) {
+static int read_digested(int fd, const char *path, FileBytes *out, uint8_t digest[DIGEST_SIZE], Error *e) {
+        int r = file_read_fd(fd, path, IMAGE_MAX_SIZE, out, e);
+
+        if (r == 0)
+                r = digest_sha256(out->bytes, out->size, digest, e);
+        return r;
+}
+
+int converge_compare(const OutdatedPair *pair, PairBytes *bytes, const ConvergeOptions *o, Comparison *out,
+                     Error *e) {
         CompareOptions options = {
                 .diff = { .no_debug = o->no_debug },
                 .accepted = o->accepted,
                 .old_path = pair->path,
                 .new_path = pair->path,
         };
-        FileBytes old = { 0 }, new = { 0 };
-        int r = file_read_fd(pair->old_fd, pair->path, IMAGE_MAX_SIZE, &old, e);
+        FileBytes old = bytes->old, new = bytes->new;
 
-        if (r < 0)
-                return r;
-        r = file_read_fd(pair->new_fd, pair->path, IMAGE_MAX_SIZE, &new, e);
-        if (r < 0) {
-                file_release(&old);
-                return r;
-        }
+        bytes->old = bytes->new = (FileBytes){ 0 };
         return compare_files(pair->path, &old, pair->path, &new, &options, out, e);
+}
+
+/* The pair before this one whose files hold the same (copies of one package in several containers). */
+static size_t same_content(const Converged *c, size_t pair) {
+        const ConvergedPair *x = &c->pairs[pair];
+
+        for (size_t i = 0; i < pair; i++) {
+                const ConvergedPair *y = &c->pairs[i];
+
+                if (y->wanted && !y->error.code && memcmp(x->old_digest, y->old_digest, DIGEST_SIZE) == 0 &&
+                    memcmp(x->new_digest, y->new_digest, DIGEST_SIZE) == 0 &&
+                    strcmp(c->outdated.pairs[pair].path, c->outdated.pairs[i].path) == 0)
+                        return i;
+        }
+        return SIZE_MAX;
+}
+
+static void join_pairs(Converged *c, size_t pair, size_t to) {
+        for (size_t i = 0; i < c->outdated.n_processes; i++) {
+                OutdatedProcess *p = &c->outdated.processes[i];
+
+                for (size_t k = 0; k < p->n; k++)
+                        if (p->images[k].pair == pair)
+                                p->images[k].pair = to;
+        }
+        c->pairs[pair].wanted = false;
+}
+
+static void compare_pair(Converged *c, size_t i, const ConvergeOptions *o) {
+        const OutdatedPair *pair = &c->outdated.pairs[i];
+        ConvergedPair *to = &c->pairs[i];
+        PairBytes bytes = { 0 };
+        size_t same;
+        int r;
+
+        if (o->find.progress)
+                o->find.progress("comparing %s (%zu of %zu)", base_name(pair->path), i + 1,
+                                 c->outdated.n_pairs);
+        r = read_digested(pair->old_fd, pair->path, &bytes.old, bytes.old_digest, &to->error);
+        if (r == 0)
+                r = read_digested(pair->new_fd, pair->path, &bytes.new, bytes.new_digest, &to->error);
+        memcpy(to->old_digest, bytes.old_digest, DIGEST_SIZE);
+        memcpy(to->new_digest, bytes.new_digest, DIGEST_SIZE);
+        same = r == 0 ? same_content(c, i) : SIZE_MAX;
+        if (same != SIZE_MAX)
+                join_pairs(c, i, same);
+        else if (r == 0)
+                r = o->compare ? o->compare(o->compare_data, pair, &bytes, o, &to->comparison, &to->error)
+                               : converge_compare(pair, &bytes, o, &to->comparison, &to->error);
+        if (r < 0 && !to->error.code)
+                to->error.code = -EIO;
+        file_release(&bytes.old);
+        file_release(&bytes.new);
 }
 
 static void compare_pairs(Converged *c, const ConvergeOptions *o) {
         for (size_t i = 0; i < c->outdated.n_pairs; i++) {
                 OutdatedPair *pair = &c->outdated.pairs[i];
-                ConvergedPair *to = &c->pairs[i];
-                int r;
 
-                if (to->wanted) {
-                        if (o->find.progress)
-                                o->find.progress("comparing %s (%zu of %zu)", base_name(pair->path), i + 1,
-                                                 c->outdated.n_pairs);
-                        r = o->compare ? o->compare(o->compare_data, pair, o, &to->comparison, &to->error)
-                                       : converge_compare(pair, o, &to->comparison, &to->error);
-                        if (r < 0 && !to->error.code)
-                                to->error.code = -EIO;
-                }
+                if (c->pairs[i].wanted)
+                        compare_pair(c, i, o);
                 closep(&pair->old_fd);
                 closep(&pair->new_fd);
                 pair->old_fd = pair->new_fd = -1;

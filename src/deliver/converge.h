@@ -4,20 +4,27 @@
 #include "apply/engine.h"
 #include "deliver/compare.h"
 #include "deliver/outdated.h"
+#include "patch/digest.h"
 
 /*
  * Moves what is outdated to the builds on disk: each distinct pair is compared once, then applied. Where the
  * build on disk is the one that the process was started with, its patch is taken out.
  */
 
+/* What both files of a pair hold, read once: what is compared is what the digests are of. */
+typedef struct PairBytes {
+        FileBytes old, new;
+        uint8_t old_digest[DIGEST_SIZE], new_digest[DIGEST_SIZE];
+} PairBytes;
+
 typedef struct ConvergeOptions {
         OutdatedOptions find;
         bool dry_run, no_debug;
         const bool *accepted;   /* by RefusalCode */
         uint64_t deadline_usec; /* for a safe point, each process; 0: the engine's default */
-        /* Compares a pair elsewhere (in another process); NULL: converge_compare(). */
-        int (*compare)(void *data, const OutdatedPair *pair, const struct ConvergeOptions *o, Comparison *out,
-                       Error *e);
+        /* Compares a pair elsewhere (in another process); may release `bytes`. NULL: converge_compare(). */
+        int (*compare)(void *data, const OutdatedPair *pair, PairBytes *bytes,
+                       const struct ConvergeOptions *o, Comparison *out, Error *e);
         void *compare_data;
 } ConvergeOptions;
 
@@ -53,6 +60,7 @@ typedef struct ConvergedProcess {
 
 typedef struct ConvergedPair {
         bool wanted; /* some process does not carry its patch yet; otherwise it is not compared */
+        uint8_t old_digest[DIGEST_SIZE], new_digest[DIGEST_SIZE]; /* of wanted ones: what the files hold */
         Comparison comparison;
         Error error; /* code != 0: the pair could not be compared */
         const char
@@ -71,6 +79,7 @@ bool converge_is_passing(RefusalCode code);
 /* Is (or was) its patch to be taken out, whether or not that worked? */
 bool converge_reverts(const ConvergedImage *image);
 int converge_run(const ConvergeOptions *o, Converged *out, Error *e);
-/* Reads both images of the pair and compares them in this process. */
-int converge_compare(const OutdatedPair *pair, const ConvergeOptions *o, Comparison *out, Error *e);
+/* Compares both images of the pair in this process; takes what they hold over. */
+int converge_compare(const OutdatedPair *pair, PairBytes *bytes, const ConvergeOptions *o, Comparison *out,
+                     Error *e);
 void converge_free(Converged *c);

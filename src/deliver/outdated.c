@@ -181,6 +181,10 @@ static FileId file_id(int fd) {
         return fd >= 0 && fstat(fd, &st) == 0 ? (FileId){ st.st_dev, st.st_ino } : (FileId){ 0 };
 }
 
+static bool same_id(const FileId *a, const FileId *b) {
+        return a->inode && a->dev == b->dev && a->inode == b->inode;
+}
+
 static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *path, const FileId *now) {
         if (p->n == p->room) {
                 size_t room = p->room ? p->room * 2 : 4;
@@ -201,9 +205,13 @@ static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *pat
 
 /* The index of the pair, which takes the descriptors over when it is new. */
 static size_t add_pair(Outdated *o, const OutdatedImage *image, int *old_fd, int *new_fd) {
+        FileId old_file = file_id(*old_fd), new_file = file_id(*new_fd);
+
         for (size_t i = 0; i < o->n_pairs; i++)
-                if (build_id_equal(&o->pairs[i].old_id, &image->old_id) &&
-                    build_id_equal(&o->pairs[i].new_id, &image->new_id))
+                if (same_id(&o->pairs[i].old_file, &old_file) && same_id(&o->pairs[i].new_file, &new_file) &&
+                    build_id_equal(&o->pairs[i].old_id, &image->old_id) &&
+                    build_id_equal(&o->pairs[i].new_id, &image->new_id) &&
+                    strcmp(o->pairs[i].path, image->path) == 0)
                         return i;
         if (o->n_pairs == o->pairs_room) {
                 o->pairs_room = o->pairs_room ? o->pairs_room * 2 : 16;
@@ -212,6 +220,8 @@ static size_t add_pair(Outdated *o, const OutdatedImage *image, int *old_fd, int
         o->pairs[o->n_pairs] = (OutdatedPair){
                 .old_id = image->old_id,
                 .new_id = image->new_id,
+                .old_file = old_file,
+                .new_file = new_file,
                 .path = image->path,
                 .old_fd = TAKE_FD(*old_fd),
                 .new_fd = TAKE_FD(*new_fd),

@@ -17,17 +17,22 @@
  * a patch makes them run another build: after a downgrade to the version that they were started with.
  */
 
-/* Two builds, the older of which some process runs. */
-typedef struct OutdatedPair {
-        BuildId old_id, new_id;
-        const char *path;   /* as the first process that was found names it */
-        int old_fd, new_fd; /* open for reading; -1 once they are not needed */
-} OutdatedPair;
-
 /* A file as stat(2) tells it from others. */
 typedef struct FileId {
         uint64_t dev, inode; /* inode 0: no file */
 } FileId;
+
+/*
+ * Two builds, the older of which some process runs. Of the same pair are only processes that have the very
+ * files at the same path: anybody can write another's build-id into a file of their own, and put it at any
+ * path of a namespace of their own.
+ */
+typedef struct OutdatedPair {
+        BuildId old_id, new_id;
+        FileId old_file, new_file;
+        const char *path;   /* as its processes name it */
+        int old_fd, new_fd; /* open for reading; -1 once they are not needed */
+} OutdatedPair;
 
 typedef struct OutdatedImage {
         const char *path;

@@ -40,8 +40,8 @@ static bool excluded(void *data, const Process *p, const char *path) {
         return pw && policy_excludes(policy, MATCH_USER, pw->pw_name);
 }
 
-static int compare(void *data, const OutdatedPair *pair, const ConvergeOptions *converge, Comparison *out,
-                   Error *e) {
+static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const ConvergeOptions *converge,
+                   Comparison *out, Error *e) {
         const RoundOptions *o = data;
         bool accepted[REFUSAL_N] = { 0 };
         ConvergeOptions here = *converge;
@@ -54,14 +54,18 @@ static int compare(void *data, const OutdatedPair *pair, const ConvergeOptions *
                 policy_accepted(o->policy,
                                 package_of(PACKAGE_INFO, pair->path, package, sizeof(package)) ? package : "",
                                 accepted);
-        if (o->cache && cache_get(o->cache, &pair->old_id, &pair->new_id, accepted, out) == 0)
-                return 0;
+        if (o->cache && cache_get(o->cache, bytes->old_digest, bytes->new_digest, accepted, out) == 0) {
+                if (build_id_equal(&out->old_id, &pair->old_id) &&
+                    build_id_equal(&out->new_id, &pair->new_id))
+                        return 0;
+                comparison_free(out);
+        }
         here.accepted = accepted;
-        r = o->compare ? o->compare(o->compare_data, pair, accepted, out, e)
-                       : converge_compare(pair, &here, out, e);
+        r = o->compare ? o->compare(o->compare_data, pair, bytes, accepted, out, e)
+                       : converge_compare(pair, bytes, &here, out, e);
         /* A cache that can't be written costs the next round time, and nothing else. */
         if (r == 0 && o->cache)
-                cache_put(o->cache, out, accepted, NULL);
+                cache_put(o->cache, bytes->old_digest, bytes->new_digest, out, accepted, NULL);
         return r;
 }
 

@@ -17,7 +17,8 @@ typedef struct RoundOptions {
         /* Asked first, for each pair: may say what the verdict is without any comparison. NULL: never. */
         bool (*known)(void *data, const OutdatedPair *pair, Comparison *out);
         /* As ConvergeOptions.compare, for what is not in the cache. NULL: in this process. */
-        int (*compare)(void *data, const OutdatedPair *pair, const bool *accepted, Comparison *out, Error *e);
+        int (*compare)(void *data, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted,
+                       Comparison *out, Error *e);
         void *compare_data; /* of both */
         /* As OutdatedOptions.current. NULL: nobody is told. */
         void (*current)(void *data, const Process *p, const char *path, int fd);

@@ -126,6 +126,7 @@ static void accept_codes(const AssessOptions *o, const char *package, bool accep
 /* Takes the member's bytes as a copy: several builds of it may run. */
 static int compare(const Assessed *a, const DebMember *m, FileBytes *old, const AssessOptions *o,
                    AssessedPair *pair, Error *e) {
+        uint8_t old_digest[DIGEST_SIZE], new_digest[DIGEST_SIZE];
         bool accepted[REFUSAL_N] = { 0 };
         const CompareOptions options = { .accepted = accepted,
                                          .old_path = pair->run->path,
@@ -136,14 +137,19 @@ static int compare(const Assessed *a, const DebMember *m, FileBytes *old, const 
         int r;
 
         accept_codes(o, a->name, accepted);
-        if (o->cache && cache_get(o->cache, &pair->run->id, &pair->new_id, accepted, &pair->comparison) == 0)
+        r = digest_sha256(old->bytes, old->size, old_digest, e);
+        if (r == 0)
+                r = digest_sha256(m->file.bytes, m->file.size, new_digest, e);
+        if (r < 0)
+                return r;
+        if (o->cache && cache_get(o->cache, old_digest, new_digest, accepted, &pair->comparison) == 0)
                 return 0;
         r = file_dup(m->file.bytes, m->file.size, &new, e);
         if (r < 0)
                 return r;
         r = compare_files(pair->run->path, old, m->path, &new, &options, &pair->comparison, e);
         if (r == 0 && o->cache) /* losing it costs time only */
-                cache_put(o->cache, &pair->comparison, accepted, NULL);
+                cache_put(o->cache, old_digest, new_digest, &pair->comparison, accepted, NULL);
         return r;
 }
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from machine import Machine, equal, wait
+from machine import Machine, Target, equal, wait
 
 STAUNCHD, STAUNCH = sys.argv[1:3]
 CC = os.environ.get("CC", "cc").split()
@@ -136,6 +136,29 @@ def patched_with_nobody_typing(m):
     equal(m.ask("converge")["ok"], True, "a round asked for")
     equal(m.kinds(), before, "the events of a round with nothing to do")
     equal({a.pid, b.pid} <= set(m.ask("status")["patched_pids"]), True, "the agent knows both")
+
+
+def forged_build_ids_touch_nobody_else(m):
+    """A process with files of its own at the same path, which say that they are the same builds: what is made of them
+    is for nobody else."""
+    evil = os.path.join(m.dir, "evil")
+    os.mkdir(evil)
+    shutil.copy(builds[1], os.path.join(evil, m.name))
+    command = 'mount --bind "$1" "$2" && exec "$2/$3"'
+    forger = Target(["unshare", "-m", "--propagation", "private", "sh", "-c", command, "sh", evil, m.root, m.name])
+    m.targets.append(forger)
+    t = m.target()
+    m.start()
+    shutil.copy(builds["forged"], os.path.join(evil, "new"))
+    os.rename(os.path.join(evil, "new"), os.path.join(evil, m.name))
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(m.kinds().count("patch-installed"), 2, "processes that were patched")
+    equal([forger.ask(100), t.ask(100)], [103, 102], "the forger and the target")
+    late = m.target(m.old)
+    m.await_event("patch-installed", pid=late.pid)
+    equal(late.ask(100), 102, "a target that started later")
+    equal(m.kinds().count("patch-ready"), 2, "comparisons")
 
 
 def process_under_a_filter(m):
@@ -659,7 +682,7 @@ def staunch(code, *args):
     return r.stdout
 
 
-CASES = [patched_with_nobody_typing, process_under_a_filter, outdated_image_that_starts_later, agent_killed_and_started_again,
+CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_touch_nobody_else, outdated_image_that_starts_later, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later, image_that_needs_a_restart,
          stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
@@ -687,6 +710,8 @@ try:
         builds[version] = os.path.join(build_dir, f"v{version}")
         subprocess.run([*CC, "-O2", f"-DNEW={version}", "-Wl,--build-id", "-o", builds[version],
                         os.path.join(build_dir, "t.c")], check=True)
+    told = subprocess.run([STAUNCH, "diff", "--json", builds[1], builds[2]], capture_output=True, text=True).stdout
+    compile_one("forged", "t.c", "-DNEW=3", f"-Wl,--build-id=0x{json.loads(told)['pairs'][0]['new']['build_id']}")
     # Something that no patch can do: a thread's variable more.
     builds["wide"] = os.path.join(build_dir, "wide")
     with open(os.path.join(build_dir, "w.c"), "w") as f:

@@ -12,10 +12,11 @@ import tempfile
 
 
 class Target:
-    """A process that answers a number a line. `fd`: the image to run; else the file at `path`."""
+    """A process that answers a number a line. `fd`: the image to run; else the file at `path`, or the command that it is."""
 
     def __init__(self, path, fd=None, user=None):
-        self.process = subprocess.Popen([path] if fd is None else [f"/proc/self/fd/{fd}"], stdin=subprocess.PIPE,
+        command = [path] if isinstance(path, str) else path
+        self.process = subprocess.Popen(command if fd is None else [f"/proc/self/fd/{fd}"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, bufsize=1,
                                         pass_fds=[] if fd is None else [fd], user=user)
         self.pid = self.process.pid
