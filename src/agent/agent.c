@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/agent.h"
+#include "agent/beat.h"
 #include "agent/calendar.h"
 #include "agent/child.h"
 #include "agent/control.h"
 #include "agent/crash.h"
 #include "agent/held.h"
 #include "agent/hooks.h"
+#include "agent/notes.h"
 #include "agent/observe.h"
 #include "agent/watch.h"
 #include "agent/work.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/vec.h"
 #include "config.h"
@@ -25,6 +28,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -36,6 +40,7 @@ enum {
         EXEC_USEC = 20000,    /* what is alive so long after its start is looked at */
         AGAIN_USEC = 5000000, /* first pause before a process that was busy is tried again; doubles */
         AGAIN_MAX_USEC = 600000000,
+        UNRESPONSIVE_SEC = 3600,  /* for so long a process that took too long is left out */
         HARM_MAX_USEC = 60000000, /* longest pause before a harmful patch is tried again to be taken out */
         MAX_STARTED = 4096,       /* processes that wait to be looked at; beyond: all are */
         KMSG_LINE = 8192,
@@ -58,7 +63,7 @@ typedef struct Agent {
         Network *network;
         Observer *observer;
         sd_event *loop;
-        sd_event_source *soon, *scan, *again, *harm_timer, *started_timer, *job_source;
+        sd_event_source *soon, *scan, *again, *harm_timer, *stall_timer, *started_timer, *job_source;
         int watch_fd, inotify_fd, kmsg_fd;
         Control *control;
         RestartOptions restart;
@@ -67,10 +72,13 @@ typedef struct Agent {
         Calendar *calendar;
         CrashBook *book;
         VEC(pid_t) started, looking; /* not looked at yet; those of the piece of work that runs */
-        VEC(Harm) harms;             /* patches to be taken out */
-        bool harmed;                 /* some process may still have a patch that is in quarantine */
-        bool all_wanted;             /* a full round is to run as soon as it can */
-        JobKind job;                 /* the fork that runs now */
+        Beat *beat;
+        VEC(Unresponsive) unresponsive;
+        int notes_fd;    /* what the fork that runs says of processes */
+        VEC(Harm) harms; /* patches to be taken out */
+        bool harmed;     /* some process may still have a patch that is in quarantine */
+        bool all_wanted; /* a full round is to run as soon as it can */
+        JobKind job;     /* the fork that runs now */
         pid_t job_pid;
         uint64_t again_usec, harm_usec;
         uint64_t rounds, lost;
@@ -161,25 +169,13 @@ static uint64_t next_pause(uint64_t *usec, uint64_t max_usec) {
         return *usec;
 }
 
-/* Notes what processes carry (n == 0: all), so that the end of one can be understood. */
-static void note(Agent *a, const pid_t *pids, size_t n) {
-        ProcessList some = { 0 };
+/* What a process carries, so that its end can be understood. */
+static void on_note(void *data, const Process *p, Witness w, const ProcessPatch *have, size_t n) {
+        Agent *a = data;
 
-        if (process_select(pids, n, &some, NULL) < 0)
-                return;
-        for (size_t i = 0; i < some.n; i++) {
-                _cleanup_(freep) ProcessPatch *have = NULL;
-                size_t patches = 0;
-
-                if (engine_status(some.items[i].pid, &have, &patches, NULL) == 0 && patches) {
-                        Witness w = witness_of(some.items[i].pid, some.items[i].unit);
-
-                        crash_note(a->book, some.items[i].pid, w, have, patches);
-                        if (w.trusted)
-                                observer_note(a->observer, &some.items[i], have, patches);
-                }
-        }
-        process_list_free(&some);
+        crash_note(a->book, p->pid, w, have, n);
+        if (w.trusted)
+                observer_note(a->observer, p, have, n);
 }
 
 static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
@@ -202,7 +198,9 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
                 a->harm_usec = 0;
         else if (job == JOB_ROUND)
                 a->again_usec = 0;
-        note(a, job == JOB_SOME ? a->looking.items : NULL, job == JOB_SOME ? a->looking.n : 0);
+        notes_each(a->notes_fd, on_note, a);
+        closep(&a->notes_fd);
+        a->notes_fd = -1;
         look_after_vault(a);
         if (job == JOB_ROUND) {
                 a->rounds++;
@@ -213,12 +211,15 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         return 0;
 }
 
-/* Those that have just started are nearly always current, or have ended: only for the others a fork is worth
- * its cost. */
-static bool some_outdated(const Agent *a) {
-        OutdatedOptions options = {
-                .pids = a->looking.items, .n_pids = a->looking.n, .pass_over = true, .root = a->o->root
-        };
+/* Those that have just started are nearly always current, or have ended: only for the others the state is
+ * worth being opened. */
+static bool some_outdated(const Agent *a, const Work *w) {
+        OutdatedOptions options = { .pids = a->looking.items,
+                                    .n_pids = a->looking.n,
+                                    .pass_over = true,
+                                    .enter = work_enter,
+                                    .enter_data = (void *)w,
+                                    .root = a->o->root };
         Outdated found;
         bool some;
 
@@ -237,10 +238,15 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
                    .events = a->o->events,
                    .root = a->o->root,
                    .vault = &a->vault,
-                   .metrics = a->metrics };
+                   .metrics = a->metrics,
+                   .beat = a->beat,
+                   .skip = a->unresponsive.items,
+                   .n_skip = a->unresponsive.n };
         Error e = { 0 };
         int r;
 
+        if (job == JOB_SOME && !some_outdated(a, &w))
+                return WORK_DONE;
         peer_borrow(&a->vault);
         if (job == JOB_QUARANTINE)
                 r = a->harms.n ? work_quarantine(&w, &a->harms.items[0].patch, a->harms.items[0].reason, &e)
@@ -249,7 +255,44 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
                 r = work_round(&w, pids, n, &e);
         if (r < 0)
                 child_log(LOG_ERR, "%s", e.text);
+        notes_take(a->notes_fd, pids, n, work_enter, &w);
         return r < 0 ? WORK_FAILED : r;
+}
+
+/* A piece of work that does not get on with one process is ended, and the next leaves that out. What was
+ * begun in a process, the engine's guardian finishes or undoes. */
+static int on_stall(sd_event_source *s, uint64_t usec, void *data) {
+        uint64_t limit_usec;
+        char pid[16], message[256];
+        Unresponsive u = { 0 };
+        Agent *a = data;
+
+        (void)s;
+        if (a->job == JOB_NONE)
+                return 0;
+        limit_usec = a->policy.unresponsive_usec + a->policy.deadline_usec;
+        arm(a, &a->stall_timer, limit_usec / 4, on_stall);
+        if (!beat_stuck(a->beat, limit_usec, &u))
+                return 0;
+        u.until_usec = usec + UNRESPONSIVE_SEC * UINT64_C(1000000);
+        vec_push(&a->unresponsive, u);
+        kill(a->job_pid, SIGKILL);
+        snprintf(pid, sizeof(pid), "%d", u.pid);
+        snprintf(message, sizeof(message),
+                 "%s (pid %d) can't be looked at: that took more than %.0f s; it is left out for an hour",
+                 u.comm, u.pid, (double)limit_usec / 1e6);
+        emit(a, EVENT_PROCESS_UNRESPONSIVE,
+             (EventField[]){ { "STAUNCH_PID", pid }, { "STAUNCH_COMM", u.comm } }, 2, message);
+        return 0;
+}
+
+static void forget_unresponsive(Agent *a) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < a->unresponsive.n; i++)
+                if (a->unresponsive.items[i].until_usec > now_usec())
+                        a->unresponsive.items[kept++] = a->unresponsive.items[i];
+        a->unresponsive.n = kept;
 }
 
 /* The most urgent thing first: harm, then a full round, then processes that have just started. */
@@ -272,7 +315,7 @@ static JobKind next_job(Agent *a) {
         for (size_t i = 0; i < a->started.n; i++)
                 vec_push(&a->looking, a->started.items[i]);
         a->started.n = 0;
-        return some_outdated(a) ? JOB_SOME : JOB_NONE;
+        return JOB_SOME;
 }
 
 static void start_job(Agent *a) {
@@ -282,9 +325,14 @@ static void start_job(Agent *a) {
         if (job == JOB_NONE)
                 return;
         look_after_vault(a);
+        forget_unresponsive(a);
+        beat_enter(a->beat, NULL);
+        a->notes_fd = memfd_create("staunch-notes", MFD_CLOEXEC);
         a->job_pid = fork();
         if (a->job_pid < 0) {
                 child_log(LOG_ERR, "fork: %s", strerror(errno));
+                closep(&a->notes_fd);
+                a->notes_fd = -1;
                 arm(a, &a->again, AGAIN_USEC, on_soon);
                 return;
         }
@@ -296,6 +344,7 @@ static void start_job(Agent *a) {
                 _exit(do_job(a, job, a->looking.items, job == JOB_SOME ? a->looking.n : 0));
         }
         a->job = job;
+        arm(a, &a->stall_timer, (a->policy.unresponsive_usec + a->policy.deadline_usec) / 4, on_stall);
         if (job == JOB_QUARANTINE)
                 a->harmed = false;
         if (job == JOB_QUARANTINE && a->harms.n)
@@ -628,7 +677,13 @@ static int prepare(Agent *a, Error *e) {
 }
 
 int agent_run(const AgentOptions *o, Error *e) {
-        Agent a = { .o = o, .watch_fd = -1, .inotify_fd = -1, .kmsg_fd = -1, .book = crash_book_new() };
+        Agent a = { .o = o,
+                    .beat = beat_new(),
+                    .notes_fd = -1,
+                    .watch_fd = -1,
+                    .inotify_fd = -1,
+                    .kmsg_fd = -1,
+                    .book = crash_book_new() };
         _cleanup_(store_closep) Store *store = NULL;
         int r;
 
@@ -643,7 +698,6 @@ int agent_run(const AgentOptions *o, Error *e) {
                 r = open_observer(&a, e);
         if (r >= 0) {
                 open_watches(&a);
-                note(&a, NULL, 0);
                 offer_hold(&a);
                 emit(&a, EVENT_AGENT_STARTED, (EventField[]){ { "STAUNCH_VERSION", STAUNCH_VERSION } }, 1,
                      "The agent runs");
@@ -676,6 +730,9 @@ int agent_run(const AgentOptions *o, Error *e) {
         vec_free(&a.started);
         vec_free(&a.looking);
         vec_free(&a.harms);
+        vec_free(&a.unresponsive);
+        closep(&a.notes_fd);
+        beat_free(a.beat);
         policy_free(&a.policy);
         sd_event_unref(a.loop);
         return r < 0 ? r : 0;

@@ -165,6 +165,16 @@ static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const
         return r;
 }
 
+bool work_enter(void *work, const Process *p) {
+        const Work *w = work;
+
+        for (size_t i = 0; p && i < w->n_skip; i++)
+                if (w->skip[i].pid == p->pid && w->skip[i].start_time == p->start_time)
+                        return false;
+        beat_enter(w->beat, p);
+        return true;
+}
+
 static const char *subject_of(const Process *p, Arena *a) {
         return p->unit[0] ? p->unit : arena_printf(a, "process %s", p->comm);
 }
@@ -436,6 +446,8 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                  .n_pids = n,
                                  .root = w->root,
                                  .cache = w->state,
+                                 .enter = work_enter,
+                                 .enter_data = (void *)w,
                                  .known = known,
                                  .compare = compare,
                                  .compare_data = &run };
@@ -525,7 +537,8 @@ static int take_out_quarantined(Run *run, Error *e) {
                 _cleanup_(freep) ProcessPatch *have = NULL;
                 size_t n = 0;
 
-                if (engine_status(all.items[i].pid, &have, &n, NULL) < 0)
+                if (!work_enter((void *)run->w, &all.items[i]) ||
+                    engine_status(all.items[i].pid, &have, &n, NULL) < 0)
                         continue;
                 for (size_t k = 0; k < n; k++) {
                         char digest[2 * DIGEST_SIZE + 1];
@@ -538,6 +551,7 @@ static int take_out_quarantined(Run *run, Error *e) {
                                         result = WORK_AGAIN;
                 }
         }
+        work_enter((void *)run->w, NULL);
         process_list_free(&all);
         return r < 0 ? r : result;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "agent/beat.h"
 #include "agent/peer.h"
 #include "apply/engine.h"
 #include "deliver/policy.h"
@@ -19,6 +20,9 @@ typedef struct Work {
         const char *root;   /* only images below it; NULL: all */
         Peer *vault;
         Metrics *metrics; /* NULL: nothing is counted */
+        Beat *beat;
+        const Unresponsive *skip; /* left out */
+        size_t n_skip;
 } Work;
 
 /* Exit codes of a piece of work. */
@@ -28,6 +32,8 @@ enum {
         WORK_AGAIN = 10, /* some process could not be patched now, and may be in a moment */
 };
 
+/* As OutdatedOptions.enter; `work`: a Work. */
+bool work_enter(void *work, const Process *p);
 /* Opens the state; tells when what was there was lost. */
 int work_open_state(const Work *w, Store **out, Error *e);
 /* Converges: the processes of `pids` only, or (n == 0) all. */

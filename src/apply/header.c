@@ -9,6 +9,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 static const uint8_t magic[16] = "staunch-shadow\r";
 enum {
@@ -271,6 +274,21 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         return 0;
 }
 
+/* The device of all memfds, which no file system that is mounted has. */
+static uint64_t memfd_device(void) {
+        static uint64_t device;
+        struct stat st;
+        int fd;
+
+        if (device)
+                return device;
+        fd = memfd_create("staunch:device", MFD_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &st) == 0)
+                device = st.st_dev;
+        closep(&fd);
+        return device;
+}
+
 /* A shadow begins with its header: at the start of a mapping of a memfd of ours, or of a read-only
  * anonymous one. */
 static bool may_hold(const Mapping *m) {
@@ -278,7 +296,9 @@ static bool may_hold(const Mapping *m) {
                 return false;
         if (m->path[0] == 0 || strncmp(m->path, "[anon:", 6) == 0)
                 return true;
-        return m->inode && m->offset == 0 && strncmp(m->path, "/memfd:staunch:", 15) == 0;
+        /* A file of that name may lie on a file system that never answers. */
+        return m->inode && m->offset == 0 && strncmp(m->path, "/memfd:staunch:", 15) == 0 &&
+               makedev(m->dev_major, m->dev_minor) == memfd_device();
 }
 
 int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) {

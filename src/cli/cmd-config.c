@@ -41,6 +41,7 @@ static int show_json(const Policy *p) {
                                                 "code", refusal_get(p->accept[i].code)->code));
         json_object_set_new(j, "patch_mode", json_string(patch_mode_text(p->mode)));
         json_object_set_new(j, "safe_point_deadline_usec", json_integer((json_int_t)p->deadline_usec));
+        json_object_set_new(j, "unresponsive_after_usec", json_integer((json_int_t)p->unresponsive_usec));
         json_object_set_new(j, "scan_interval_sec", json_integer(p->scan_sec));
         json_object_set_new(j, "package_restarts", json_string(p->hold_restarts ? "hold" : "allow"));
         json_object_set_new(j, "exclude", exclude);
@@ -73,13 +74,15 @@ static int show(const char *path, bool as_json) {
         if (as_json) {
                 code = show_json(&p);
         } else {
-                printf("patch_mode            %s\nsafe_point_deadline   %g s\nscan_interval         %u s\n"
+                printf("patch_mode            %s\nsafe_point_deadline   %g s\nunresponsive_after    %g "
+                       "s\nscan_interval         %u s\n"
                        "package_restarts      %s\n"
                        "reboot                %s\nautomatic_rollback    %s\n%zu excluded, %zu accepted, %zu "
                        "hooks\n",
-                       patch_mode_text(p.mode), (double)p.deadline_usec / 1e6, p.scan_sec,
-                       p.hold_restarts ? "hold" : "allow", reboot_setting_text(p.restart.reboot),
-                       p.automatic_rollback ? "true" : "false", p.n_exclude, p.n_accept, p.n_hook);
+                       patch_mode_text(p.mode), (double)p.deadline_usec / 1e6,
+                       (double)p.unresponsive_usec / 1e6, p.scan_sec, p.hold_restarts ? "hold" : "allow",
+                       reboot_setting_text(p.restart.reboot), p.automatic_rollback ? "true" : "false",
+                       p.n_exclude, p.n_accept, p.n_hook);
         }
         policy_free(&p);
         return code;

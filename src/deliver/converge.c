@@ -14,6 +14,12 @@ static const char *base_name(const char *path) {
         return slash ? slash + 1 : path;
 }
 
+/* Says which process it is about from now on. */
+static void enter(const ConvergeOptions *o, const Process *p) {
+        if (o->find.enter)
+                o->find.enter(o->find.enter_data, p);
+}
+
 static int read_digested(int fd, const char *path, FileBytes *out, uint8_t digest[DIGEST_SIZE], Error *e) {
         int r = file_read_fd(fd, path, IMAGE_MAX_SIZE, out, e);
 
@@ -72,9 +78,11 @@ static void compare_pair(Converged *c, size_t i, const ConvergeOptions *o) {
         if (o->find.progress)
                 o->find.progress("comparing %s (%zu of %zu)", base_name(pair->path), i + 1,
                                  c->outdated.n_pairs);
+        enter(o, &pair->process);
         r = read_digested(pair->old_fd, pair->path, &bytes.old, bytes.old_digest, &to->error);
         if (r == 0)
                 r = read_digested(pair->new_fd, pair->path, &bytes.new, bytes.new_digest, &to->error);
+        enter(o, NULL);
         memcpy(to->old_digest, bytes.old_digest, DIGEST_SIZE);
         memcpy(to->new_digest, bytes.new_digest, DIGEST_SIZE);
         same = r == 0 ? same_content(c, i) : SIZE_MAX;
@@ -526,8 +534,10 @@ int converge_run(const ConvergeOptions *o, Converged *out, Error *e) {
                 return r;
         c.pairs = arena_newa(c.outdated.arena, ConvergedPair, c.outdated.n_pairs);
         c.processes = arena_newa(c.outdated.arena, ConvergedProcess, c.outdated.n_processes);
-        for (size_t i = 0; i < c.outdated.n_processes; i++)
+        for (size_t i = 0; i < c.outdated.n_processes; i++) {
+                enter(o, &c.outdated.processes[i].process);
                 begin_process(&c, i);
+        }
         compare_pairs(&c, o);
         for (size_t i = 0; i < c.outdated.n_processes; i++) {
                 ConvergedProcess *p = &c.processes[i];
@@ -535,12 +545,14 @@ int converge_run(const ConvergeOptions *o, Converged *out, Error *e) {
                 if (o->find.progress)
                         o->find.progress("%d %s (%zu of %zu)", p->of->process.pid, p->of->process.comm, i + 1,
                                          c.outdated.n_processes);
+                enter(o, &p->of->process);
                 for (size_t k = 0; k < p->of->n; k++)
                         judge_image(&c, &p->images[k]);
                 hold_back(&c, p, o);
                 apply_process(&c, p, o);
                 count(&c, p);
         }
+        enter(o, NULL);
         *out = c;
         return 0;
 }

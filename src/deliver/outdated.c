@@ -204,7 +204,7 @@ static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *pat
 }
 
 /* The index of the pair, which takes the descriptors over when it is new. */
-static size_t add_pair(Outdated *o, const OutdatedImage *image, int *old_fd, int *new_fd) {
+static size_t add_pair(Outdated *o, const Process *p, const OutdatedImage *image, int *old_fd, int *new_fd) {
         FileId old_file = file_id(*old_fd), new_file = file_id(*new_fd);
 
         for (size_t i = 0; i < o->n_pairs; i++)
@@ -223,6 +223,7 @@ static size_t add_pair(Outdated *o, const OutdatedImage *image, int *old_fd, int
                 .old_file = old_file,
                 .new_file = new_file,
                 .path = image->path,
+                .process = *p,
                 .old_fd = TAKE_FD(*old_fd),
                 .new_fd = TAKE_FD(*new_fd),
         };
@@ -334,7 +335,7 @@ static int look_at_file(const Look *l, const Mapping *m, const char *path) {
         } else if (!old_id.n || !new_id.n) {
                 image->code = REFUSAL_CODE_NO_BUILD_ID;
         } else {
-                image->pair = add_pair(o, image, &old_fd, &new_fd);
+                image->pair = add_pair(o, &p->process, image, &old_fd, &new_fd);
         }
         return 0;
 }
@@ -416,6 +417,11 @@ int outdated_find(const OutdatedOptions *options, Outdated *out, Error *e) {
                 if (options->progress)
                         options->progress("looking at process %d %s (%zu of %zu)", p.process.pid,
                                           p.process.comm, i + 1, targets.n);
+                if (options->enter && process_exists(&p.process) &&
+                    !options->enter(options->enter_data, &p.process)) {
+                        r = 0;
+                        continue;
+                }
                 r = process_exists(&p.process)
                             ? look_at_process(&o, options, &p, e)
                             : error_set(e, -ESRCH, "there is no process %d", p.process.pid);
@@ -429,6 +435,8 @@ int outdated_find(const OutdatedOptions *options, Outdated *out, Error *e) {
                 if (p.n)
                         keep_process(&o, &p);
         }
+        if (options->enter)
+                options->enter(options->enter_data, NULL);
         process_list_free(&targets);
         if (r < 0 && strict) {
                 outdated_free(&o);

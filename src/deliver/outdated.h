@@ -31,6 +31,7 @@ typedef struct OutdatedPair {
         BuildId old_id, new_id;
         FileId old_file, new_file;
         const char *path;   /* as its processes name it */
+        Process process;    /* the first of them */
         int old_fd, new_fd; /* open for reading; -1 once they are not needed */
 } OutdatedPair;
 
@@ -72,6 +73,10 @@ typedef struct OutdatedOptions {
         void (*current)(void *data, const Process *p, const char *path, int fd);
         void *current_data;
         bool patches; /* find `base` images: each process is asked what it carries */
+        /* Told before a process is looked at or changed; false: it is left out (only before the first look).
+         * NULL for the process: what follows is of none. NULL: nobody is told. */
+        bool (*enter)(void *data, const Process *p);
+        void *enter_data;
         void (*progress)(const char *format, ...) __attribute__((format(printf, 1, 2))); /* NULL: silent */
 } OutdatedOptions;
 

@@ -42,6 +42,7 @@ static const Field exclude_fields[] = {
 static const Field top_fields[] = {
         { "patch_mode", FIELD_ENUM, AT(Policy, mode), 0, 0, mode_words, false },
         { "safe_point_deadline", FIELD_USEC, AT(Policy, deadline_usec), 0.01, 3600, NULL, false },
+        { "unresponsive_after", FIELD_USEC, AT(Policy, unresponsive_usec), 1, 86400, NULL, false },
         { "scan_interval", FIELD_SEC, AT(Policy, scan_sec), 5, 86400, NULL, false },
         { "package_restarts", FIELD_ENUM, AT(Policy, hold_restarts), 0, 0, package_restart_words, false },
 };
@@ -213,9 +214,11 @@ static int read_drop_ins(PolicyReader *r, const char *path, Error *e) {
 static int load(const char *path, PolicyReader *r, Error *e) {
         int q;
 
-        *r->policy = (Policy){
-                .arena = arena_new(), .mode = PATCH_AUTOMATIC, .deadline_usec = 5000000, .scan_sec = 300
-        };
+        *r->policy = (Policy){ .arena = arena_new(),
+                               .mode = PATCH_AUTOMATIC,
+                               .deadline_usec = 5000000,
+                               .unresponsive_usec = 60000000,
+                               .scan_sec = 300 };
         for (size_t i = 0; i < ELEMENTSOF(sections); i++)
                 if (sections[i].defaults)
                         sections[i].defaults(r->policy);

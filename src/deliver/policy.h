@@ -80,10 +80,12 @@ typedef struct PolicyDrain {
 
 typedef struct Policy {
         Arena *arena;
-        PatchMode mode;         /* patch_mode */
-        uint64_t deadline_usec; /* safe_point_deadline: for a safe point of one process */
-        uint32_t scan_sec;      /* scan_interval: between two looks for images opened later */
-        int hold_restarts;      /* package_restarts: 1, restarts by packages' scripts wait for the round */
+        PatchMode mode;             /* patch_mode */
+        uint64_t deadline_usec;     /* safe_point_deadline: for a safe point of one process */
+        uint64_t unresponsive_usec; /* unresponsive_after: beyond the safe point's, for a look at one process
+                                     */
+        uint32_t scan_sec;          /* scan_interval: between two looks for images opened later */
+        int hold_restarts; /* package_restarts: 1, restarts by packages' scripts wait for the round */
         PolicyMatch *exclude;
         size_t n_exclude;
         PolicyAccept *accept;

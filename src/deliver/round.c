@@ -77,6 +77,8 @@ int round_run(const RoundOptions *o, Converged *out, Error *e) {
                           .root = o->root,
                           .excluded = excluded,
                           .excluded_data = (void *)o,
+                          .enter = o->enter,
+                          .enter_data = o->enter_data,
                           .current = o->current,
                           .current_data = o->current_data },
                 .dry_run = o->policy->mode == PATCH_ASSESS_ONLY,

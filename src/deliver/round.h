@@ -20,6 +20,9 @@ typedef struct RoundOptions {
         int (*compare)(void *data, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted,
                        Comparison *out, Error *e);
         void *compare_data; /* of both */
+        /* As OutdatedOptions.enter. */
+        bool (*enter)(void *data, const Process *p);
+        void *enter_data;
         /* As OutdatedOptions.current. NULL: nobody is told. */
         void (*current)(void *data, const Process *p, const char *path, int fd);
         void *current_data;

@@ -166,10 +166,10 @@ static void everything(void **state) {
         Error e = { 0 };
 
         (void)state;
-        put(file,
-            "patch_mode = \"automaticbyplatform\"\nsafe_point_deadline = \"1min30s\"\nscan_interval = 90\n"
-            "[exclude]\nunit = [\"postgresql*.service\"]\npath = [\"/opt/*\", \"/srv/x\"]\n"
-            "[[accept]]\npackage = \"lib*\"\ncode = \"layout-unproved\"\n");
+        put(file, "patch_mode = \"automaticbyplatform\"\nsafe_point_deadline = "
+                  "\"1min30s\"\nunresponsive_after = \"2min\"\nscan_interval = 90\n"
+                  "[exclude]\nunit = [\"postgresql*.service\"]\npath = [\"/opt/*\", \"/srv/x\"]\n"
+                  "[[accept]]\npackage = \"lib*\"\ncode = \"layout-unproved\"\n");
         snprintf(path, sizeof(path), "%s/20-later.toml", drop_ins);
         put(path, "scan_interval = \"2min\"\npackage_restarts = \"hold\"\n[[accept]]\npackage = \"x\"\ncode "
                   "= \"data-const\"\n");
@@ -178,6 +178,7 @@ static void everything(void **state) {
         if (policy_load(file, &p, &e) < 0)
                 fail_msg("%s", e.text);
         assert_int_equal(p.deadline_usec, 90000000);
+        assert_int_equal(p.unresponsive_usec, 120000000);
         assert_int_equal(p.scan_sec, 120);
         assert_int_equal(p.hold_restarts, 1);
         assert_int_equal(p.n_accept, 2);

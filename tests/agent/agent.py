@@ -183,6 +183,40 @@ def outdated_image_that_starts_later(m):
     equal(t.ask(100), 102, "the target that started outdated")
 
 
+def process_whose_files_are_gone_is_left_out(m):
+    """Its program lies on a file system that does not answer any more: looking at it never ends."""
+    folder = os.path.join(m.root, "stuck")
+    os.mkdir(folder)
+    server = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(__file__), "stuckfs.py"), folder, builds[1]],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    told = server.stdout.readline()
+    if told != "mounted\n":
+        print(f"# not tried: no file system in user space here: {told.strip()}", flush=True)
+        server.wait()
+        return
+    try:
+        stuck = Target(os.path.join(folder, "target"))
+        m.targets.append(stuck)
+        t = m.target()
+        m.configure('unresponsive_after = "1s"\nsafe_point_deadline = "100ms"\n')
+        server.stdin.write("\n")
+        equal(server.stdout.readline(), "stuck\n", "what the server says")
+        m.install(2)
+        m.start()
+        m.await_event("process-unresponsive", pid=stuck.pid)
+        m.await_event("patch-installed", pid=t.pid)
+        equal(t.ask(100), 102, "the other target")
+        equal(m.ask("converge")["ok"], True, "another round")
+        equal(m.kinds().count("process-unresponsive"), 1, "how often that was told")
+        assert m.agent.poll() is None
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        server.kill()
+        server.wait()
+        server.stdin.close()
+        server.stdout.close()
+
+
 def agent_killed_and_started_again(m):
     t = m.target()
     m.start()
@@ -682,7 +716,7 @@ def staunch(code, *args):
     return r.stdout
 
 
-CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_touch_nobody_else, outdated_image_that_starts_later, agent_killed_and_started_again,
+CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_touch_nobody_else, outdated_image_that_starts_later, process_whose_files_are_gone_is_left_out, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
          excluded_path_is_left_alone, one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later, image_that_needs_a_restart,
          stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,

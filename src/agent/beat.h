@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "proc/list.h"
+
+/*
+ * Which process a fork of the applier is at, seen from the loop. Looking at a process can take for ever: its
+ * files lie on a server that is gone, or it is blocked in the kernel with its memory's lock held.
+ */
+typedef struct Beat Beat;
+
+/* Shared with forks made later. NULL: no memory. */
+Beat *beat_new(void);
+Beat *beat_free(Beat *b);
+/* From now on it is at this process (NULL: at none). */
+void beat_enter(Beat *b, const Process *p);
+
+/* A process that was looked at for too long; with its start time the pid is an identity. */
+typedef struct Unresponsive {
+        pid_t pid;
+        uint64_t start_time, until_usec; /* left alone until then; CLOCK_MONOTONIC */
+        char comm[32];
+} Unresponsive;
+
+/* True, and *out (but until_usec), when it has been at one process for that long. */
+bool beat_stuck(const Beat *b, uint64_t usec, Unresponsive *out);

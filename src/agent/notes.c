@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/notes.h"
+#include "base/macro.h"
+#include "base/vec.h"
+
+#include <unistd.h>
+
+typedef struct Note {
+        Process process;
+        Witness witness;
+        ProcessPatch patch;
+} Note;
+
+void notes_take(int fd, const pid_t *pids, size_t n, bool (*enter)(void *data, const Process *p),
+                void *data) {
+        ProcessList some = { 0 };
+
+        if (process_select(pids, n, &some, NULL) < 0)
+                return;
+        for (size_t i = 0; i < some.n; i++) {
+                _cleanup_(freep) ProcessPatch *have = NULL;
+                const Process *p = &some.items[i];
+                size_t patches = 0;
+
+                if (!process_exists(p) || !enter(data, p) ||
+                    engine_status(p->pid, &have, &patches, NULL) < 0 || !patches)
+                        continue;
+                for (size_t k = 0; k < patches; k++) {
+                        Note note = { *p, witness_of(p->pid, p->unit), have[k] };
+
+                        if (write(fd, &note, sizeof(note)) != sizeof(note))
+                                break; /* what is not told now is told after the next round */
+                }
+        }
+        enter(data, NULL);
+        process_list_free(&some);
+}
+
+void notes_each(int fd,
+                void (*each)(void *data, const Process *p, Witness w, const ProcessPatch *patches, size_t n),
+                void *data) {
+        VEC(ProcessPatch) patches = { 0 };
+        Note note, next;
+        off_t at = 0;
+        bool more = pread(fd, &note, sizeof(note), at) == sizeof(note);
+
+        while (more) {
+                patches.n = 0;
+                do {
+                        vec_push(&patches, note.patch);
+                        at += sizeof(note);
+                        more = pread(fd, &next, sizeof(next), at) == sizeof(next);
+                        if (!more || next.process.pid != note.process.pid)
+                                break;
+                        note = next;
+                } while (true);
+                each(data, &note.process, note.witness, patches.items, patches.n);
+                note = next;
+        }
+        vec_free(&patches);
+}
