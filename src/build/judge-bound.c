@@ -24,6 +24,8 @@ typedef struct Slots { /* places in memory that were met: of the stack as instru
         unsigned n;
 } Slots;
 
+typedef VEC(Access) Accesses;
+
 typedef struct Taint {
         Judge *j;
         const FnValues *f;
@@ -36,10 +38,11 @@ typedef struct Taint {
         Slots slots;
         unsigned depth;
         bool found;
+        Accesses *met; /* when given: what is indexed here, instead of finding one */
 } Taint;
 
 static bool taint_from(Judge *j, const FnValues *f, uint32_t op, uint64_t with, unsigned depth,
-                       const Slots *slots);
+                       const Slots *slots, Accesses *met);
 
 static uint64_t slot_bit(Taint *t, uint32_t i) {
         const Op *op = &t->f->ops[i];
@@ -80,24 +83,37 @@ static void reach(Taint *t, uint32_t op, uint64_t with) {
         }
 }
 
+static bool addressed_with(const Op *op, uint64_t with) {
+        return op->has_mem && op->kind != OP_LEA &&
+               ((op->base >= 0 && (with & (1u << op->base))) ||
+                (op->index >= 0 && (with & (1u << op->index))));
+}
+
+/* An element of an old object. */
+static bool into_old(const Judge *j, const Access *a) {
+        Need need = { a->at, a->width, a->class, a->flags, false, false };
+
+        return a->at.root != ROOT_STACK && (a->at.stride || a->at.root == ROOT_NONE) && !place_free(j, &need);
+}
+
 /* What the op touches is an old object, and the address is computed with the number. */
 static bool indexes(Taint *t, uint32_t i, uint64_t with) {
-        const Op *op = &t->f->ops[i];
+        bool found = false;
         const Access *a;
         size_t n;
 
-        if (!op->has_mem || op->kind == OP_LEA ||
-            !((op->base >= 0 && (with & (1u << op->base))) || (op->index >= 0 && (with & (1u << op->index)))))
+        if (!addressed_with(&t->f->ops[i], with))
                 return false;
         a = accesses_of_op(t->f, i, &n);
         for (size_t k = 0; k < n; k++) {
-                Need need = { a[k].at, a[k].width, a[k].class, a[k].flags, false, false };
-
-                if (a[k].at.root != ROOT_STACK && (a[k].at.stride || a[k].at.root == ROOT_NONE) &&
-                    !place_free(t->j, &need))
+                if (!into_old(t->j, &a[k]))
+                        continue;
+                if (!t->met)
                         return true;
+                vec_push(t->met, a[k]);
+                found = found || a[k].at.root == ROOT_NONE;
         }
-        return false;
+        return found;
 }
 
 /* What holds it after the op. */
@@ -143,7 +159,7 @@ static void into_callee(Taint *t, uint32_t i, uint64_t with) {
         for (size_t k = 0; k < t->f->n_calls; k++)
                 if (t->f->calls[k].op == i && t->f->calls[k].target != NO_TARGET &&
                     taint_from(t->j, values_of(t->j->w, t->side, t->f->calls[k].target), 0, given,
-                               t->depth + 1, NULL))
+                               t->depth + 1, NULL, NULL))
                         t->found = true;
 }
 
@@ -162,7 +178,7 @@ static void to_callers(Taint *t) {
                 f = values_of(t->j->w, t->side, c[i].caller);
                 for (size_t k = 0; k < f->n_calls && !t->found; k++)
                         if (f->calls[k].target == t->f->function &&
-                            taint_from(t->j, f, f->calls[k].op + 1, 1, t->depth + 1, NULL))
+                            taint_from(t->j, f, f->calls[k].op + 1, 1, t->depth + 1, NULL, NULL))
                                 t->found = true;
         }
 }
@@ -203,8 +219,10 @@ static void step(Taint *t, uint32_t i) {
 }
 
 static bool taint_from(Judge *j, const FnValues *f, uint32_t op, uint64_t with, unsigned depth,
-                       const Slots *slots) {
-        Taint t = { .j = j, .f = f, .side = f->code == j->d->new ? SIDE_NEW : SIDE_OLD, .depth = depth };
+                       const Slots *slots, Accesses *met) {
+        Taint t = {
+                .j = j, .f = f, .side = f->code == j->d->new ? SIDE_NEW : SIDE_OLD, .depth = depth, .met = met
+        };
 
         if (f->incomplete || f->n_ops > MAX_BOUND_OPS || op >= f->n_ops)
                 return false;
@@ -279,6 +297,170 @@ static uint64_t worked_on(Taint *t, uint32_t i) {
         return with;
 }
 
+/* From a jump after a compare: the op that comes when the number is above the limit; NO_OP when that is not
+ * told. */
+static uint32_t way_above(const FnValues *f, uint32_t jump) {
+        if (jump >= f->n_ops || f->ops[jump].kind != OP_JCC)
+                return NO_OP;
+        switch (f->ops[jump].mnemonic) {
+        case ZYDIS_MNEMONIC_JNB:
+        case ZYDIS_MNEMONIC_JNBE:
+        case ZYDIS_MNEMONIC_JNL:
+        case ZYDIS_MNEMONIC_JNLE:
+                return op_behind(f, f->ops[jump].target);
+        case ZYDIS_MNEMONIC_JB:
+        case ZYDIS_MNEMONIC_JBE:
+        case ZYDIS_MNEMONIC_JL:
+        case ZYDIS_MNEMONIC_JLE:
+                return jump + 1;
+        default:
+                return NO_OP;
+        }
+}
+
+/* The register keeps the number, or a larger one. */
+static bool counts_up(const Op *op, int8_t reg) {
+        return op->kind == OP_ADD && op->dst == reg && op->has_imm && op->imm > 0 && !op->has_mem;
+}
+
+/* Registers that hold something computed with the register anywhere in the function, and the register. */
+static uint16_t computed_with(const FnValues *f, int8_t reg) {
+        uint16_t mask = (uint16_t)(1u << reg), before;
+
+        do {
+                before = mask;
+                for (uint32_t i = 0; i < f->n_ops; i++) {
+                        const Op *op = &f->ops[i];
+                        bool address = op->has_mem && op->kind != OP_LEA;
+                        uint16_t reads = op->reads;
+
+                        if (address && op->base >= 0 && op->base != op->src)
+                                reads &= (uint16_t) ~(1u << op->base);
+                        if (address && op->index >= 0 && op->index != op->src)
+                                reads &= (uint16_t) ~(1u << op->index);
+                        if (op->kind != OP_CALL && (reads & mask))
+                                mask |= op->writes;
+                }
+        } while (mask != before);
+        return mask;
+}
+
+typedef struct Beyond { /* old code, for a number that is `least` and only counted up */
+        Judge *j;
+        const PairView *p;
+        int8_t reg;
+        uint16_t computed;
+        int64_t least;
+        bool further; /* it is held against a number that is the same in both builds and not below `least` */
+        Accesses met;
+        VEC(uint32_t) work;
+} Beyond;
+
+static void go_to(Beyond *y, uint32_t op) {
+        if (op != NO_OP)
+                vec_push(&y->work, op);
+}
+
+/* The jump that may go by what the op finds; NO_OP when something else comes first. */
+static uint32_t jump_behind(const FnValues *f, uint32_t i) {
+        do
+                i++;
+        while (i < f->n_ops &&
+               (f->ops[i].kind == OP_MOV || f->ops[i].kind == OP_LEA || f->ops[i].kind == OP_NOP));
+        return i < f->n_ops && f->ops[i].kind == OP_JCC ? i : NO_OP;
+}
+
+/* The op works on the number, or on what is computed with it, and a jump goes by what it finds. By another
+ * number than this one it may lead anywhere: then it ends here. */
+static void decide(Beyond *y, uint32_t i, uint32_t jump) {
+        const FnValues *f = y->p->old;
+        const Op *op = &f->ops[i];
+
+        if (op->mnemonic != ZYDIS_MNEMONIC_CMP || op->has_mem || op->dst != y->reg || !op->has_imm)
+                return;
+        if (op->imm < y->least) {
+                if (jump == i + 1)
+                        go_to(y, way_above(f, jump));
+        } else if (y->p->old_how[i] != PAIR_NONE && y->p->new->ops[y->p->old_partner[i]].imm == op->imm) {
+                y->further = true;
+                go_to(y, i + 1);
+        }
+}
+
+static void step_beyond(Beyond *y, uint32_t i) {
+        const FnValues *f = y->p->old;
+        const Op *op = &f->ops[i];
+        uint32_t jump;
+        size_t n;
+        const Access *a = accesses_of_op(f, i, &n);
+
+        for (size_t k = 0; k < n && addressed_with(op, UINT64_C(1) << y->reg); k++)
+                if (into_old(y->j, &a[k]))
+                        vec_push(&y->met, a[k]);
+        if (op->kind == OP_RET || op->kind == OP_STOP ||
+            (op->kind == OP_CALL && (CALLER_SAVED & (1u << y->reg))) ||
+            ((op->writes & (1u << y->reg)) && !counts_up(op, y->reg)))
+                return;
+        if ((op->reads & y->computed) && (jump = jump_behind(f, i)) != NO_OP) {
+                decide(y, i, jump);
+                return;
+        }
+        if (op->kind == OP_JMP || op->kind == OP_JCC)
+                go_to(y, op_behind(f, op->target));
+        if (op->kind != OP_JMP)
+                go_to(y, i + 1);
+}
+
+/* Follows old code from `op` on; true when it comes to a further limit. What it indexes is left in y->met. */
+static bool goes_on(Beyond *y, uint32_t op) {
+        uint32_t n = y->p->old->n_ops;
+        bool *seen = calloc((size_t)n + 1, 1);
+
+        if (!seen)
+                abort();
+        y->computed = computed_with(y->p->old, y->reg);
+        go_to(y, op);
+        while (y->work.n) {
+                uint32_t i = y->work.items[--y->work.n];
+
+                if (i < n && !seen[i]) {
+                        seen[i] = true;
+                        step_beyond(y, i);
+                }
+        }
+        free(seen);
+        vec_free(&y->work);
+        return y->further;
+}
+
+static bool among(const Accesses *set, const Access *a) {
+        for (size_t i = 0; i < set->n; i++)
+                if (value_equal(set->items[i].at, a->at) && set->items[i].width == a->width)
+                        return true;
+        return false;
+}
+
+/* Old code goes on beyond the old limit with that number, in the same arrays, to a further limit that has not
+ * changed. */
+static bool no_end(Judge *j, const PairView *p, uint32_t i) {
+        const Op *b = &p->new->ops[i];
+        uint32_t old = p->partner[i], above = way_above(p->old, old + 1);
+        Beyond y = { .j = j, .p = p, .reg = p->old->ops[old].dst, .least = b->imm };
+        Accesses new = { 0 };
+        bool all;
+
+        if (b->kind != OP_CMP || b->has_mem || b->dst < 0 || y.reg < 0 || above == NO_OP ||
+            way_above(p->new, i + 1) == NO_OP)
+                return false;
+        all = goes_on(&y, above) && !taint_from(j, p->new, i + 1, UINT64_C(1) << b->dst, 0, NULL, &new);
+        for (size_t k = 0; k < new.n &&all; k++)
+                all = among(&y.met, &new.items[k]);
+        all = all && new.n > 0;
+        vec_free(&y.met);
+        vec_free(&new);
+        return all;
+}
+
 void judge_bounds(Judge *j, const PairView *p) {
         for (uint32_t i = 0; i < p->new->n_ops; i++) {
                 const Op *b = &p->new->ops[i], *a;
@@ -291,7 +473,7 @@ void judge_bounds(Judge *j, const PairView *p) {
                 if (a->imm == b->imm || !grows(a, b) || old_number(p, b))
                         continue;
                 with = worked_on(&met, i);
-                if (!with || !taint_from(j, p->new, i + 1, with, 0, &met.slots))
+                if (!with || !taint_from(j, p->new, i + 1, with, 0, &met.slots, NULL) || no_end(j, p, i))
                         continue;
                 judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE,
                           "an index into an old array is computed with %" PRId64 " instead of %" PRId64

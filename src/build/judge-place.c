@@ -52,7 +52,8 @@ bool has_place(const FnValues *f, const Access *like) {
         return false;
 }
 
-/* Several accesses of the same stride that lie side by side cover a wider one without a gap. */
+/* Several accesses of the same stride that lie side by side cover a wider one without a gap. As for one
+ * alone, what is walked through in steps counts where the walk begins. */
 static bool tiled(const Access *p, size_t n, const Need *need) {
         int64_t at = need->at.off, end = at + need->width;
 
@@ -60,7 +61,7 @@ static bool tiled(const Access *p, size_t n, const Need *need) {
                 int64_t next = at;
 
                 for (size_t i = 0; i < n; i++)
-                        if (p[i].at.stride == need->at.stride && p[i].at.off == at &&
+                        if ((p[i].at.stride == need->at.stride || !need->at.stride) && p[i].at.off == at &&
                             p[i].width < need->width)
                                 next = MAX(next, at + p[i].width);
                 if (next == at)
