@@ -2,6 +2,7 @@
 #include "base/macro.h"
 #include "build/judge-parts.h"
 
+#include <Zydis/Zydis.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -224,6 +225,36 @@ static bool along_text(Judge *j, const PairView *p, const Need *need) {
         return place_testified(p->old, &text) || testify(j, p->old_function, p->new, &text);
 }
 
+static bool moves_string(const Op *op) {
+        return op->kind == OP_STRING &&
+               (op->mnemonic == ZYDIS_MNEMONIC_MOVSB || op->mnemonic == ZYDIS_MNEMONIC_MOVSW ||
+                op->mnemonic == ZYDIS_MNEMONIC_MOVSD || op->mnemonic == ZYDIS_MNEMONIC_MOVSQ);
+}
+
+/* The function copies from there by a string instruction, as many units as it computes. */
+static bool copies_from(const FnValues *f, const Access *a) {
+        for (size_t i = 0; i < f->n_accesses; i++) {
+                const Access *other = &f->accesses[i];
+
+                if (other->at.root == a->at.root && other->at.off == a->at.off && other->at.stride &&
+                    other->flags == ACCESS_READ && moves_string(&f->ops[other->op]))
+                        return true;
+        }
+        return false;
+}
+
+/* A copy of bytes that the compiler wrote out: a string instruction for larger units, and loads for what
+ * remains of them. It is what memcpy() would be, for which the old code has to know bytes there. */
+static bool copies_bytes(Judge *j, const PairView *p, const Access *a) {
+        const Op *op = &p->new->ops[a->op];
+        Need bytes = { { a->at.root, 1, a->at.off, 0 }, 1, CLASS_INT, ACCESS_READ, false, false };
+
+        if (!a->at.stride || a->at.root < ROOT_FIRST || a->class != CLASS_INT || a->flags != ACCESS_READ ||
+            (!moves_string(op) && (op->kind != OP_MOV || a->width > 4)) || !copies_from(p->new, a))
+                return false;
+        return place_testified(p->old, &bytes) || testify(j, p->old_function, p->new, &bytes);
+}
+
 static void judge_access(Judge *j, const PairView *p, const Access *a) {
         Need need = need_of(p->new, a), whole;
         const Access *gone;
@@ -254,7 +285,7 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                         return;
                 need.at = a->at;
         }
-        if (along_text(j, p, &need))
+        if (along_text(j, p, &need) || copies_bytes(j, p, a))
                 return;
         if (rolled(p->new, a, &whole) &&
             (place_testified(p->old, &whole) || testify(j, p->old_function, p->new, &whole)))
