@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -109,6 +110,40 @@ static void replace(void **state) {
         victim_stop(&v);
 }
 
+/* Several engines put patches into one process and take them out: it is of one version at any time. */
+static void two_at_once(void **state) {
+        enum { ENGINES = 3, ROUNDS = 40 };
+        Victim v = victim_start_with("w2", NULL);
+        Patch *p[2] = { patch_simple(code_two, 2), patch_simple(code_three, 3) };
+        pid_t engines[ENGINES];
+        EngineResult res;
+        int status;
+
+        (void)state;
+        for (int i = 0; i < ENGINES; i++) {
+                engines[i] = fork();
+                if (engines[i] == 0) {
+                        for (int k = 0; k < ROUNDS; k++)
+                                if (victim_apply(&v, p[(i + k) % 2], &res) < 0 || victim_revert(&v, &res) < 0)
+                                        _exit(1);
+                        guardian_end();
+                        _exit(0);
+                }
+        }
+        for (int i = 0; i < ENGINES; i++) {
+                assert_int_equal(waitpid(engines[i], &status, 0), engines[i]);
+                assert_int_equal(status, 0);
+        }
+        assert_int_equal(victim_apply(&v, p[0], &res), 0);
+        assert_int_equal(victim_ask(&v, "call", &status), 2);
+        assert_int_equal(status, 2);
+        assert_int_equal(victim_revert(&v, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", &status), 1);
+        assert_int_equal(status, 1);
+        assert_int_equal(victim_ask(&v, "check", NULL), 0);
+        victim_stop(&v);
+}
+
 static void busy_function_is_waited_for(void **state) {
         const Replacement r = { "hold", code_two, sizeof(code_two), 2, R_X86_64_PC32, "counter", NULL, -4 };
         const EngineOptions options = { .deadline_usec = 50000 };
@@ -171,6 +206,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(apply_revert),
                 cmocka_unit_test(put_in_again),
                 cmocka_unit_test(replace),
+                cmocka_unit_test(two_at_once),
                 cmocka_unit_test(busy_function_is_waited_for),
                 cmocka_unit_test(thread_is_met_as_it_leaves),
                 cmocka_unit_test(imports_are_bound),
