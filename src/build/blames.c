@@ -38,7 +38,10 @@ void blames_widen(Work *w) {
                 Blame b = w->blames.items[i];
                 size_t lo = 0, hi = code->n_targets;
 
-                if (constant_is_text(code->image, b.new, b.size))
+                const uint8_t *differs = image_bytes(code->image, b.new, b.size);
+
+                if (constant_is_text(code->image, b.new, b.size) &&
+                    !(differs && single_string(differs, b.size) && !lone_text(b.new, differs, b.size)))
                         continue;
                 w->d->numbers_changed = true;
                 while (lo < hi) {
@@ -53,7 +56,7 @@ void blames_widen(Work *w) {
                         uint64_t at = code->targets[--lo], extent = const_extent(code, at);
                         const uint8_t *content = image_bytes(code->image, at, extent);
 
-                        if (b.new - at > BLAME_REACH || !content || single_string(content, extent) ||
+                        if (b.new - at > BLAME_REACH || !content || lone_text(at, content, extent) ||
                             whole_jump_table(code, at, content, extent) ||
                             image_section_at(code->image, at) != image_section_at(code->image, b.new))
                                 break;

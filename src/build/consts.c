@@ -20,6 +20,19 @@ bool single_string(const uint8_t *b, uint64_t n) {
         return true;
 }
 
+/* Small numbers look like a text of a few characters, too, where they lie as numbers do. */
+bool lone_text(uint64_t addr, const uint8_t *b, uint64_t n) {
+        uint64_t length = 0;
+
+        if (!single_string(b, n))
+                return false;
+        while (b[length])
+                length++;
+        if (addr % 2 == 0 && n == 2)
+                return false;
+        return addr % 4 || n % 4 || length > 3 || n - length < 2;
+}
+
 /* Length of the character at b, ASCII or UTF-8; 0: none that is printed. */
 static uint64_t character(const uint8_t *b, uint64_t n) {
         uint64_t length = b[0] < 0x80 ? 1 : b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : b[0] >= 0xc2 ? 2 : 0;

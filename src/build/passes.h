@@ -101,6 +101,8 @@ bool constant_is_text(const Image *image, uint64_t addr, uint64_t size);
 bool all_zero(const uint8_t *b, uint64_t n);
 /* One C string, and nothing but zeros behind it. */
 bool single_string(const uint8_t *b, uint64_t n);
+/* The same, and not as well a number of 2, 4 or 8 bytes. */
+bool lone_text(uint64_t addr, const uint8_t *b, uint64_t n);
 /* Whether two pointers in data lead to the same constant: as constants_same, or to equal C strings. */
 bool pointees_same(const Diff *d, uint64_t old, uint64_t new);
 /* Two texts that differ in a version or a date only: in digits and what stands between them, with two
