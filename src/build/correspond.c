@@ -101,6 +101,21 @@ static bool both_ends(const Diff *d, uint64_t old, uint64_t new) {
         return false;
 }
 
+/* The linker gives a program copies of libraries' variables, each at a place as good as any other: what is
+ * there goes by its name. */
+static bool copies_same(const Diff *d, uint64_t old, uint64_t new) {
+        const ImageReloc *r = image_reloc_at(d->old_image, old), *s = image_reloc_at(d->new_image, new);
+        const ImageSymbol *a, *b;
+
+        r = r && r->type == R_X86_64_COPY ? r : NULL;
+        s = s && s->type == R_X86_64_COPY ? s : NULL;
+        if (!r || !s)
+                return !r && !s;
+        a = &d->old_image->dynsyms[r->symbol];
+        b = &d->new_image->dynsyms[s->symbol];
+        return strcmp(a->name, b->name) == 0 && strcmp(a->version, b->version) == 0;
+}
+
 /* Compares what two references of a pair refer to. Variables vote, and count as the same until the
  * votes are counted. `ref` is the old reference where the pair are the same instructions, else NULL. */
 static RefResult compare_targets(Work *w, const Function *f, const Function *g, const Ref *ref, uint64_t old,
@@ -178,6 +193,10 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                 return REF_CONST;
         case PLACE_RELRO:
         case PLACE_DATA:
+                if (!copies_same(d, old, new)) {
+                        *why = "refers to another variable of a library";
+                        return REF_OTHER;
+                }
                 vote(w, old, new, match);
                 return REF_SAME;
         case PLACE_OTHER:

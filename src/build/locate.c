@@ -186,13 +186,33 @@ static bool used_alike(const Diff *d, uint64_t old, uint64_t new) {
         return false;
 }
 
+/* A library's variable of which the linker gave the program a copy: where the old program has its own. */
+static MapState locate_copy(const Diff *d, const ImageReloc *copy, uint64_t *old) {
+        const Image *o = d->old_image;
+        const ImageSymbol *s = &d->new_image->dynsyms[copy->symbol];
+
+        for (size_t i = 0; i < o->n_relocs; i++) {
+                const ImageSymbol *t = &o->dynsyms[o->relocs[i].symbol];
+
+                if (o->relocs[i].type == R_X86_64_COPY && strcmp(s->name, t->name) == 0 &&
+                    strcmp(s->version, t->version) == 0) {
+                        *old = o->relocs[i].addr;
+                        return MAP_TESTIFIED;
+                }
+        }
+        return MAP_NONE;
+}
+
 MapState locate_data(const Diff *d, uint64_t new, uint64_t *old) {
+        const ImageReloc *r = image_reloc_at(d->new_image, new);
         const MapEntry *e = diff_map(d, new);
         const ImageSymbol *s, *t;
         uint64_t shift;
 
         if (table_at(d, new))
                 return MAP_NONE;
+        if (r && r->type == R_X86_64_COPY)
+                return locate_copy(d, r, old);
         if (e && e->state == MAP_TESTIFIED) {
                 *old = e->old;
                 return MAP_TESTIFIED;
