@@ -32,6 +32,35 @@ static uint8_t export_kind(uint8_t type) {
         return type == STT_NOTYPE ? STT_FUNC : type;
 }
 
+/* The symbol leads to another function than before, or to another variable: whoever is bound to it stays with
+ * the old one. */
+static bool leads_elsewhere(Diff *d, const ImageSymbol *old, const ImageSymbol *new) {
+        const CodePart *p = code_part_at(d->old, old->addr), *q = code_part_at(d->new, new->addr);
+        const MapEntry *e;
+
+        if (p && q)
+                return d->matches[d->old_match[p->function]].new != q->function;
+        e = !p && !q && old->type == STT_OBJECT ? diff_map(d, new->addr) : NULL;
+        return e && e->state == MAP_TESTIFIED && e->old != old->addr &&
+               place_of(d->new, new->addr).kind != PLACE_CONST;
+}
+
+/* A constant that others have, or that code has by its name only. */
+static void judge_exported_constant(Diff *d, const ImageSymbol *old, const ImageSymbol *new) {
+        const char *what = "";
+
+        if (old->type != STT_OBJECT || old->size == 0 || old->size != new->size ||
+            place_of(d->old, old->addr).kind != PLACE_CONST ||
+            place_of(d->new, new->addr).kind != PLACE_CONST ||
+            object_same(d, old->addr, new->addr, old->size, &what))
+                return;
+        if (versions_alike(d, old->addr, new->addr))
+                verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, old->name, "a version or date");
+        else
+                verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, old->name,
+                            "an exported constant differs: %s", what);
+}
+
 static void judge_exports(Diff *d) {
         const Image *o = d->old_image, *n = d->new_image;
         size_t hint = 1;
@@ -61,6 +90,12 @@ static void judge_exports(Diff *d) {
                         verdict_add(&d->verdict, REFUSAL_CODE_EXPORT_REMOVED, s->name,
                                     "its size was %llu and is %llu", (unsigned long long)s->size,
                                     (unsigned long long)t->size);
+                else if (leads_elsewhere(d, s, t))
+                        verdict_add(&d->verdict,
+                                    o->executable ? REFUSAL_CODE_EXPORT_LEFT : REFUSAL_CODE_EXPORT_REMOVED,
+                                    s->name, "it leads to something else now");
+                else
+                        judge_exported_constant(d, s, t);
         }
 }
 
