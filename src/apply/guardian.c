@@ -2,6 +2,7 @@
 #include "apply/guardian.h"
 #include "apply/fault.h"
 #include "apply/session.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/hold.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS_THAT_END = 8 };
+enum {
+        THREADS_THAT_END = 8,
+        DEADLINE_USEC = 5000000,
+        DEADLINES = 4, /* that follow one another: for the lock, repairs, and what was asked for */
+        POLL_MSEC = 100,
+};
 
 typedef struct Reply {
         int code;
@@ -177,33 +184,70 @@ static int start(const Patch *const *patches, size_t n, Error *e) {
         return 0;
 }
 
-/* -EPIPE when the guardian is gone. */
+uint64_t guardian_patience_usec = 60000000;
+
+/* A guardian that is blocked in a process: it finishes or undoes what it began whenever it can, and ends. */
+static void abandon(void) {
+        close(guardian.fd);
+        guardian.fd = -1;
+        guardian.pid = 0;
+        end_locked();
+}
+
+/* -EPIPE when the guardian is gone, -ETIMEDOUT when it was given up. */
 static int exchange(const GuardianRequest *request, Reply *reply) {
+        uint64_t deadline = request->has_options && request->options.deadline_usec
+                                    ? request->options.deadline_usec
+                                    : DEADLINE_USEC;
+        uint64_t limit = now_usec() + DEADLINES * deadline + guardian_patience_usec;
+        struct pollfd fd = { .fd = guardian.fd, .events = POLLIN };
         ssize_t got;
 
         if (send(guardian.fd, request, sizeof(*request), MSG_NOSIGNAL) != sizeof(*request))
                 return -EPIPE;
+        for (uint64_t now; poll(&fd, 1, POLL_MSEC) <= 0;) {
+                now = now_usec();
+                if (now < limit)
+                        continue;
+                abandon();
+                return -ETIMEDOUT;
+        }
         do
                 got = recv(guardian.fd, reply, sizeof(*reply), 0);
         while (got < 0 && errno == EINTR);
         return got == sizeof(*reply) ? 0 : -EPIPE;
 }
 
+static int given_up(const GuardianRequest *request, Error *e) {
+        return error_set(e, -ETIMEDOUT,
+                         "process %d: the guardian is blocked in it, and is left alone to finish or undo "
+                         "what it began",
+                         request->pid);
+}
+
 int guardian_call(const GuardianRequest *request, const Patch *const *patches, size_t n, EngineResult *res,
                   Error *e) {
         Reply reply = { 0 };
-        int r = 0;
+        int r = 0, exchanged = 0;
 
         pthread_mutex_lock(&guardian.mutex);
         if (!knows(patches, n))
                 r = start(patches, n, e);
-        if (r == 0 && exchange(request, &reply) < 0) {
+        if (r == 0)
+                exchanged = exchange(request, &reply);
+        if (r == 0 && exchanged == -ETIMEDOUT) {
+                r = given_up(request, e);
+        } else if (r == 0 && exchanged < 0) {
                 /* Killed. The kernel has let the threads go; what it had begun is put right at once. */
                 GuardianRequest repair = { .op = GUARDIAN_REPAIR, .pid = request->pid };
 
                 fault_set(NULL, FAULT_NONE);
                 r = start(patches, n, e);
-                if (r == 0 && exchange(&repair, &reply) < 0)
+                if (r == 0)
+                        exchanged = exchange(&repair, &reply);
+                if (r == 0 && exchanged == -ETIMEDOUT)
+                        r = given_up(request, e);
+                else if (r == 0 && exchanged < 0)
                         r = error_set(e, -EPIPE, "process %d: the guardian was killed again while repairing",
                                       request->pid);
                 else if (r == 0 && reply.code < 0)

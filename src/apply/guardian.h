@@ -18,7 +18,10 @@ typedef struct GuardianRequest {
         EngineOptions options;
 } GuardianRequest;
 
-/* Positive outcome ENGINE_REFUSED. Starts a guardian when there is none that knows the patches. */
+/* How much longer than its deadlines a guardian is waited for. */
+extern uint64_t guardian_patience_usec;
+/* Positive outcome ENGINE_REFUSED. -ETIMEDOUT: the guardian is blocked in the process, and was left to
+ * itself. Starts a guardian when there is none that knows the patches. */
 int guardian_call(const GuardianRequest *request, const Patch *const *patches, size_t n, EngineResult *res,
                   Error *e);
 /* Ends the guardian, if any: so that a fault set now is known to the next one. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processes with habits that few have. */
+#include "apply/guardian.h"
 #include "apply/header.h"
 #include "apply/test-support.h"
 #include "proc/mem.h"
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -381,6 +383,60 @@ static void forged_slots_have_a_limit(void **state) {
         victim_stop(&v);
 }
 
+/* The only child that is no victim. */
+static pid_t guardian_of_mine(const Victim *v) {
+        char path[64], text[256] = "", *at = text;
+        pid_t pid = 0;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+        f = fopen(path, "r");
+        if (!f)
+                return 0;
+        if (!fgets(text, sizeof(text), f))
+                text[0] = 0;
+        fclose(f);
+        for (char *end; (pid = (pid_t)strtol(at, &end, 10)) && pid == v->pid;)
+                at = end;
+        return pid;
+}
+
+/* A guardian that does not answer is not waited for for ever, and may go on. */
+static void blocked_guardian_is_left_alone(void **state) {
+        const EngineOptions options = { .deadline_usec = 1000 };
+        uint64_t patience = guardian_patience_usec;
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        EngineResult res;
+        pid_t guardian;
+        int status;
+        Error e;
+
+        (void)state;
+        guardian_end();
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        guardian = guardian_of_mine(&v);
+        if (!guardian) {
+                victim_stop(&v);
+                print_message("the kernel does not tell of children\n");
+                skip();
+        }
+        kill(guardian, SIGSTOP);
+        assert_int_equal(waitpid(guardian, &status, WUNTRACED), guardian);
+        assert_true(WIFSTOPPED(status));
+        guardian_patience_usec = 0;
+        assert_int_equal(engine_revert(v.pid, NULL, &options, &res, &e), -ETIMEDOUT);
+        guardian_patience_usec = patience;
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        kill(guardian, SIGCONT);
+        assert_int_equal(waitpid(guardian, &status, 0), guardian);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        victim_stop(&v);
+}
+
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(kernel_workers_are_left_alone),
@@ -388,6 +444,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(probed_return_is_seen),
                 cmocka_unit_test(executing_process_is_not_lost),
                 cmocka_unit_test(frozen_process_is_refused),
+                cmocka_unit_test(blocked_guardian_is_left_alone),
                 cmocka_unit_test(forged_journal_is_given_up_on),
                 cmocka_unit_test(forged_headers_have_a_limit),
 
