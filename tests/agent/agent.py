@@ -9,13 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-from machine import Machine, Target, equal, wait
+from machine import Builds, Machine, Target, equal, only_root, run, wait
 
 STAUNCHD, STAUNCH = sys.argv[1:3]
-CC = os.environ.get("CC", "cc").split()
 SOURCE = r"""
 #include <stdio.h>
 #include <stdlib.h>
@@ -724,61 +722,34 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_to
          update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
          hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
 
-if os.geteuid() != 0:
-    print("only root may follow process starts")
-    sys.exit(77)
+
+class OldKept(Machine):
+    """Its first program stays open, for processes that run what was replaced."""
+
+    def __init__(self):
+        super().__init__(STAUNCHD, builds)
+        self.old = os.open(self.program, os.O_RDONLY)
+
+    def close(self):
+        os.close(self.old)
+        super().close()
 
 
-def compile_one(name, source, *flags):
-    builds[name] = os.path.join(build_dir, name)
-    subprocess.run([*CC, "-O2", "-Wl,--build-id", "-o", builds[name], os.path.join(build_dir, source), *flags], check=True)
-
-
-build_dir = tempfile.mkdtemp(prefix="staunch-agent-builds-")
-builds = {}
-failed = 0
-try:
-    with open(os.path.join(build_dir, "t.c"), "w") as f:
-        f.write(SOURCE)
+only_root()
+with Builds() as builds:
     for version in (1, 2, 3, 9):
-        builds[version] = os.path.join(build_dir, f"v{version}")
-        subprocess.run([*CC, "-O2", f"-DNEW={version}", "-Wl,--build-id", "-o", builds[version],
-                        os.path.join(build_dir, "t.c")], check=True)
+        builds.compile(version, SOURCE, f"-DNEW={version}")
     told = subprocess.run([STAUNCH, "diff", "--json", builds[1], builds[2]], capture_output=True, text=True).stdout
-    compile_one("forged", "t.c", "-DNEW=3", f"-Wl,--build-id=0x{json.loads(told)['pairs'][0]['new']['build_id']}")
+    builds.compile("forged", SOURCE, "-DNEW=3", f"-Wl,--build-id=0x{json.loads(told)['pairs'][0]['new']['build_id']}")
     # Something that no patch can do: a thread's variable more.
-    builds["wide"] = os.path.join(build_dir, "wide")
-    with open(os.path.join(build_dir, "w.c"), "w") as f:
-        f.write("__thread int extra[100] = {1};\n__attribute__((weak)) int more(int i) { return extra[i]++; }\n"
-                + SOURCE.replace("return x + NEW", "return x + more(x & 63)"))
-    subprocess.run([*CC, "-O2", "-DNEW=2", "-Wl,--build-id", "-o", builds["wide"], os.path.join(build_dir, "w.c")],
-                   check=True)
-    for name, text in (("chain", CHAIN), ("user", USER), ("library", LIBRARY)):
-        with open(os.path.join(build_dir, name + ".c"), "w") as f:
-            f.write(text)
+    builds.compile("wide", "__thread int extra[100] = {1};\n__attribute__((weak)) int more(int i) { return extra[i]++; }\n"
+                   + SOURCE.replace("return x + NEW", "return x + more(x & 63)"), "-DNEW=2")
     for version in (1, 2, 3, 4, 5):
-        compile_one(f"chain{version}", "chain.c", f"-DNEW={version}")
+        builds.compile(f"chain{version}", CHAIN, f"-DNEW={version}")
     for version in (1, 2):
-        compile_one(f"library{version}", "library.c", f"-DNEW={version}", "-shared", "-fPIC", "-Wl,-soname,liblib.so")
-    compile_one("library-wide", "library.c", "-DNEW=2", "-DWIDE", "-shared", "-fPIC", "-Wl,-soname,liblib.so")
+        builds.compile(f"library{version}", LIBRARY, f"-DNEW={version}", "-shared", "-fPIC", "-Wl,-soname,liblib.so")
+    builds.compile("library-wide", LIBRARY, "-DNEW=2", "-DWIDE", "-shared", "-fPIC", "-Wl,-soname,liblib.so")
     for version in (1, 2):
-        compile_one(f"user{version}", "user.c", f"-DNEW={version}", builds["library1"], "-Wl,-rpath,$ORIGIN")
-    for case in (c for c in CASES if not sys.argv[3:] or c.__name__ in sys.argv[3:]):
-        m = Machine(STAUNCHD, builds)
-        m.old = os.open(m.program, os.O_RDONLY)
-        try:
-            case(m)
-            print(f"ok {case.__name__}", flush=True)
-        except AssertionError as e:
-            failed += 1
-            print(f"FAILED: {case.__name__}: {e}", flush=True)
-            for name in ("log", "events.jsonl"):
-                path = os.path.join(m.dir, name)
-                if os.path.exists(path):
-                    print("".join("  | " + line for line in open(path).read().splitlines(True)[-12:]), flush=True)
-        finally:
-            os.close(m.old)
-            m.close()
-finally:
-    shutil.rmtree(build_dir)
-sys.exit(1 if failed else 0)
+        builds.compile(f"user{version}", USER, f"-DNEW={version}", builds["library1"], "-Wl,-rpath,$ORIGIN")
+    code = run(CASES, sys.argv[3:], OldKept)
+sys.exit(code)

@@ -6,16 +6,13 @@ good ones it leaves, and it does not mistake noise for harm."""
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 
-from machine import Machine, equal
+from machine import Builds, Machine, equal, only_root, run
 
 STAUNCHD, STAUNCH, SERVER = sys.argv[1:4]
-CC = os.environ.get("CC", "cc").split()
 NAME = f"health{os.getpid()}"  # whose health it is: not that of another test's
 BEFORE = 100  # results before a patch that the rule looks at
 
@@ -255,36 +252,23 @@ def staunch(code, *args):
 CASES = [slow_patch_is_taken_out, good_patch_is_kept, noisy_service_is_left_alone, failing_probe_takes_a_patch_out,
          crashing_patch_is_taken_out, rollback_may_be_left_to_the_administrator, probes_of_each_kind, net_that_is_killed]
 
-if os.geteuid() != 0:
-    print("only root may follow process starts")
-    sys.exit(77)
-build_dir = tempfile.mkdtemp(prefix="staunch-health-builds-")
-builds = {}
-failed = 0
-try:
-    for name, args in [(1, []), (2, []), (3, []), (5, []), (9, []), ("noisy 1", ["-DNOISE"]), ("noisy 2", ["-DNOISE"])]:
-        builds[name] = os.path.join(build_dir, str(name))
-        subprocess.run([*CC, "-O2", f"-DBUILD={str(name)[-1]}", *args, "-Wl,--build-id", "-o", builds[name], SERVER],
-                       check=True)
-    for case in CASES:
-        if len(sys.argv) > 4 and case.__name__ not in sys.argv[4:]:
-            continue
-        m = Machine(STAUNCHD, builds, name=NAME)
-        m.loads = []
-        try:
-            case(m)
-            print(f"ok {case.__name__}", flush=True)
-        except AssertionError as e:
-            failed += 1
-            print(f"FAILED: {case.__name__}: {e}", flush=True)
-            for name in ("log", "events.jsonl"):
-                path = os.path.join(m.dir, name)
-                if os.path.exists(path):
-                    print("".join("  | " + line for line in open(path).read().splitlines(True)[-12:]), flush=True)
-        finally:
-            for load in m.loads:
-                load.stop()
-            m.close()
-finally:
-    shutil.rmtree(build_dir)
-sys.exit(1 if failed else 0)
+
+class Loaded(Machine):
+    def __init__(self):
+        super().__init__(STAUNCHD, builds, name=NAME)
+        self.loads = []
+
+    def close(self):
+        for load in self.loads:
+            load.stop()
+        super().close()
+
+
+only_root()
+with Builds() as builds:
+    for version in (1, 2, 3, 5, 9):
+        builds.compile(version, SERVER, f"-DBUILD={version}")
+    for version in (1, 2):
+        builds.compile(f"noisy {version}", SERVER, f"-DBUILD={version}", "-DNOISE")
+    code = run(CASES, sys.argv[4:], Loaded)
+sys.exit(code)

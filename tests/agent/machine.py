@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent's tests have in common: a machine in a folder, with one program and an agent that looks after it."""
+"""What the agent's tests have in common: programs that they compile, a machine in a folder with one program and an agent that
+looks after it, and the run of cases on such machines."""
 
 import json
 import os
@@ -9,6 +10,58 @@ import socket
 import subprocess
 import sys
 import tempfile
+
+CC = os.environ.get("CC", "cc").split()
+
+
+def only_root():
+    if os.geteuid() != 0:
+        print("only root may follow process starts")
+        sys.exit(77)
+
+
+class Builds(dict):
+    """Programs by their names, in a folder that is gone after the `with`."""
+
+    def __init__(self):
+        super().__init__()
+        self.dir = tempfile.mkdtemp(prefix="staunch-agent-builds-")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.dir)
+
+    def compile(self, name, source, *flags):
+        """`source`: a file, or the text itself."""
+        self[name] = os.path.join(self.dir, str(name))
+        if "\n" in source:
+            text, source = source, self[name] + ".c"
+            with open(source, "w") as f:
+                f.write(text)
+        subprocess.run([*CC, "-O2", "-Wl,--build-id", "-o", self[name], source, *flags], check=True)
+
+
+def run(cases, names, make):
+    """Runs those of the cases that are named (none: all), each on a machine that `make` makes. Returns the exit code."""
+    failed = 0
+    for case in (c for c in cases if not names or c.__name__ in names):
+        m = make()
+        try:
+            case(m)
+            print(f"ok {case.__name__}", flush=True)
+        except AssertionError as e:
+            failed += 1
+            print(f"FAILED: {case.__name__}: {e}", flush=True)
+            for name in ("log", "events.jsonl"):
+                path = os.path.join(m.dir, name)
+                if os.path.exists(path):
+                    with open(path) as f:
+                        print("".join("  | " + line for line in f.read().splitlines(True)[-12:]), flush=True)
+        finally:
+            m.close()
+    return 1 if failed else 0
 
 
 class Target:
