@@ -141,6 +141,7 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
         correspond(d);
         exchange_tables(d);
         judge_identity(d);
+        judge_order(d);
         judge_hazards(d);
         judge_left(d);
         r = judge_grade(d, options, e);

@@ -85,8 +85,7 @@ static bool from_object(const Judge *j, const FnValues *f, uint32_t op, int8_t r
         return false;
 }
 
-/* A caller took the number that it hands on as that argument out of an old object. */
-static bool given_from_object(Judge *j, const FnValues *f, unsigned which) {
+bool given_from_object(Judge *j, const FnValues *f, unsigned which) {
         static const int8_t registers[VALUES_MAX_ARGS] = { 7, 6, 2, 1, 8, 9 };
         enum { MAX_CALLERS = 12 };
         const CallRef *c;

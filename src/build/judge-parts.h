@@ -126,6 +126,8 @@ enum { ENUM_DELTA = 16, ENUM_MAX = 1 << 16 };
 /* The op works on what an old object holds, in memory or loaded from there, here or in a caller; `reg`: the
  * register, where it works on one. */
 bool value_of_object(Judge *j, const FnValues *f, uint32_t op, int8_t reg);
+/* A new caller took the number that it hands on as that argument out of an old object. */
+bool given_from_object(Judge *j, const FnValues *f, unsigned which);
 void collect_constants(Judge *j, const PairView *p);
 /* Ranges, sets and arguments (judge-enum.c): as collect_constants, and cases that changed places. */
 void collect_enumerations(Judge *j, const PairView *p);

@@ -39,6 +39,9 @@ const char *data_name(const Diff *d, uint64_t new);
 
 /* The hazards of whole images: exports, imports, TLS, constructors, data, IFUNCs, assembly. */
 void judge_hazards(Diff *d);
+/* Refuses constant tables whose elements moved where old objects hold indexes into them. After
+ * exchange_tables. */
+void judge_order(Diff *d);
 /* Refuses changed functions that old code without a partner calls, and nobody who has not changed. */
 void judge_left(Diff *d);
 
