@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -250,6 +251,16 @@ static void commands(void) {
                         printf("%d 0\n", failed);
                 } else if (strncmp(line, "fill ", 5) == 0) {
                         printf("%d 0\n", fill_maps(atoi(line + 5)));
+                } else if (strcmp(line, "lock") == 0) {
+                        printf("%d 0\n", mlockall(MCL_CURRENT | MCL_FUTURE));
+                } else if (strcmp(line, "lock little") == 0) {
+                        const struct rlimit limit = { 0, 0 };
+                        int r = mlockall(MCL_FUTURE);
+
+                        /* Without the right to do so it gets no memory from now on. */
+                        if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0 || setresuid(65534, 65534, 65534) < 0)
+                                r = -1;
+                        printf("%d 0\n", r);
                 } else if (strcmp(line, "slots") == 0) {
                         printf("%d 0\n", forge_slots());
                 } else if (strcmp(line, "page") == 0) {
