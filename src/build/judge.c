@@ -225,6 +225,25 @@ static bool along_text(Judge *j, const PairView *p, const Need *need) {
         return place_testified(p->old, &text) || testify(j, p->old_function, p->new, &text);
 }
 
+/* The old function stored all parts of what is one store now. Nobody misreads that: who reads the whole is
+ * judged. */
+static bool merged_stores(const PairView *p, const Access *a) {
+        int64_t at = a->at.off, end = at + a->width;
+        const Access *o;
+        size_t n;
+
+        if (a->flags & ~(ACCESS_WRITE | ACCESS_CONST) || a->class != CLASS_INT || a->width > 8 ||
+            a->at.root < ROOT_FIRST)
+                return false;
+        o = places_of_root(p->old, a->at.root, &n);
+        for (size_t i = 0; i < n && at < end; i++)
+                if ((o[i].flags & ACCESS_WRITE) && o[i].class == CLASS_INT && o[i].at.off == at &&
+                    o[i].at.stride == a->at.stride && o[i].width < a->width &&
+                    !value_other_rows(o[i].at, a->at))
+                        at += o[i].width;
+        return at == end;
+}
+
 static bool moves_string(const Op *op) {
         return op->kind == OP_STRING &&
                (op->mnemonic == ZYDIS_MNEMONIC_MOVSB || op->mnemonic == ZYDIS_MNEMONIC_MOVSW ||
@@ -285,7 +304,7 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                         return;
                 need.at = a->at;
         }
-        if (along_text(j, p, &need) || copies_bytes(j, p, a))
+        if (along_text(j, p, &need) || copies_bytes(j, p, a) || merged_stores(p, a))
                 return;
         if (rolled(p->new, a, &whole) &&
             (place_testified(p->old, &whole) || testify(j, p->old_function, p->new, &whole)))
