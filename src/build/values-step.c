@@ -67,15 +67,20 @@ static bool summary(Run *r, const State *s, uint32_t target, Value *out) {
         return values_to_caller(r->w, f->result, args, out);
 }
 
+/* realloc() and its like, given a null pointer. */
+static bool makes_new(const State *s, const Known *known) {
+        return known->dest < 0 && known->sizes && value_is_const(s->reg[RDI]) && s->reg[RDI].off == 0;
+}
+
 static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t target) {
         const Known *known = r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known : NULL;
         Value first = values_canonical(r->w, r->side, s->reg[RDI]), given;
 
         if (callee == ROOT_NONE)
                 return value_any();
-        if (known && (known->flags & KNOWN_SAME))
+        if (known && (known->flags & KNOWN_SAME) && !makes_new(s, known))
                 return s->reg[RDI];
-        if (known && (known->flags & KNOWN_FRESH)) {
+        if (known && (known->flags & (KNOWN_FRESH | KNOWN_SAME))) {
                 int64_t size = 0;
 
                 for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
