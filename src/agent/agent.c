@@ -198,6 +198,8 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
                 a->harm_usec = 0;
         else if (job == JOB_ROUND)
                 a->again_usec = 0;
+        if (code < 0) /* it may have asked, and whoever asks next would get its answer */
+                peer_stop(&a->vault);
         notes_each(a->notes_fd, on_note, a);
         closep(&a->notes_fd);
         a->notes_fd = -1;
@@ -255,7 +257,7 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
                 r = work_round(&w, pids, n, &e);
         if (r < 0)
                 child_log(LOG_ERR, "%s", e.text);
-        notes_take(a->notes_fd, pids, n, work_enter, &w);
+        notes_take(a->notes_fd, pids, n, work_enter_below, &w);
         return r < 0 ? WORK_FAILED : r;
 }
 
@@ -318,10 +320,18 @@ static JobKind next_job(Agent *a) {
         return JOB_SOME;
 }
 
+/* Harm does not wait for comparisons: the work that makes them is ended, and begun again afterwards. What has
+ * a process in hand goes on to its end first. */
+static void make_way(const Agent *a) {
+        if (a->harms.n && a->job != JOB_NONE && a->job != JOB_QUARANTINE && beat_idle(a->beat))
+                kill(a->job_pid, SIGKILL);
+}
+
 static void start_job(Agent *a) {
         JobKind job = a->job == JOB_NONE ? next_job(a) : JOB_NONE;
         sigset_t none;
 
+        make_way(a);
         if (job == JOB_NONE)
                 return;
         look_after_vault(a);

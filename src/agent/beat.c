@@ -35,6 +35,10 @@ void beat_enter(Beat *b, const Process *p) {
         atomic_fetch_add(&b->turn, 1);
 }
 
+bool beat_idle(const Beat *b) {
+        return atomic_load(&b->turn) % 2 == 0 && !b->pid;
+}
+
 bool beat_stuck(const Beat *b, uint64_t usec, Unresponsive *out) {
         unsigned turn = atomic_load(&b->turn);
         Unresponsive u = { .pid = b->pid, .start_time = b->start_time };

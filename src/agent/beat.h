@@ -15,6 +15,9 @@ Beat *beat_free(Beat *b);
 /* From now on it is at this process (NULL: at none). */
 void beat_enter(Beat *b, const Process *p);
 
+/* It is at no process. */
+bool beat_idle(const Beat *b);
+
 /* A process that was looked at for too long; with its start time the pid is an identity. */
 typedef struct Unresponsive {
         pid_t pid;

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -16,7 +18,7 @@
  * it takes is given back, and an image that breaks the comparer breaks only that.
  */
 
-enum { WORK_CPU_SEC = 900 }; /* of one comparison */
+enum { CPU_MAX_SEC = 900 }; /* of one comparison */
 
 static int take_codes(const json_t *list, bool accepted[REFUSAL_N]) {
         const json_t *item;
@@ -61,7 +63,6 @@ static int compare(const json_t *request, const int fds[CHANNEL_FDS], int channe
         bool accepted[REFUSAL_N] = { 0 };
         FileBytes old = { 0 }, new = { 0 };
         CompareOptions options = {
-                .diff = { .no_debug = json_is_true(json_object_get(request, "no_debug")) },
                 .accepted = accepted,
                 .old_path = path,
                 .new_path = path,
@@ -90,14 +91,16 @@ static int compare(const json_t *request, const int fds[CHANNEL_FDS], int channe
 
 /* The process of one comparison: what takes it over has its own answer, and nobody else's. */
 static void work(const json_t *request, const int fds[CHANNEL_FDS], int channel) {
-        const struct rlimit cpu = { WORK_CPU_SEC, WORK_CPU_SEC };
+        json_int_t sec = json_integer_value(json_object_get(request, "cpu_sec"));
+        rlim_t limit = sec > 0 && sec < CPU_MAX_SEC ? (rlim_t)sec : CPU_MAX_SEC;
         Error e = { 0 };
         int r;
 
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(CHILD_CHANNEL);
         r = sandbox_childless(&e);
         if (r == 0) {
-                setrlimit(RLIMIT_CPU, &cpu);
+                setrlimit(RLIMIT_CPU, &(struct rlimit){ limit, limit });
                 r = compare(request, fds, channel, &e);
         }
         _exit(r < 0 && channel_send(channel, child_error(&e), NULL, 0, &e) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);

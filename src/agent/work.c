@@ -2,6 +2,7 @@
 #include "agent/work.h"
 #include "agent/channel.h"
 #include "agent/held.h"
+#include "agent/witness.h"
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/vec.h"
@@ -14,15 +15,25 @@
 #include "report/event.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+enum {
+        CPU_SEC = 900, /* for one comparison */
+        /* What users and containers could make us do, with files of their own: */
+        OTHERS_CPU_SEC = 60,
+        OTHERS_MAX = 16, /* comparisons in one round */
+};
 
 typedef struct Run {
         const Work *w;
         Store *store;
         VEC(StoreQuarantine) quarantine; /* strings in the arena */
         Arena *arena;
-        bool told; /* that a round began */
+        bool told;       /* that a round began */
+        unsigned others; /* comparisons for those whose word alone does not count (witness.h) */
 } Run;
 
 static void emit(const Work *w, EventKind kind, const EventField *fields, size_t n, const char *message) {
@@ -74,7 +85,7 @@ static int seal(FileBytes *bytes, const char *name, Error *e) {
         return fd;
 }
 
-static int ask_vault(Run *run, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted,
+static int ask_vault(Run *run, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted, int cpu_sec,
                      Comparison *out, Error *e) {
         _cleanup_(closep) int old_fd = seal(&bytes->old, "staunch-old", e);
         _cleanup_(closep) int new_fd = old_fd < 0 ? old_fd : seal(&bytes->new, "staunch-new", e);
@@ -90,8 +101,8 @@ static int ask_vault(Run *run, const OutdatedPair *pair, PairBytes *bytes, const
                 if (accepted[i])
                         json_array_append_new(codes, json_string(refusal_get((RefusalCode)i)->code));
         r = peer_ask(run->w->vault,
-                     json_pack("{s:s, s:o, s:o, s:b}", "op", "compare", "path", json_text(pair->path),
-                               "accepted", codes, "no_debug", 0),
+                     json_pack("{s:s, s:o, s:o, s:i}", "op", "compare", "path", json_text(pair->path),
+                               "accepted", codes, "cpu_sec", cpu_sec),
                      in, 2, &reply, fds, &n, e);
         if (r < 0)
                 return r;
@@ -141,6 +152,11 @@ static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
         return false;
 }
 
+static bool is_trusted(void *work, const Process *p) {
+        (void)work;
+        return witness_of(p->pid, p->unit).trusted;
+}
+
 static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted,
                    Comparison *out, Error *e) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1],
@@ -152,7 +168,11 @@ static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const
                 { "STAUNCH_BUILD_ID_NEW", build_id_text(&pair->new_id, new_text) },
                 { "STAUNCH_PATCH", digest },
         };
-        int r = ask_vault(run, pair, bytes, accepted, out, e);
+        bool trusted = is_trusted((void *)run->w, &pair->process);
+        int r = trusted || run->others++ < OTHERS_MAX
+                        ? ask_vault(run, pair, bytes, accepted, trusted ? CPU_SEC : OTHERS_CPU_SEC, out, e)
+                        : error_set(e, -EAGAIN,
+                                    "too many files of users and containers at once; it is compared later");
 
         if (r == 0)
                 metrics_compared(run->w->metrics, out->usec);
@@ -173,6 +193,23 @@ bool work_enter(void *work, const Process *p) {
                         return false;
         beat_enter(w->beat, p);
         return true;
+}
+
+bool work_enter_below(void *work, const Process *p) {
+        const Work *w = work;
+        size_t n = w->root ? strlen(w->root) : 0;
+        char path[64], program[PATH_MAX];
+
+        if (p && n) {
+                ssize_t got;
+
+                snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
+                got = readlink(path, program, sizeof(program) - 1);
+                program[MAX(got, 0)] = 0;
+                if (strncmp(program, w->root, n) != 0 || (program[n] != '/' && w->root[n - 1] != '/'))
+                        return false;
+        }
+        return work_enter(work, p);
 }
 
 static const char *subject_of(const Process *p, Arena *a) {
@@ -446,6 +483,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                  .n_pids = n,
                                  .root = w->root,
                                  .cache = w->state,
+                                 .urgent = is_trusted,
                                  .enter = work_enter,
                                  .enter_data = (void *)w,
                                  .known = known,
@@ -537,7 +575,7 @@ static int take_out_quarantined(Run *run, Error *e) {
                 _cleanup_(freep) ProcessPatch *have = NULL;
                 size_t n = 0;
 
-                if (!work_enter((void *)run->w, &all.items[i]) ||
+                if (!work_enter_below((void *)run->w, &all.items[i]) ||
                     engine_status(all.items[i].pid, &have, &n, NULL) < 0)
                         continue;
                 for (size_t k = 0; k < n; k++) {

@@ -42,14 +42,14 @@ int converge_compare(const OutdatedPair *pair, PairBytes *bytes, const ConvergeO
         return compare_files(pair->path, &old, pair->path, &new, &options, out, e);
 }
 
-/* The pair before this one whose files hold the same (copies of one package in several containers). */
+/* A pair that was compared whose files hold the same (copies of one package in several containers). */
 static size_t same_content(const Converged *c, size_t pair) {
         const ConvergedPair *x = &c->pairs[pair];
 
-        for (size_t i = 0; i < pair; i++) {
+        for (size_t i = 0; i < c->outdated.n_pairs; i++) {
                 const ConvergedPair *y = &c->pairs[i];
 
-                if (y->wanted && !y->error.code && memcmp(x->old_digest, y->old_digest, DIGEST_SIZE) == 0 &&
+                if (y->compared && memcmp(x->old_digest, y->old_digest, DIGEST_SIZE) == 0 &&
                     memcmp(x->new_digest, y->new_digest, DIGEST_SIZE) == 0 &&
                     strcmp(c->outdated.pairs[pair].path, c->outdated.pairs[i].path) == 0)
                         return i;
@@ -93,16 +93,36 @@ static void compare_pair(Converged *c, size_t i, const ConvergeOptions *o) {
                                : converge_compare(pair, &bytes, o, &to->comparison, &to->error);
         if (r < 0 && !to->error.code)
                 to->error.code = -EIO;
+        to->compared = r == 0 && same == SIZE_MAX;
         file_release(&bytes.old);
         file_release(&bytes.new);
 }
 
+static void find_urgent(Converged *c, const ConvergeOptions *o) {
+        for (size_t i = 0; i < c->outdated.n_processes && o->urgent; i++) {
+                const OutdatedProcess *p = &c->outdated.processes[i];
+
+                for (size_t k = 0; k < p->n; k++) {
+                        size_t pair = p->images[k].pair;
+
+                        if (pair == SIZE_MAX || c->pairs[pair].urgent || !c->pairs[pair].wanted ||
+                            !o->urgent(o->urgent_data, &p->process))
+                                continue;
+                        c->pairs[pair].urgent = true;
+                        c->outdated.pairs[pair].process = p->process;
+                }
+        }
+}
+
 static void compare_pairs(Converged *c, const ConvergeOptions *o) {
+        find_urgent(c, o);
+        for (int urgent = 1; urgent >= 0; urgent--)
+                for (size_t i = 0; i < c->outdated.n_pairs; i++)
+                        if (c->pairs[i].wanted && c->pairs[i].urgent == urgent)
+                                compare_pair(c, i, o);
         for (size_t i = 0; i < c->outdated.n_pairs; i++) {
                 OutdatedPair *pair = &c->outdated.pairs[i];
 
-                if (c->pairs[i].wanted)
-                        compare_pair(c, i, o);
                 closep(&pair->old_fd);
                 closep(&pair->new_fd);
                 pair->old_fd = pair->new_fd = -1;

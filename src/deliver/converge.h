@@ -26,6 +26,9 @@ typedef struct ConvergeOptions {
         int (*compare)(void *data, const OutdatedPair *pair, PairBytes *bytes,
                        const struct ConvergeOptions *o, Comparison *out, Error *e);
         void *compare_data;
+        /* Is this process one of those whose pairs are compared before all others? NULL: none is. */
+        bool (*urgent)(void *data, const Process *p);
+        void *urgent_data;
 } ConvergeOptions;
 
 typedef enum ImageOutcome {
@@ -60,6 +63,7 @@ typedef struct ConvergedProcess {
 
 typedef struct ConvergedPair {
         bool wanted; /* some process does not carry its patch yet; otherwise it is not compared */
+        bool urgent, compared;
         uint8_t old_digest[DIGEST_SIZE], new_digest[DIGEST_SIZE]; /* of wanted ones: what the files hold */
         Comparison comparison;
         Error error; /* code != 0: the pair could not be compared */

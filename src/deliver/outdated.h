@@ -31,7 +31,7 @@ typedef struct OutdatedPair {
         BuildId old_id, new_id;
         FileId old_file, new_file;
         const char *path;   /* as its processes name it */
-        Process process;    /* the first of them */
+        Process process;    /* one of them */
         int old_fd, new_fd; /* open for reading; -1 once they are not needed */
 } OutdatedPair;
 

@@ -83,6 +83,8 @@ int round_run(const RoundOptions *o, Converged *out, Error *e) {
                           .current_data = o->current_data },
                 .dry_run = o->policy->mode == PATCH_ASSESS_ONLY,
                 .deadline_usec = o->policy->deadline_usec,
+                .urgent = o->urgent,
+                .urgent_data = o->enter_data,
                 .compare = compare,
                 .compare_data = (void *)o,
         };

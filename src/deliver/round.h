@@ -20,6 +20,8 @@ typedef struct RoundOptions {
         int (*compare)(void *data, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted,
                        Comparison *out, Error *e);
         void *compare_data; /* of both */
+        /* As ConvergeOptions.urgent; of `enter_data`. */
+        bool (*urgent)(void *data, const Process *p);
         /* As OutdatedOptions.enter. */
         bool (*enter)(void *data, const Process *p);
         void *enter_data;

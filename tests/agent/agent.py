@@ -14,7 +14,8 @@ import time
 from machine import Builds, Machine, Target, equal, only_root, run, wait
 
 STAUNCHD, STAUNCH = sys.argv[1:3]
-SOURCE = r"""
+# Each run has builds of its own: an agent looks after every process with a patch that it knows, also another run's.
+SOURCE = f'__attribute__((used)) static const char run[] = "{os.getpid()}";\n' + r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
