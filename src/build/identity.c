@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
-#include "build/passes.h"
-#include "build/values.h"
+#include "build/judge-parts.h"
 
 /*
  * Constants that changed live twice after a patch: the old one, to which the objects of the process
@@ -28,6 +27,18 @@ static bool reads_only(const Values *w, const CallSite *c) {
                (n->known->sizes || n->known->strings);
 }
 
+/* The op puts something into memory other than the stack. */
+static bool stores(const FnValues *f, uint32_t i) {
+        const Op *op = &f->ops[i];
+        const Access *a;
+        size_t n;
+
+        if (op->kind != OP_MOV || !op->has_mem || !op->mem_first)
+                return false;
+        a = accesses_of_op(f, i, &n);
+        return n == 0 || a->at.root != ROOT_STACK;
+}
+
 static bool keeps(Values *w, Side side, uint32_t function, uint64_t addr, uint64_t size) {
         const FnValues *f = values_of(w, side, function);
 
@@ -35,17 +46,17 @@ static bool keeps(Values *w, Side side, uint32_t function, uint64_t addr, uint64
                 return true;
         if (inside(w, f->result, side, addr, size))
                 return true;
-        for (size_t i = 0; i < f->n_stores; i++)
-                if (inside(w, f->stores[i].value, side, addr, size))
-                        return true;
         for (size_t i = 0; i < f->n_calls; i++)
                 for (unsigned k = 0; k < VALUES_MAX_ARGS && !reads_only(w, &f->calls[i]); k++)
                         if (inside(w, f->calls[i].args[k], side, addr, size))
                                 return true;
-        for (uint32_t i = 0; i < f->n_ops; i++)
-                if ((f->ops[i].kind == OP_CMP || f->ops[i].kind == OP_SUB) &&
+        for (uint32_t i = 0; i < f->n_ops; i++) {
+                const Op *op = &f->ops[i];
+
+                if ((op->kind == OP_CMP || op->kind == OP_SUB || stores(f, i)) &&
                     f->op_value[i].root != VALUE_UNSET && inside(w, f->op_value[i], side, addr, size))
                         return true;
+        }
         return false;
 }
 
@@ -69,7 +80,7 @@ void judge_identity(Diff *d) {
                         continue;
                 for (uint32_t k = 0; k < g->n_refs; k++) {
                         const Ref *r = &d->new->refs[g->ref + k];
-                        const ConstTable *t = r->lea ? changed_at(d, r->target) : NULL;
+                        const ConstTable *t = takes_address(r) ? changed_at(d, r->target) : NULL;
                         bool kept;
 
                         if (!t)

@@ -262,6 +262,20 @@ static void note_choice(Run *r, Value a, Value b) {
         vec_push(&r->choices, both);
 }
 
+static bool of_image(const Run *r, Value v) {
+        return v.root >= ROOT_FIRST && v.root != (uint32_t)VALUE_UNSET &&
+               r->w->nodes[v.root].kind == NODE_GLOBAL;
+}
+
+/* Of what is compared the first register; the second operand where that alone is an address of the image (of
+ * two, the second is where a walk along the first ends). */
+static Value compared(Run *r, const State *s, const Op *op) {
+        Value second = op->src >= 0 ? s->reg[op->src] : op->has_imm ? run_imm(r, op) : value_any();
+        Value first = op->dst >= 0 && !(op->has_mem && op->mem_first) ? s->reg[op->dst] : value_any();
+
+        return of_image(r, second) && !of_image(r, first) ? second : first;
+}
+
 /* One instruction. Returns false when control does not go on to the next one. */
 bool run_step(Run *r, State *s, const Op *op) {
         Value at = value_any(), v;
@@ -340,7 +354,7 @@ bool run_step(Run *r, State *s, const Op *op) {
         case OP_CALL:
                 return run_call(r, s, op, at, false);
         case OP_CMP:
-                record_value(r, op->has_mem ? at : op->dst >= 0 ? s->reg[op->dst] : value_any());
+                record_value(r, compared(r, s, op));
                 return true;
         case OP_STRING:
                 string_op(r, s, op);
