@@ -135,12 +135,19 @@ static void judge_tls(Diff *d) {
                 const ImageSymbol *s = table ? o->syms : o->dynsyms, *t = table ? n->syms : n->dynsyms;
                 size_t n_s = table ? o->n_syms : o->n_dynsyms, n_t = table ? n->n_syms : n->n_dynsyms;
 
-                for (size_t i = 0; i < n_s; i++)
-                        for (size_t k = 0; s[i].type == STT_TLS && s[i].defined && k < n_t; k++)
+                for (size_t i = 0; i < n_s; i++) {
+                        bool named = false, there = false; /* files may have variables of one name each */
+
+                        for (size_t k = 0; s[i].type == STT_TLS && s[i].defined && k < n_t && !there; k++)
                                 if (t[k].type == STT_TLS && t[k].defined &&
-                                    strcmp(s[i].name, t[k].name) == 0 && s[i].addr != t[k].addr)
-                                        verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, s[i].name,
-                                                    "moved inside the block");
+                                    strcmp(s[i].name, t[k].name) == 0) {
+                                        named = true;
+                                        there = s[i].addr == t[k].addr;
+                                }
+                        if (named && !there)
+                                verdict_add(&d->verdict, REFUSAL_CODE_TLS_CHANGED, s[i].name,
+                                            "moved inside the block");
+                }
         }
 }
 
