@@ -35,9 +35,10 @@
 #include <time.h>
 
 enum {
-        QUIET_USEC = 300000,  /* after the last change of dpkg's files */
-        BUSY_USEC = 200000,   /* between two looks whether dpkg still works */
-        EXEC_USEC = 20000,    /* what is alive so long after its start is looked at */
+        QUIET_USEC = 300000, /* after the last change of dpkg's files */
+        BUSY_USEC = 200000,  /* between two looks whether dpkg still works */
+        EXEC_USEC = 20000,   /* what is alive so long after its start is looked at */
+        LOOK_PAUSE_MAX_USEC = 1000000,
         AGAIN_USEC = 5000000, /* first pause before a process that was busy is tried again; doubles */
         AGAIN_MAX_USEC = 600000000,
         UNRESPONSIVE_SEC = 3600,  /* for so long a process that took too long is left out */
@@ -81,6 +82,7 @@ typedef struct Agent {
         JobKind job;     /* the fork that runs now */
         pid_t job_pid;
         uint64_t again_usec, harm_usec;
+        uint64_t job_begin_usec, look_after_usec; /* CLOCK_MONOTONIC */
         uint64_t rounds, lost;
 } Agent;
 
@@ -178,6 +180,15 @@ static void on_note(void *data, const Process *p, Witness w, const ProcessPatch 
                 observer_note(a->observer, p, have, n);
 }
 
+/* Where processes start one after another, looks at them take a tenth of a processor, and no more than a
+ * second lies between two. */
+static void arm_started(Agent *a) {
+        uint64_t now = now_usec();
+
+        arm(a, &a->started_timer, a->look_after_usec > now + EXEC_USEC ? a->look_after_usec - now : EXEC_USEC,
+            on_started);
+}
+
 static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         Agent *a = data;
         JobKind job = a->job;
@@ -187,6 +198,11 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         a->job_source = sd_event_source_unref(a->job_source);
         a->job = JOB_NONE;
         a->job_pid = 0;
+        if (code == WORK_NOTHING) {
+                a->look_after_usec =
+                        now_usec() + MIN(9 * (now_usec() - a->job_begin_usec), LOOK_PAUSE_MAX_USEC);
+                code = WORK_DONE;
+        }
         if (code < 0 || code == WORK_FAILED)
                 child_log(LOG_WARNING, "a round did not end well (%s %d)", code < 0 ? "signal" : "code",
                           si->si_status);
@@ -209,7 +225,10 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
                 control_job_ended(a->control, code);
                 calendar_turn(a->calendar);
         }
-        start_job(a);
+        if (a->started.n && !a->harms.n && !a->harmed && !a->all_wanted)
+                arm_started(a);
+        else
+                start_job(a);
         return 0;
 }
 
@@ -248,7 +267,7 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
         int r;
 
         if (job == JOB_SOME && !some_outdated(a, &w))
-                return WORK_DONE;
+                return WORK_NOTHING;
         peer_borrow(&a->vault);
         if (job == JOB_QUARANTINE)
                 r = a->harms.n ? work_quarantine(&w, &a->harms.items[0].patch, a->harms.items[0].reason, &e)
@@ -354,6 +373,7 @@ static void start_job(Agent *a) {
                 _exit(do_job(a, job, a->looking.items, job == JOB_SOME ? a->looking.n : 0));
         }
         a->job = job;
+        a->job_begin_usec = now_usec();
         arm(a, &a->stall_timer, (a->policy.unresponsive_usec + a->policy.deadline_usec) / 4, on_stall);
         if (job == JOB_QUARANTINE)
                 a->harmed = false;
@@ -425,7 +445,7 @@ static void on_watch(void *data, const WatchEvent *w) {
                 }
                 vec_push(&a->started, w->pid);
                 if (a->started.n == 1)
-                        arm(a, &a->started_timer, EXEC_USEC, on_started);
+                        arm_started(a);
                 return;
         case WATCH_EXIT:
                 if (is_crash(w->signal))

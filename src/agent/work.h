@@ -29,7 +29,8 @@ typedef struct Work {
 enum {
         WORK_DONE = 0,
         WORK_FAILED = 1,
-        WORK_AGAIN = 10, /* some process could not be patched now, and may be in a moment */
+        WORK_NOTHING = 2, /* none of the processes that were looked at is outdated */
+        WORK_AGAIN = 10,  /* some process could not be patched now, and may be in a moment */
 };
 
 /* As OutdatedOptions.enter; `work`: a Work. */
