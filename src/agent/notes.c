@@ -46,14 +46,11 @@ void notes_each(int fd,
 
         while (more) {
                 patches.n = 0;
-                do {
-                        vec_push(&patches, note.patch);
-                        at += sizeof(note);
+                for (next = note; more && next.process.pid == note.process.pid;) {
+                        vec_push(&patches, next.patch);
+                        at += sizeof(next);
                         more = pread(fd, &next, sizeof(next), at) == sizeof(next);
-                        if (!more || next.process.pid != note.process.pid)
-                                break;
-                        note = next;
-                } while (true);
+                }
                 each(data, &note.process, note.witness, patches.items, patches.n);
                 note = next;
         }

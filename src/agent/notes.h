@@ -6,8 +6,8 @@
 #include "proc/list.h"
 
 /*
- * What processes carry, found out in a fork and told to the loop through a file: the loop itself never looks
- * at a process.
+ * What processes carry, found out in a fork and told to the loop through a file: the loop itself never
+ * opens a process's files, maps or memory.
  */
 
 /* Writes what the processes carry (n == 0: all). `enter`: see OutdatedOptions. */

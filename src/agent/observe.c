@@ -5,6 +5,7 @@
 #include "agent/respawn.h"
 #include "agent/sampler.h"
 #include "agent/series.h"
+#include "agent/witness.h"
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/vec.h"
@@ -67,13 +68,6 @@ struct Observer {
         VEC(Carried) carried;
         VEC(Watched) watched;
 };
-
-/* A scope (a session, or all of a container) is not one thing that is well or not; a service is. */
-static bool is_service(const char *unit) {
-        size_t n = strlen(unit);
-
-        return n > 8 && strcmp(unit + n - 8, ".service") == 0;
-}
 
 static bool same_patch(const ProcessPatch *a, const ProcessPatch *b) {
         return memcmp(a->digest, b->digest, DIGEST_SIZE) == 0;
@@ -359,7 +353,8 @@ static void drop_unused(Observer *o) {
         o->watched.n = kept;
         /* Those that have more than one patch are followed still. */
         for (size_t i = 0; i < kept; i++)
-                if (o->watched.items[i].state == HEALTH_OBSERVING && is_service(o->watched.items[i].subject))
+                if (o->watched.items[i].state == HEALTH_OBSERVING &&
+                    is_system_service(o->watched.items[i].subject))
                         respawns_follow(o->respawns, o->watched.items[i].subject);
 }
 
@@ -408,9 +403,9 @@ void observer_note(Observer *o, const Process *p, const ProcessPatch *patches, s
         snprintf(unit.subject, sizeof(unit.subject), "%s", p->unit);
         snprintf(process.subject, sizeof(process.subject), "process %s", p->comm);
         forget(o, p->pid);
-        if (is_service(p->unit))
+        if (is_system_service(p->unit))
                 carry(o, &unit, patches, n);
-        if (!is_service(p->unit) || has_probe(o, process.subject))
+        if (!is_system_service(p->unit) || has_probe(o, process.subject))
                 carry(o, &process, patches, n);
         drop_unused(o);
 }

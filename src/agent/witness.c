@@ -20,7 +20,7 @@ static bool same_namespace(pid_t pid, const char *which) {
         return stat(path, &its) == 0 && own.st_dev == its.st_dev && own.st_ino == its.st_ino;
 }
 
-static bool is_system_service(const char *unit) {
+bool is_system_service(const char *unit) {
         size_t n = strlen(unit);
 
         return n > 8 && strcmp(unit + n - 8, ".service") == 0 && strncmp(unit, "user@", 5) != 0;

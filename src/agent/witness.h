@@ -17,5 +17,8 @@ typedef struct Witness {
 
 enum { WITNESS_FOREIGN = UINT32_MAX };
 
+/* A service of the machine's own manager; not a user's manager, nor a scope (a session, or all of a
+ * container). */
+bool is_system_service(const char *unit);
 /* `unit`: its systemd unit, "" when none. What can't be read any more is not trusted. */
 Witness witness_of(pid_t pid, const char *unit);
