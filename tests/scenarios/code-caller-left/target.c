@@ -111,8 +111,15 @@ void target_start(void) {
 #endif
 }
 
+/* With SAME, the switch may fall between the two calls. */
 void target_work(void) {
-        EXPECT_EQ(ask("abc"), direct("abc"));
+        long asked = ask("abc"), called = direct("abc");
+
+#ifdef SAME
+        if (labs(asked - called) == 5)
+                return;
+#endif
+        EXPECT_EQ(asked, called);
 }
 
 void target_check(int version) {
