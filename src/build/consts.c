@@ -217,16 +217,12 @@ bool constant_is_text(const Image *image, uint64_t addr, uint64_t size) {
                 return true;
         /* References to tails of texts cut them into pieces: look as far as the text goes, and take a
          * tail that follows more text. */
-        while (n < TEXT_MAX && (b = image_bytes(image, addr + n, 1)) && *b) {
-                uint64_t left = 4, step;
-
-                while (left > 1 && !(b = image_bytes(image, addr + n, left)))
-                        left--;
-                b = image_bytes(image, addr + n, left);
-                step = character(b, left);
+        for (uint64_t step, left = 0; n < TEXT_MAX; n += step, left -= step, b += step) {
+                if (left == 0 && !(b = image_bytes_from(image, addr + n, &left)))
+                        break;
+                step = *b ? character(b, left) : 0;
                 if (step == 0)
                         break;
-                n += step;
         }
         b = image_bytes(image, addr + n, 1);
         return n >= TEXT_MIN && n < TEXT_MAX && b && *b == 0 && (!before || *before == 0 || *before >= 0x20);

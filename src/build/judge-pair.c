@@ -85,6 +85,8 @@ PairView pair_view(Judge *j, const Match *m, const Alignment *al) {
         p.old_how = vec_grow(NULL, p.old->n_ops, 1);
         memset(p.how, PAIR_NONE, p.new->n_ops);
         memset(p.old_how, PAIR_NONE, p.old->n_ops);
+        p.moved_down = vec_grow(NULL, p.old->n_places + 1, 1);
+        memset(p.moved_down, MOVED_UNASKED, p.old->n_places + 1);
         for (size_t i = 0; i <= al->n; i++) {
                 uint32_t old = i < al->n ? al->pairs[i].old : UINT32_MAX,
                          new = i < al->n ? al->pairs[i].new : UINT32_MAX;
@@ -117,6 +119,7 @@ void pair_view_free(PairView *p) {
         free(p->old_partner);
         free(p->how);
         free(p->old_how);
+        free(p->moved_down);
         *p = (PairView){ 0 };
 }
 

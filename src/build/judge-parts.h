@@ -54,6 +54,8 @@ typedef struct Judge {
 
 enum { NO_OP = UINT32_MAX, JUDGE_ENOUGH = 24 };
 typedef enum PairHow { PAIR_NONE, PAIR_SAME, PAIR_SHAPE } PairHow;
+/* Whether the new code gives an object to a function that touches a place of it. */
+typedef enum MovedDown { MOVED_UNASKED, MOVED_NO, MOVED_YES } MovedDown;
 
 /* A changed function, its instructions paired: the same bytes (SAME), or the same instruction with
  * other constants or displacements in the same place of the same neighbourhood (SHAPE). */
@@ -64,7 +66,8 @@ typedef struct PairView {
         uint32_t *old_partner; /* the reverse */
         uint8_t *how;          /* per new op: PairHow */
         uint8_t *old_how;
-        bool only_shapes; /* both sides hold the same instructions but for constants and displacements */
+        uint8_t *moved_down; /* per place of the old function: MovedDown, asked for many times */
+        bool only_shapes;    /* both sides hold the same instructions but for constants and displacements */
 } PairView;
 
 /* The same instruction and registers, whatever its constants and displacements. */

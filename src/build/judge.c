@@ -90,8 +90,7 @@ static bool match_unknown(Unknown *u, size_t n, const Access *a) {
         return false;
 }
 
-/* The new code gives the object to a function that touches that place. */
-static bool moved_down(Judge *j, const PairView *p, const Access *o) {
+static bool given_down(Judge *j, const PairView *p, const Access *o) {
         for (size_t k = 0; k < p->new->n_calls; k++) {
                 const CallSite *c = &p->new->calls[k];
                 const Node *callee = values_node(j->w, c->callee);
@@ -110,6 +109,15 @@ static bool moved_down(Judge *j, const PairView *p, const Access *o) {
                 }
         }
         return false;
+}
+
+/* The new code gives the object to a function that touches that place, one of the old function's. */
+static bool moved_down(Judge *j, const PairView *p, const Access *o) {
+        uint8_t *known = &p->moved_down[o - p->old->places];
+
+        if (*known == MOVED_UNASKED)
+                *known = given_down(j, p, o) ? MOVED_YES : MOVED_NO;
+        return *known == MOVED_YES;
 }
 
 /*

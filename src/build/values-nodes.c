@@ -82,7 +82,11 @@ const Node *values_node(const Values *w, uint32_t root) {
 }
 
 uint32_t values_param(Values *w, unsigned i) {
-        return node_make(w, &(Node){ .kind = NODE_PARAM, .off = i });
+        if (i >= VALUES_MAX_ARGS)
+                return node_make(w, &(Node){ .kind = NODE_PARAM, .off = i });
+        if (w->params[i] == ROOT_NONE)
+                w->params[i] = node_make(w, &(Node){ .kind = NODE_PARAM, .off = i });
+        return w->params[i];
 }
 
 static uint32_t gcd(uint64_t a, uint64_t b) {

@@ -259,7 +259,8 @@ struct Values {
         const Diff *diff;
         Node *nodes;
         uint32_t n_nodes, room;
-        uint32_t *table; /* hash table of node indexes; 0: empty */
+        uint32_t params[VALUES_MAX_ARGS]; /* roots of the arguments in registers; ROOT_NONE: not made yet */
+        uint32_t *table;                  /* hash table of node indexes; 0: empty */
         uint32_t table_size;
         FnValues **of[2];
         MapEntry *by_old; /* the testified entries of the map, sorted by old */

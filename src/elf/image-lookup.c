@@ -54,6 +54,13 @@ const uint8_t *image_bytes(const Image *image, uint64_t addr, uint64_t size) {
         return image->file.bytes + s->offset + at;
 }
 
+const uint8_t *image_bytes_from(const Image *image, uint64_t addr, uint64_t *left) {
+        const ImageSegment *s = image_segment_at(image, addr);
+
+        *left = s && addr - s->addr < s->file_size ? s->file_size - (addr - s->addr) : 0;
+        return *left ? image->file.bytes + s->offset + (addr - s->addr) : NULL;
+}
+
 size_t image_reloc_from(const Image *image, uint64_t addr) {
         return addr == 0 ? 0 : UPPER_BOUND(image->n_relocs, addr - 1, image->relocs[i].addr);
 }

@@ -149,6 +149,8 @@ const ImageSegment *image_segment_at(const Image *image, uint64_t addr);
 /* `size` bytes at `addr` as the file holds them before relocation, or NULL when they are not all in
  * the file part of one segment (.bss, outside). */
 const uint8_t *image_bytes(const Image *image, uint64_t addr, uint64_t size);
+/* All bytes from `addr` to the end of that file part, and how many: for who looks at one after the other. */
+const uint8_t *image_bytes_from(const Image *image, uint64_t addr, uint64_t *left);
 /* Index of the first relocation with addr >= `addr`; n_relocs when none. */
 size_t image_reloc_from(const Image *image, uint64_t addr);
 const ImageReloc *image_reloc_at(const Image *image, uint64_t addr); /* exactly there, or NULL */
