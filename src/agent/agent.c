@@ -65,7 +65,8 @@ typedef struct Agent {
         Observer *observer;
         sd_event *loop;
         sd_event_source *soon, *scan, *again, *harm_timer, *stall_timer, *started_timer, *job_source;
-        int watch_fd, inotify_fd, kmsg_fd;
+        Watch *watch; /* NULL: the kernel tells of no processes */
+        int inotify_fd, kmsg_fd;
         Control *control;
         RestartOptions restart;
         BaselineWindow baseline;
@@ -434,11 +435,24 @@ static bool is_crash(int signal) {
                signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
 }
 
+/* Most processes that start in great numbers have ended before they are looked at, and cost no look. */
+static void forget_started(Agent *a, pid_t pid) {
+        for (size_t i = a->started.n; i-- > 0;)
+                if (a->started.items[i] == pid) {
+                        a->started.items[i] = a->started.items[--a->started.n];
+                        return;
+                }
+}
+
 static void on_watch(void *data, const WatchEvent *w) {
         Agent *a = data;
 
         switch (w->kind) {
         case WATCH_EXEC:
+                /* Its memory is new: what it carried is gone, and it may have executed something before. */
+                forget_started(a, w->pid);
+                crash_forget(a->book, w->pid);
+                observer_ended(a->observer, w->pid, 0);
                 if (a->started.n == MAX_STARTED) {
                         arm(a, &a->soon, QUIET_USEC, on_soon);
                         return;
@@ -450,6 +464,7 @@ static void on_watch(void *data, const WatchEvent *w) {
         case WATCH_EXIT:
                 if (is_crash(w->signal))
                         on_crash(a, w);
+                forget_started(a, w->pid);
                 crash_forget(a->book, w->pid);
                 observer_ended(a->observer, w->pid, w->code);
                 if (a->harms.n)
@@ -461,17 +476,6 @@ static void on_watch(void *data, const WatchEvent *w) {
                              "Processes start faster than they can be followed; all are looked at instead");
                 arm(a, &a->soon, QUIET_USEC, on_soon);
         }
-}
-
-static int on_watch_input(sd_event_source *s, int fd, uint32_t events, void *data) {
-        Error e = { 0 };
-
-        (void)events;
-        if (watch_read(fd, on_watch, data, &e) < 0) {
-                child_log(LOG_ERR, "%s", e.text);
-                sd_event_source_set_enabled(s, SD_EVENT_OFF);
-        }
-        return 0;
 }
 
 static int on_inotify(sd_event_source *s, int fd, uint32_t events, void *data) {
@@ -582,7 +586,7 @@ static json_t *on_control(void *data, const char *op, bool *wait) {
                 return json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:b, s:O?, s:O?}", "version",
                                  STAUNCH_VERSION, "mode", patch_mode_text(a->policy.mode), "busy",
                                  a->job != JOB_NONE, "rounds", (json_int_t)a->rounds, "watch_lost",
-                                 (json_int_t)a->lost, "patched_pids", patched, "watching", a->watch_fd >= 0,
+                                 (json_int_t)a->lost, "patched_pids", patched, "watching", a->watch != NULL,
                                  "vault", a->vault.ready, "net", network_ready(a->network));
         }
         if (strcmp(op, "health") == 0)
@@ -607,12 +611,9 @@ static void on_control_waits(void *data) {
 static void open_watches(Agent *a) {
         Error e = { 0 };
 
-        a->watch_fd = watch_open(&e);
-        if (a->watch_fd < 0)
+        if (watch_open(a->loop, on_watch, a, &a->watch, &e) < 0)
                 child_log(LOG_WARNING, "%s: processes that start are noticed by the periodic look only",
                           e.text);
-        else
-                sd_event_add_io(a->loop, NULL, a->watch_fd, EPOLLIN, on_watch_input, a);
         a->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (a->inotify_fd >= 0) {
                 /* dpkg replaces its status file at the end of each step; the hook touches the other. */
@@ -710,7 +711,6 @@ int agent_run(const AgentOptions *o, Error *e) {
         Agent a = { .o = o,
                     .beat = beat_new(),
                     .notes_fd = -1,
-                    .watch_fd = -1,
                     .inotify_fd = -1,
                     .kmsg_fd = -1,
                     .book = crash_book_new() };
@@ -751,7 +751,7 @@ int agent_run(const AgentOptions *o, Error *e) {
         observer_free(a.observer);
         network_close(a.network);
         peer_stop(&a.vault);
-        closep(&a.watch_fd);
+        watch_close(a.watch);
         closep(&a.inotify_fd);
         closep(&a.kmsg_fd);
         crash_book_free(a.book);

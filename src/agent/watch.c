@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/watch.h"
+#include "agent/child.h"
+#include "base/clock.h"
 #include "base/macro.h"
 
 #include <errno.h>
@@ -12,8 +14,18 @@
 
 enum {
         BUFFER = 4 << 20, /* of the socket: some 50,000 events */
-        BATCH = 256,      /* datagrams a call */
-        DATAGRAM = 1024,
+        BATCH = 64,       /* datagrams a call of the kernel */
+        CALLS = 16,       /* of the kernel, until others of the loop have a turn */
+        DATAGRAM = 128,   /* an event has 76 bytes; what was cut is no event */
+        REST_USEC = 5000, /* between two reads while there is something each time */
+};
+
+struct Watch {
+        int fd;
+        sd_event *loop;
+        sd_event_source *input, *rest; /* either awaits the first event, or the end of a rest */
+        void (*event)(void *data, const WatchEvent *w);
+        void *data;
 };
 
 /*
@@ -50,7 +62,7 @@ static int listen_to(int fd) {
         return send(fd, message, sizeof(message), 0) < 0 ? -errno : 0;
 }
 
-int watch_open(Error *e) {
+static int open_connector(Error *e) {
         struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
         _cleanup_(closep) int fd =
                 socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
@@ -113,26 +125,101 @@ size_t watch_parse(const uint8_t *bytes, size_t size, void (*event)(void *, cons
         return 1;
 }
 
-int watch_read(int fd, void (*event)(void *, const WatchEvent *), void *data, Error *e) {
-        uint8_t bytes[DATAGRAM];
+/* Returns how many datagrams there were; negative when the socket is of no use any more. */
+static int read_batch(const Watch *w) {
+        uint8_t bytes[BATCH][DATAGRAM] __attribute__((aligned(8)));
+        struct sockaddr_nl from[BATCH];
+        struct mmsghdr messages[BATCH];
+        struct iovec parts[BATCH];
+        int n;
 
-        for (unsigned i = 0; i < BATCH; i++) {
-                struct sockaddr_nl from;
-                socklen_t len = sizeof(from);
-                ssize_t n = recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &len);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-                        return 0;
-                if (n < 0 && errno == ENOBUFS) {
-                        event(data, &(WatchEvent){ .kind = WATCH_LOST });
-                        continue;
-                }
-                if (n < 0)
-                        return error_errno(e, -errno, "process events connector");
-                if (from.nl_pid == 0) /* the kernel, and nobody else */
-                        watch_parse(bytes, (size_t)n, event, data);
+        for (size_t i = 0; i < BATCH; i++) {
+                parts[i] = (struct iovec){ bytes[i], DATAGRAM };
+                messages[i].msg_hdr = (struct msghdr){ .msg_name = &from[i],
+                                                       .msg_namelen = sizeof(from[i]),
+                                                       .msg_iov = &parts[i],
+                                                       .msg_iovlen = 1 };
         }
+        do
+                n = recvmmsg(w->fd, messages, BATCH, MSG_DONTWAIT, NULL);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == ENOBUFS) {
+                w->event(w->data, &(WatchEvent){ .kind = WATCH_LOST });
+                return BATCH;
+        }
+        if (n < 0)
+                return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+        for (int i = 0; i < n; i++)
+                if (from[i].nl_pid == 0) /* the kernel, and nobody else */
+                        watch_parse(bytes[i], messages[i].msg_len, w->event, w->data);
+        return n;
+}
+
+/* Reads what is there; then rests, or (nothing was there) waits for the next event. */
+static void turn(Watch *w) {
+        int n = BATCH, sum = 0;
+
+        for (unsigned i = 0; n == BATCH && i < CALLS; i++) {
+                n = read_batch(w);
+                sum += MAX(n, 0);
+        }
+        if (n < 0)
+                child_log(LOG_ERR,
+                          "process events connector: %s: processes that start are noticed by the "
+                          "periodic look only",
+                          strerror(-n));
+        sd_event_source_set_enabled(w->input, n < 0 || sum ? SD_EVENT_OFF : SD_EVENT_ON);
+        if (n < 0 || !sum)
+                return;
+        sd_event_source_set_time(w->rest, now_usec() + (n == BATCH ? 0 : REST_USEC));
+        sd_event_source_set_enabled(w->rest, SD_EVENT_ONESHOT);
+}
+
+static int on_input(sd_event_source *s, int fd, uint32_t events, void *data) {
+        (void)s;
+        (void)fd;
+        (void)events;
+        turn(data);
         return 0;
+}
+
+static int on_rested(sd_event_source *s, uint64_t usec, void *data) {
+        (void)s;
+        (void)usec;
+        turn(data);
+        return 0;
+}
+
+int watch_open(sd_event *loop, void (*event)(void *data, const WatchEvent *w), void *data, Watch **out,
+               Error *e) {
+        int fd = open_connector(e), r;
+        Watch *w;
+
+        if (fd < 0)
+                return fd;
+        w = calloc(1, sizeof(*w));
+        if (!w)
+                abort();
+        *w = (Watch){ .fd = fd, .loop = loop, .event = event, .data = data };
+        r = sd_event_add_io(loop, &w->input, fd, EPOLLIN, on_input, w);
+        if (r >= 0)
+                r = sd_event_add_time(loop, &w->rest, CLOCK_MONOTONIC, 0, REST_USEC / 5, on_rested, w);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(w->rest, SD_EVENT_OFF);
+        if (r < 0) {
+                watch_close(w);
+                return error_errno(e, r, "process events connector");
+        }
+        *out = w;
+        return 0;
+}
+
+Watch *watch_close(Watch *w) {
+        if (!w)
+                return NULL;
+        sd_event_source_unref(w->input);
+        sd_event_source_unref(w->rest);
+        close(w->fd);
+        free(w);
+        return NULL;
 }

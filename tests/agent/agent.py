@@ -56,6 +56,8 @@ int main(void) {
                 int x = atoi(line);
                 if (x == -1)
                         filter();
+                if (x == -3)
+                        execl("/bin/cat", "cat", NULL);
                 printf("%d\n", answer(x));
                 fflush(stdout);
         }
@@ -182,6 +184,20 @@ def outdated_image_that_starts_later(m):
     equal(t.ask(100), 102, "the target that started outdated")
 
 
+def process_that_executes_again_carries_nothing(m):
+    """What crashes in it from then on crashes in another program, which has no patch."""
+    a, b = m.target(), m.target()
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(sorted(m.ask("status")["patched_pids"]), sorted([a.pid, b.pid]), "the processes with a patch")
+    a.process.stdin.write("-3\n")
+    while m.ask("status")["patched_pids"] != [b.pid]:
+        wait(m.dir)
+    equal(a.ask(7), 7, "what the other program says")
+    equal(b.ask(100), 102, "the patched target")
+
+
 def process_whose_files_are_gone_is_left_out(m):
     """Its program lies on a file system that does not answer any more: looking at it never ends."""
     folder = os.path.join(m.root, "stuck")
@@ -292,13 +308,13 @@ def excluded_path_is_left_alone(m):
     equal(t.ask(100), 101, "the excluded target")
 
 
-def quarantine(m, reason_victim):
-    """Crashes the victim, and others, until the kernel's or their word is enough to blame the patch."""
+def quarantine(m, victim):
+    """Crashes the victim, and others before it, until the kernel's or their word is enough to blame the patch."""
     known = os.access("/dev/kmsg", os.R_OK) and open("/proc/sys/debug/exception-trace").read().strip() == "1"
     if not known:
         print("# the kernel does not say where a process crashed: three are needed", flush=True)
-    for v in [reason_victim] if known else [m.target(m.old) for _ in range(2)] + [reason_victim]:
-        if v is not reason_victim:
+    for v in [victim] if known else [m.target(m.old) for _ in range(2)] + [victim]:
+        if v is not victim:
             m.await_event("patch-installed", pid=v.pid)
         equal(v.ask(7), None, "the target that crashes")
         m.await_event("process-crashed", pid=v.pid)
@@ -717,13 +733,14 @@ def staunch(code, *args):
     return r.stdout
 
 
-CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_touch_nobody_else, outdated_image_that_starts_later, process_whose_files_are_gone_is_left_out, agent_killed_and_started_again,
-         state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing,
-         excluded_path_is_left_alone, one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later, image_that_needs_a_restart,
-         stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
-         downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, downgrade_of_a_busy_process, images_of_one_update,
-         update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
-         hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
+CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_touch_nobody_else, outdated_image_that_starts_later,
+         process_that_executes_again_carries_nothing, process_whose_files_are_gone_is_left_out, agent_killed_and_started_again,
+         state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing, excluded_path_is_left_alone,
+         one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
+         image_that_needs_a_restart, stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
+         downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, downgrade_of_a_busy_process,
+         images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody, hook_that_hangs_or_fails,
+         storm_of_events, doctor_looks_at_the_agent]
 
 
 class OldKept(Machine):

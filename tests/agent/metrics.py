@@ -11,12 +11,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 
-from machine import Machine, equal
+from machine import Builds, Machine, equal, only_root, run
 
 STAUNCHD, STAUNCH, PACKAGING = sys.argv[1:4]
-CC = os.environ.get("CC", "cc").split()
+PROMTOOL = "--promtool" in sys.argv
 RULES = os.path.join(PACKAGING, "prometheus", "staunch.rules.yml")
 SOURCE = r"""
 #include <stdio.h>
@@ -58,7 +57,7 @@ def values(text):
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[0] != "#"}
 
 
-def metrics_of_a_patched_machine(m, promtool):
+def metrics_of_a_patched_machine(m):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -133,8 +132,9 @@ interval = "50ms"
         used = set(re.findall(r"\bstaunch_[a-z_]+", text_of))
         assert used, file
         equal(used - names, set(), f"metrics in {os.path.basename(file)} that do not exist")
-    if promtool:
+    if PROMTOOL:
         check(["check", "metrics"], text)
+        check(["check", "rules", RULES])
 
 
 def check(args, text=""):
@@ -143,28 +143,12 @@ def check(args, text=""):
         raise AssertionError(f"promtool {' '.join(args)}: {r.stdout}{r.stderr}")
 
 
-promtool = "--promtool" in sys.argv
-if os.geteuid() != 0:
-    print("only root may follow process starts")
-    sys.exit(77)
-if promtool and not shutil.which("promtool"):
+only_root()
+if PROMTOOL and not shutil.which("promtool"):
     print("promtool is not there: Debian's package prometheus has it")
     sys.exit(77)
-build_dir = tempfile.mkdtemp(prefix="staunch-metrics-builds-")
-try:
-    with open(os.path.join(build_dir, "t.c"), "w") as f:
-        f.write(SOURCE)
-    builds = {v: os.path.join(build_dir, f"v{v}") for v in (1, 2)}
-    for version, path in builds.items():
-        subprocess.run([*CC, "-O2", f"-DNEW={version}", "-Wl,--build-id", "-o", path, os.path.join(build_dir, "t.c")],
-                       check=True)
-    m = Machine(STAUNCHD, builds)
-    try:
-        metrics_of_a_patched_machine(m, promtool)
-        if promtool:
-            check(["check", "rules", RULES])
-    finally:
-        m.close()
-finally:
-    shutil.rmtree(build_dir)
-print("ok")
+with Builds() as builds:
+    for version in (1, 2):
+        builds.compile(version, SOURCE, f"-DNEW={version}")
+    code = run([metrics_of_a_patched_machine], [], lambda: Machine(STAUNCHD, builds))
+sys.exit(code)
