@@ -31,11 +31,13 @@ PAIRS = {
     "openssl": ["libssl3"],
 }
 BASE = ["systemd", "systemd-sysv", "udev", "dbus", "python3", "procps", "kmod", "iproute2", "adduser",
-        "init-system-helpers", "ca-certificates", "needrestart", "lvm2", "curl"]
+        "init-system-helpers", "ca-certificates", "needrestart", "lvm2", "thin-provisioning-tools", "e2fsprogs", "curl"]
 MODULES = ["virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio-rng"]
+# Roots on /dev/vdc: what each needs besides.
 BTRFS = ["btrfs"]
-# %s: modules in the order in which they need one another. "probe" only tells that the machine runs; "rig.btrfs" has the
-# root on /dev/vdc, in the subvolume @.
+LVM = ["dm-thin-pool"]
+# {}: modules in the order in which they need one another. "probe" only tells that the machine runs; with "rig.root=btrfs" the
+# root is the subvolume @ of /dev/vdc, with "rig.root=lvm" the thin volume rig/root of the group there.
 INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t devtmpfs dev /dev
@@ -43,12 +45,20 @@ if /bin/busybox grep -qw probe /proc/cmdline; then
         echo "the machine runs" >/dev/ttyS0
         /bin/busybox reboot -f
 fi
-for m in %s; do /bin/busybox insmod /modules/$m; done
+for m in {modules}; do /bin/busybox insmod /modules/$m; done
 until [ -b /dev/vda ]; do /bin/busybox usleep 10000; done
-if /bin/busybox grep -qw rig.btrfs /proc/cmdline; then
-        for m in %s; do /bin/busybox insmod /modules/$m; done
+if /bin/busybox grep -qw rig.root=btrfs /proc/cmdline; then
+        for m in {btrfs}; do /bin/busybox insmod /modules/$m; done
         until [ -b /dev/vdc ]; do /bin/busybox usleep 10000; done
         /bin/busybox mount -t btrfs -o subvol=@ /dev/vdc /root
+elif /bin/busybox grep -qw rig.root=lvm /proc/cmdline; then
+        for m in {lvm}; do /bin/busybox insmod /modules/$m; done
+        until [ -b /dev/vdc ]; do /bin/busybox usleep 10000; done
+        /bin/busybox mount -t sysfs sys /sys
+        /usr/sbin/lvm vgchange --activate y --config 'activation {{ udev_sync=0 udev_rules=0 monitoring=0 }} \
+global {{ thin_check_executable="" }} backup {{ backup=0 archive=0 }}' rig >/dev/ttyS0 2>&1
+        /bin/busybox mount -t ext4 /dev/mapper/rig-root /root
+        /bin/busybox umount /sys
 else
         /bin/busybox mount -t ext4 /dev/vda /root
 fi
@@ -114,7 +124,7 @@ def make(depends, say):
         raise Unavailable("the archive that apt knows here offers no cloud kernel")
     pairs = choose(offered)
     made_by = (_make, _write, _configure, _inside, _repositories, _kernel, _load_order, _initrd)
-    recipe = "".join(map(inspect.getsource, made_by)).encode() + repr((SIZE, PAIRS, BASE, MODULES, BTRFS, INIT)).encode()
+    recipe = "".join(map(inspect.getsource, made_by)).encode() + repr((SIZE, PAIRS, BASE, MODULES, BTRFS, LVM, INIT)).encode()
     for name in sorted(os.listdir(os.path.join(HERE, "guest"))):
         with open(os.path.join(HERE, "guest", name), "rb") as f:
             recipe += name.encode() + f.read()
@@ -263,14 +273,23 @@ def _initrd(work, root, release, offered):
     run(["dpkg-deb", "-x", deb, os.path.join(work, "busybox")])
     modules = os.path.join(root, "usr/lib/modules", release)
     order = _load_order(modules, MODULES)
-    more = [p for p in _load_order(modules, BTRFS) if p not in order]
-    init = INIT % tuple(" ".join(os.path.basename(p) for p in o) for o in (order, more))
-    members = [(name, None, 0o40755) for name in ("bin", "proc", "dev", "root", "modules")]
+    btrfs, lvm = ([p for p in _load_order(modules, names) if p not in order] for names in (BTRFS, LVM))
+    init = INIT.format(**{k: " ".join(map(os.path.basename, v))
+                          for k, v in (("modules", order), ("btrfs", btrfs), ("lvm", lvm))})
+    programs = ["/usr/sbin/lvm", *re.findall(r"(/\S+) \(0x", _inside(root, "ldd", "/usr/sbin/lvm"))]
+    folders = {"bin", "proc", "sys", "dev", "root", "modules", "run", "run/lock"}
+    for path in programs:
+        while (path := os.path.dirname(path)) != "/":
+            folders.add(path[1:])
+    members = [(name, None, 0o40755) for name in sorted(folders)]
     members.append(("init", init.encode(), 0o100755))
+    for path in programs:
+        with open(os.path.join(root, path[1:]), "rb") as f:
+            members.append((path[1:], f.read(), 0o100755))
     with open(os.path.join(work, "busybox/bin/busybox"), "rb") as f:
         members.append(("bin/busybox", f.read(), 0o100755))
     shutil.rmtree(os.path.join(work, "busybox"))
-    for path in order + more:
+    for path in dict.fromkeys(order + btrfs + lvm):
         with open(os.path.join(modules, path), "rb") as f:
             members.append(("modules/" + os.path.basename(path), f.read(), 0o100644))
     with open(os.path.join(work, "initrd"), "wb") as f:

@@ -15,6 +15,8 @@ import image
 ADDRESS = "10.0.2.15"  # the guest's, on a network that has nobody but the host on it
 HANG_SEC = 900  # no answer for so long is reported as a failure; nothing here comes near it
 
+ROOTS = {None: "/dev/vda", "btrfs": "/dev/vdc rootflags=subvol=@", "lvm": "/dev/mapper/rig-root"}
+
 PROBE_SEC = 60  # slower than this, kvm is not worth having
 
 
@@ -84,10 +86,10 @@ class Command:
 
 
 class Machine:
-    def __init__(self, base, disk, folder, packages, ports=(), accel="tcg", memory=1024, extra=None, btrfs=False, reboots=False):
+    def __init__(self, base, disk, folder, packages, ports=(), accel="tcg", memory=1024, extra=None, root=None, reboots=False):
         """`packages` is a tar file, the guest's /dev/vdb; `ports` those of the guest that are reached from here; `extra` a
-        disk of its own, /dev/vdc, from which it boots when `btrfs` is set. With `reboots` it comes back from a reboot,
-        see next_boot(); otherwise it ends with one."""
+        disk of its own, /dev/vdc, from which it boots when `root` names what is on it: see INIT of image.py. With `reboots` it
+        comes back from a reboot, see next_boot(); otherwise it ends with one."""
         self.folder, self.console = folder, os.path.join(folder, "console.log")
         self._answers, self._number, self._write = {}, 0, threading.Lock()
         self.hello = queue.Queue()
@@ -101,8 +103,8 @@ class Machine:
             ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
              *([] if reboots else ["-no-reboot"]), "-machine", "q35", "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi", "-cpu", cpu, "-smp", "2",
              "-m", str(memory), "-kernel", base.kernel, "-initrd", base.initrd,
-             "-append", f"root=/dev/{'vdc' if btrfs else 'vda'} rw console=ttyS0 loglevel=4 systemd.show_status=0 "
-                        f"net.ifnames=0 panic=-1{' rootflags=subvol=@ rig.btrfs' if btrfs else ''}",
+             "-append", f"root={ROOTS[root]} rw console=ttyS0 loglevel=4 systemd.show_status=0 net.ifnames=0 panic=-1"
+                        f"{f' rig.root={root}' if root else ''}",
              "-drive", f"file={disk.path},if=virtio,format=qcow2,cache=writeback",
              "-drive", f"file={packages},if=virtio,format=raw,read-only=on",
              *(["-drive", f"file={extra.path},if=virtio,format=qcow2,cache=writeback"] if extra else []),

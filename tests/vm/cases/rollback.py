@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A baseline after which the service does not run goes back by itself, from copies of the packages and from a btrfs snapshot;
-power cuts in the middle of a baseline and of a rollback."""
+"""A baseline after which the service does not run goes back by itself, from copies of the packages and from snapshots of
+btrfs and of an LVM thin volume; power cuts in the middle of a baseline and of a rollback."""
 
 import os
 
@@ -17,16 +17,28 @@ BREAK = """mkdir -p /etc/systemd/system/nginx.service.d && cat >/etc/systemd/sys
 ExecStartPre=/bin/sh -c '! dpkg-query -W nginx | grep -qF "{version}"'
 END
 systemctl daemon-reload"""
-# The root on another disk: what the machine has, in a subvolume.
-TO_BTRFS = """set -e
+# The root on another disk, /dev/vdc: what the machine has, in a subvolume or in a thin volume.
+TO_SNAPSHOTS = """set -e
 systemctl stop staunch-agent redis-server postgresql
-modprobe btrfs
+%s
+sync"""
+TO_BTRFS = TO_SNAPSHOTS % """modprobe btrfs
 mount /dev/vdc /mnt
 python3 -c 'import fcntl, os; fcntl.ioctl(os.open("/mnt", os.O_RDONLY), 0x5000940e, bytearray(8) + b"@".ljust(4088, bytes(1)))'
 cp -ax /. /mnt/@
 echo '/dev/vdc / btrfs subvol=@ 0 0' >/mnt/@/etc/fstab
+umount /mnt"""
+# What the initramfs activated, udev has not seen: the root is not in its fstab, so that nobody waits for its device.
+TO_LVM = TO_SNAPSHOTS % """modprobe dm-thin-pool
+vgcreate --yes rig /dev/vdc
+lvcreate --yes --type thin-pool --size 6G --name pool rig
+lvcreate --yes --thin --virtualsize 4G --name root rig/pool
+mke2fs -q -t ext4 /dev/rig/root
+mount /dev/rig/root /mnt
+cp -ax /. /mnt
+: >/mnt/etc/fstab
 umount /mnt
-sync"""
+vgchange --activate n rig"""
 
 
 def version(m):
@@ -160,20 +172,22 @@ def cut_in_rollback(bench):
         bench.clean()
 
 
-def from_snapshot(bench):
-    path = os.path.join(bench.folder, "btrfs.raw")
+def from_snapshot(bench, provider, size_gib, format_command, copy, file_system):
+    label = f"from a snapshot of {provider}"
+    path = os.path.join(bench.folder, "extra.raw")
     with open(path, "wb") as f:
-        f.truncate(4 << 30)
-    image.run(["mkfs.btrfs", "-q", "-f", path])
-    disk = rig.Disk(os.path.join(bench.folder, "btrfs.qcow2"))
+        f.truncate(size_gib << 30)
+    if format_command:
+        image.run([*format_command, path])
+    disk = rig.Disk(os.path.join(bench.folder, "extra.qcow2"))
     image.run(["qemu-img", "convert", "-O", "qcow2", path, disk.path])
     os.unlink(path)
     m = bench.boot("daemons", daemons.PORTS, extra=disk)
-    m.check(TO_BTRFS)
+    m.check(copy)
     m.off()
-    m = bench.again(m.disk, daemons.PORTS, extra=disk, btrfs=True, reboots=True)
-    bench.check("from a snapshot: the root is on btrfs", m.check("findmnt -no FSTYPE /").strip() == "btrfs")
-    m.check("printf '[baseline]\\nsnapshot = \"btrfs\"\\n' >/etc/staunch/staunch.toml.d/20-vm.toml && "
+    m = bench.again(m.disk, daemons.PORTS, extra=disk, root=provider, reboots=True)
+    bench.check(f"{label}: the root is on it", m.check("findmnt -no SOURCE,FSTYPE /").split() == file_system)
+    m.check(f"printf '[baseline]\\nsnapshot = \"{provider}\"\\n' >/etc/staunch/staunch.toml.d/20-vm.toml && "
             "systemctl reload staunch-agent")
     old, new, follow = prepare(m, bench)
     m.start("cat >/etc/staunch/staunch.toml.d/10-vm.toml <<'END'\n" +
@@ -189,11 +203,22 @@ def from_snapshot(bench):
     follow = m.follow()
     if baselines(m) != ["rolled-back"]:
         m.await_event(follow, lambda e: e["id"] in (1056, 1057))
-    consistent(bench, m, "from a snapshot")
-    rolled_back(bench, m, "from a snapshot", old, new)
+    consistent(bench, m, label)
+    rolled_back(bench, m, label, old, new)
+    return m
+
+
+def from_btrfs(bench):
+    from_snapshot(bench, "btrfs", 4, ["mkfs.btrfs", "-q", "-f"], TO_BTRFS, ["/dev/vdc[/@]", "btrfs"])
+
+
+def from_lvm(bench):
+    m = from_snapshot(bench, "lvm", 8, None, TO_LVM, ["/dev/mapper/rig-root", "ext4"])
+    volumes = m.check("lvs --noheadings --options lv_name rig").split()
+    bench.check("from a snapshot of lvm: the merge has used it up", sorted(volumes) == ["pool", "root"], volumes)
 
 
 def run(bench):
-    for part in (by_packages, by_hand, cut_in_baseline, cut_in_rollback, from_snapshot):
+    for part in (by_packages, by_hand, cut_in_baseline, cut_in_rollback, from_btrfs, from_lvm):
         part(bench)
         bench.clean()
