@@ -102,7 +102,7 @@ const char *data_name(const Diff *d, uint64_t new) {
                             (unsigned long long)(new - (s ? s->addr : 0)));
 }
 
-bool is_target(const Code *code, uint64_t addr) {
+size_t target_from(const Code *code, uint64_t addr) {
         size_t lo = 0, hi = code->n_targets;
 
         while (lo < hi) {
@@ -113,7 +113,13 @@ bool is_target(const Code *code, uint64_t addr) {
                 else
                         hi = mid;
         }
-        return lo < code->n_targets && code->targets[lo] == addr;
+        return lo;
+}
+
+bool is_target(const Code *code, uint64_t addr) {
+        size_t i = target_from(code, addr);
+
+        return i < code->n_targets && code->targets[i] == addr;
 }
 
 /* The distance between new and old that the undisputed neighbours on both sides agree on; where

@@ -86,6 +86,8 @@ MapState locate_data(const Diff *d, uint64_t new, uint64_t *old);
 /* The nearest testified entry of the section: the last at or below `addr` (side -1), the first above (side
  * 1). */
 const MapEntry *map_neighbour(const Diff *d, uint64_t addr, int side);
+/* The index of the first target that is not below `addr`; n_targets when there is none. */
+size_t target_from(const Code *code, uint64_t addr);
 /* True when something refers to exactly that address. */
 bool is_target(const Code *code, uint64_t addr);
 /* True when every reference to `addr` in new code is a plain memory access (its address is never

@@ -47,21 +47,6 @@ static Spot section_end(const Section *s) {
         return (Spot){ s->new->addr + s->new->size, s->old->addr + s->old->size };
 }
 
-/* The first target that is not below `addr`. */
-static size_t target_from(const Code *code, uint64_t addr) {
-        size_t lo = 0, hi = code->n_targets;
-
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-
-                if (code->targets[mid] < addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        return lo;
-}
-
 static Targets targets_of(const Diff *d, const Edge *edges, size_t n, bool old) {
         Targets t = { old ? d->old : d->new, NULL };
         bool *held = arena_newa(d->arena, bool, t.code->n_targets + 1);

@@ -2,6 +2,7 @@
 #include "deliver/package.h"
 #include "base/file.h"
 #include "base/macro.h"
+#include "base/usrmerge.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,19 +12,6 @@
 #include <unistd.h>
 
 enum { MAX_LIST = 64 << 20 };
-
-/* The other form of a path where /usr is merged; false when it has none. */
-static bool other_form(const char *path, char *out, size_t size) {
-        static const char *const merged[] = { "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/" };
-
-        for (size_t i = 0; i < ELEMENTSOF(merged); i++) {
-                if (strncmp(path, merged[i], strlen(merged[i])) == 0)
-                        return (size_t)snprintf(out, size, "/usr%s", path) < size;
-                if (strncmp(path, "/usr", 4) == 0 && strncmp(path + 4, merged[i], strlen(merged[i])) == 0)
-                        return (size_t)snprintf(out, size, "%s", path + 4) < size;
-        }
-        return false;
-}
 
 static bool has_line(const FileBytes *f, const char *line) {
         size_t n = strlen(line);
@@ -40,7 +28,7 @@ static bool has_line(const FileBytes *f, const char *line) {
 
 bool package_of(const char *info, const char *path, char *name, size_t size) {
         char other[PATH_MAX], file[PATH_MAX];
-        bool two = other_form(path, other, sizeof(other)), found = false;
+        bool two = usrmerge_other(path, other, sizeof(other)), found = false;
         DIR *dir = opendir(info);
         struct dirent *d;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "evidence/dpkg.h"
 #include "base/macro.h"
+#include "base/usrmerge.h"
 #include "base/vec.h"
 #include "evidence/read.h"
 #include "evidence/version.h"
@@ -190,19 +191,6 @@ static Package *package_of_file(const Dpkg *d, const char *file, const char *end
         return dpkg_package(d, name, colon ? colon + 1 : NULL);
 }
 
-/* The other form of a path where /usr is merged; false when it has none. */
-static bool other_form(const char *path, char *out, size_t size) {
-        static const char *const merged[] = { "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/" };
-
-        for (size_t i = 0; i < ELEMENTSOF(merged); i++) {
-                if (strncmp(path, merged[i], strlen(merged[i])) == 0)
-                        return (size_t)snprintf(out, size, "/usr%s", path) < size;
-                if (strncmp(path, "/usr", 4) == 0 && strncmp(path + 4, merged[i], strlen(merged[i])) == 0)
-                        return (size_t)snprintf(out, size, "%s", path + 4) < size;
-        }
-        return false;
-}
-
 /* The wanted paths by their hash: open addressing, at most half full. */
 typedef struct Wanted {
         struct Slot {
@@ -261,7 +249,7 @@ int dpkg_owners(const Dpkg *d, const char *const *paths, size_t n, Package **own
                 char other[PATH_MAX];
 
                 want(&w, paths[i], i);
-                if (other_form(paths[i], other, sizeof(other)))
+                if (usrmerge_other(paths[i], other, sizeof(other)))
                         want(&w, arena_strdup(a, other), i);
         }
         while ((f = readdir(dir))) {
@@ -288,7 +276,7 @@ int dpkg_owners(const Dpkg *d, const char *const *paths, size_t n, Package **own
 static bool find_sum(const FileBytes *sums, const char *path, char out[33]) {
         Lines lines = lines_of(sums);
         char other[PATH_MAX];
-        bool two = other_form(path, other, sizeof(other));
+        bool two = usrmerge_other(path, other, sizeof(other));
         const char *line;
         size_t n;
 
