@@ -184,8 +184,7 @@ static void print_text(const Converged *c) {
                 print_left(c, true, "To be restarted, or to be converged again later", a);
                 putchar('\n');
         }
-        printf("%zu %s looked at: ", c->outdated.looked_at,
-               c->outdated.looked_at == 1 ? "process" : "processes");
+        printf("%zu process%s looked at: ", c->outdated.looked_at, plural_es(c->outdated.looked_at));
         if (c->patched + c->would + c->reverted + c->would_revert + c->restart + c->errors == 0)
                 printf("all current%s", c->current ? " (some by patches that they carry)" : "");
         else

@@ -159,8 +159,7 @@ static int look(const Options *o, bool judge) {
                                sums.damaged, sums.patches);
                 else
                         printf("\n%zu patch%s in %zu process%s, all intact.\n", sums.patches,
-                               sums.patches == 1 ? "" : "es", sums.processes,
-                               sums.processes == 1 ? "" : "es");
+                               plural_es(sums.patches), sums.processes, plural_es(sums.processes));
         }
         return code;
 }

@@ -14,12 +14,12 @@ int targets_hidden(size_t n, int code) {
                 return code;
         progress_clear();
         if (geteuid() == 0) {
-                fprintf(stderr, "staunch: %zu processes not looked at: more privileged than this program\n",
-                        n);
+                fprintf(stderr, "staunch: %zu process%s not looked at: more privileged than this program\n",
+                        n, plural_es(n));
                 return code;
         }
         fprintf(stderr, "staunch: %zu process%s of other users could not be looked at; run as root\n", n,
-                n == 1 ? "" : "es");
+                plural_es(n));
         return EXIT_ERROR;
 }
 

@@ -38,6 +38,10 @@ void table_print(const Table *t, FILE *to);
 static inline const char *plural(size_t n) {
         return n == 1 ? "" : "s";
 }
+/* For "process" and "patch". */
+static inline const char *plural_es(size_t n) {
+        return n == 1 ? "" : "es";
+}
 /* "12 us", "3.4 ms", "1.25 s". */
 const char *text_duration(Arena *a, uint64_t usec);
 /* Local, ISO 8601 with its offset. Returns `out`. */
