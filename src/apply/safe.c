@@ -118,7 +118,8 @@ struct StackReader {
         pid_t pid;
         int maps_fd;
         bool no_query;
-        Maps maps; /* only without PROCMAP_QUERY: read once a stop */
+        Maps maps;          /* only without PROCMAP_QUERY: read once a stop */
+        const Maps *before; /* as they were read while the process ran */
         uint8_t *bytes;
         size_t room, used;
         StackCopy *stacks;
@@ -126,13 +127,14 @@ struct StackReader {
         VEC(Proof) proofs;
 };
 
-StackReader *stack_reader_new(pid_t pid, size_t threads, Error *e) {
+StackReader *stack_reader_new(pid_t pid, const Maps *before, size_t threads, Error *e) {
         StackReader *r = calloc(1, sizeof(*r));
         char path[64];
 
         if (!r)
                 return NULL;
         r->pid = pid;
+        r->before = before;
         snprintf(path, sizeof(path), "/proc/%d/maps", pid);
         r->maps_fd = open(path, O_RDONLY | O_CLOEXEC);
         if (r->maps_fd < 0) {
@@ -158,38 +160,68 @@ StackReader *stack_reader_free(StackReader *r) {
         return NULL;
 }
 
-/* End of the mapping that holds `addr`; 0: there is none, or (writable) none that a stack could go on in. */
-static uint64_t mapping_end(StackReader *r, uint64_t addr, bool writable) {
-        enum { QUERY_WRITABLE = 2 }; /* a flag of the query and of its answer */
+/* The mapping that holds `addr`, now. False: there is none. Its path is not known. */
+static bool mapping_at(StackReader *r, uint64_t addr, Mapping *out) {
+        enum { WRITABLE = 2 };
         const Mapping *m;
 
         if (!r->no_query) {
-                struct procmap_query_ q = { .size = sizeof(q),
-                                            .query_flags = writable ? QUERY_WRITABLE : 0,
-                                            .query_addr = addr };
+                struct procmap_query_ q = { .size = sizeof(q), .query_addr = addr };
 
-                if (ioctl(r->maps_fd, PROCMAP_QUERY_, &q) == 0)
-                        return q.vma_end;
+                if (ioctl(r->maps_fd, PROCMAP_QUERY_, &q) == 0) {
+                        *out = (Mapping){ .start = q.vma_start,
+                                          .end = q.vma_end,
+                                          .prot = q.vma_flags & WRITABLE ? MAP_W : 0 };
+                        return true;
+                }
                 if (errno == ENOENT)
-                        return 0;
+                        return false;
                 r->no_query = true;
         }
         if (!r->maps.n && maps_read(r->pid, &r->maps, NULL) < 0)
-                return 0;
+                return false;
         m = maps_at(&r->maps, addr);
-        return m && (!writable || (m->prot & MAP_W)) ? m->end : 0;
+        if (m)
+                *out = *m;
+        return m != NULL;
 }
 
-/* Plans the copy of the stack that begins at `sp`. False when there is no memory there. A stack may be of
- * several mappings: a part of it is locked, or was given other properties. */
+/* Where a stack ends that begins at `sp`, as far as the mappings `m` tell; 0: there is no memory. A stack may
+ * be of several mappings: a part of it is locked, or was given other properties. */
+static uint64_t expected_end(const Maps *maps, uint64_t sp) {
+        const Mapping *m = maps_at(maps, sp), *next;
+        uint64_t end = m ? m->end : 0;
+
+        while (end && end - sp <= SCAN_MAX && (next = maps_at(maps, end)) && (next->prot & MAP_W))
+                end = next->end;
+        return end;
+}
+
+/* The same as it is now. */
+static uint64_t stack_end(StackReader *r, uint64_t sp) {
+        uint64_t end = r->no_query ? 0 : expected_end(r->before, sp);
+        Mapping m;
+
+        /*
+         * What was there before the stop is asked about with one question: does it still end there? That all
+         * before that is memory is seen when it is copied: what cannot be read is no stack, and what is
+         * another mapping by now is looked at, too.
+         */
+        if (end && end - sp <= SCAN_MAX && (!mapping_at(r, end, &m) || (m.start == end && !(m.prot & MAP_W))))
+                return end;
+        end = mapping_at(r, sp, &m) ? m.end : 0;
+        while (end && end - sp <= SCAN_MAX && mapping_at(r, end, &m) && (m.prot & MAP_W))
+                end = m.end;
+        return end;
+}
+
+/* Plans the copy of the stack that begins at `sp`. False when there is no memory there. */
 static bool plan(StackReader *r, uint64_t sp, size_t thread) {
-        uint64_t end = mapping_end(r, sp, false), next;
+        uint64_t end = stack_end(r, sp);
         StackCopy c = { .sp = sp, .thread = thread };
 
         if (!end)
                 return false;
-        while (end - sp <= SCAN_MAX && (next = mapping_end(r, end, true)))
-                end = next;
         c.size = MIN(end - sp, SCAN_MAX);
         c.cut = end - sp > SCAN_MAX;
         if (r->n == r->stacks_room) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "proc/maps.h"
 #include "proc/stop.h"
 #include "proc/unwind.h"
 
@@ -39,9 +40,11 @@ typedef struct SafeBlame {
         bool unwind;      /* a word that may be stale, and the stack could not be unwound to tell */
 } SafeBlame;
 
-/* Room for copies of stacks, kept from one try to the next; `threads`: about how many there will be. */
+/* Room for copies of stacks, kept from one try to the next; `threads`: about how many there will be.
+ * `before`: the mappings as they were a moment ago, a hint of where stacks end; of the caller, for as long as
+ * the reader is used. */
 typedef struct StackReader StackReader;
-StackReader *stack_reader_new(pid_t pid, size_t threads, Error *e);
+StackReader *stack_reader_new(pid_t pid, const Maps *before, size_t threads, Error *e);
 StackReader *stack_reader_free(StackReader *r);
 
 enum { SAFE_BUSY = 1 };

@@ -174,6 +174,24 @@ static Arrival watch_exit(const Switch *s, const World *w, Unwinder *unwinder, c
         return addr ? arrival_watch(b->tid, addr) : (Arrival){ .fd = -1 };
 }
 
+/*
+ * What is done in the stop is done once beforehand, with everybody running, as far as it only reads: a
+ * guardian has just been made, and would meet its own code, its memory and the process's pages for the first
+ * time with all threads stopped. No file is waited for there, either. What is found counts in the stop only.
+ */
+static void rehearse(Switch *s, StackReader *reader) {
+        StoppedThread t = { .tid = s->pid };
+        World w = { .threads = &t, .n = 1 };
+        SafeBlame ignored;
+
+        for (size_t i = 0; i < s->maps->n; i++)
+                if (strcmp(s->maps->items[i].path, "[stack]") == 0)
+                        t.regs.rsp = s->maps->items[i].end - PAGE_SIZE_X86;
+        safe_check(&s->safe, &w, reader, NULL, &ignored);
+        same_memory(s);
+        edits_check(&s->edits, s->pid, &(uint32_t){ 0 }, &(uint64_t){ 0 }, NULL);
+}
+
 int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error *e) {
         uint64_t limit =
                 now_usec() + (options && options->deadline_usec ? options->deadline_usec : DEADLINE_USEC);
@@ -190,11 +208,10 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         edits_prepare(&s->edits);
         safe_set_sort(&s->safe);
         r = world_init(&w, s->pid, e);
-        if (r == 0 && !(reader = stack_reader_new(s->pid, world_threads(&w), e)))
+        if (r == 0 && !(reader = stack_reader_new(s->pid, s->maps, world_threads(&w), e)))
                 r = -ESRCH;
-        /* Not to wait for a file with everybody stopped; what is found counts in the stop only. */
         if (r == 0)
-                edits_check(&s->edits, s->pid, &(uint32_t){ 0 }, &(uint64_t){ 0 }, NULL);
+                rehearse(s, reader);
         while (r == 0) {
                 res->attempts++;
                 stop = world_stop(&w, STOP_USEC, e);

@@ -3,6 +3,7 @@
 #include "apply/edit.h"
 #include "apply/header.h"
 #include "apply/safe.h"
+#include "base/macro.h"
 #include "proc/mem.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -83,6 +85,53 @@ static void edits_are_layered(void **state) {
         close(fd);
 }
 
+/* What the stack of a thread that stands at `sp` is found to hold. */
+static int look_at(const Maps *before, const uint8_t *sp, uint64_t inside) {
+        StoppedThread t = { .tid = getpid(), .regs = { .rsp = (uintptr_t)sp, .rip = 1 } };
+        World w = { .threads = &t, .n = 1 };
+        SafeSet s = { 0 };
+        SafeBlame blame;
+        StackReader *r;
+        Error e;
+        int q;
+
+        safe_set_add(&s, (SafeRange){ .start = inside - 4, .end = inside + 4, .name = "f" });
+        safe_set_sort(&s);
+        r = stack_reader_new(getpid(), before, 1, &e);
+        assert_non_null(r);
+        q = safe_check(&s, &w, r, NULL, &blame);
+        stack_reader_free(r);
+        safe_set_free(&s);
+        return q;
+}
+
+/* Where stacks ended before the stop is a hint: a stack that goes on further by now is read to its end. */
+static void stacks_end_where_they_do_now(void **state) {
+        enum { PAGE = 4096, PAGES = 4 };
+        const uint64_t inside = UINT64_C(0x123456789a0);
+        uint8_t *at = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        _cleanup_(maps_free) Maps before = { 0 }, later = { 0 };
+        Error e;
+
+        (void)state;
+        assert_true(at != MAP_FAILED);
+        memcpy(at + 2 * PAGE, &inside, sizeof(inside));
+        assert_int_equal(mprotect(at + PAGE, (PAGES - 1) * PAGE, PROT_NONE), 0);
+        assert_int_equal(maps_read(getpid(), &before, &e), 0);
+        assert_int_equal(look_at(&before, at, inside), 0);
+        assert_int_equal(mprotect(at + PAGE, (PAGES - 2) * PAGE, PROT_READ | PROT_WRITE), 0);
+        assert_int_equal(look_at(&before, at, inside), SAFE_BUSY); /* one mapping with what was its end */
+        assert_int_equal(mlock(at + PAGE, PAGE), 0);
+        assert_int_equal(look_at(&before, at, inside), SAFE_BUSY); /* another */
+        assert_int_equal(maps_read(getpid(), &later, &e), 0);
+        assert_int_equal(look_at(&later, at, inside), SAFE_BUSY);
+        assert_int_equal(munlock(at + PAGE, PAGE), 0);
+        assert_int_equal(mprotect(at + PAGE, (PAGES - 1) * PAGE, PROT_NONE), 0);
+        assert_int_equal(look_at(&later, at, inside), 0); /* it ends earlier by now */
+        munmap(at, PAGES * PAGE);
+        assert_int_equal(look_at(&later, at, inside), SAFE_BUSY); /* no stack at all */
+}
+
 static void header_round_trip(void **state) {
         HeaderSite site = {
                 .old_addr = 1, .new_addr = 2, .patch_addr = 3, .jump_addr = 4, .n = 5, .name = 1
@@ -146,9 +195,8 @@ static void header_round_trip(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(entry_is_not_inside),
-                cmocka_unit_test(ranges_may_overlap),
-                cmocka_unit_test(edits_are_layered),
+                cmocka_unit_test(entry_is_not_inside), cmocka_unit_test(ranges_may_overlap),
+                cmocka_unit_test(edits_are_layered),   cmocka_unit_test(stacks_end_where_they_do_now),
                 cmocka_unit_test(header_round_trip),
         };
 

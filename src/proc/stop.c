@@ -209,11 +209,24 @@ static int await(World *w, StoppedThread *t, uint64_t bound_usec, bool *spin) {
         }
         t->stopped = true;
         t->signal = status >> 16 ? 0 : WSTOPSIG(status);
-        if (ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs) < 0) { /* killed while stopped */
-                t->gone = true;
-                let_go(t->tid, 0);
-        }
         return 0;
+}
+
+/*
+ * Only when all are stopped: a thread tells of its stop while it is still on its way off the processor, and
+ * who asks for its registers before it is off waits for that. In the time in which the others stop it gets
+ * there.
+ */
+static void read_registers(World *w, size_t first) {
+        for (size_t i = first; i < w->n; i++) {
+                StoppedThread *t = &w->threads[i];
+
+                if (t->stopped && !t->gone &&
+                    ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs) < 0) { /* killed while stopped */
+                        t->gone = true;
+                        let_go(t->tid, 0);
+                }
+        }
 }
 
 size_t world_threads(const World *w) {
@@ -307,6 +320,9 @@ int world_stop(World *w, uint64_t bound_usec, Error *e) {
                 interrupt_some(w, done, false);
                 for (size_t i = done; i < w->n && r == 0; i++)
                         r = w->threads[i].gone ? 0 : await(w, &w->threads[i], bound_usec, &spin);
+                read_registers(
+                        w,
+                        done); /* also of those that are let go at once: a call of theirs may have to go on */
                 if (r)
                         break;
                 done = w->n;
