@@ -15,6 +15,7 @@ typedef struct Work {
         VEC(Vote) votes;  /* variables */
         VEC(Vote) consts; /* constants with the same content */
         VEC(Blame) blames;
+        Arena *scratch; /* what counting the votes once takes: the edges, and all to contest them */
         Edge *edges;
         size_t n_edges;
         uint32_t *by_old; /* edges sorted by old */

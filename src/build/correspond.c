@@ -78,8 +78,13 @@ enum { WIDEST_READ = 64 }; /* bytes: a register of AVX-512 */
 typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
 
 static void join_places(Work *w, const Place *p, const Place *q) {
-        if (p->kind == PLACE_FUNCTION && q->kind == PLACE_FUNCTION && p->part == 0 && p->offset == 0 &&
-            q->part == 0 && q->offset == 0 && (w->late || match_likeness(w->d, p->index, q->index) >= 50) &&
+        const Diff *d = w->d;
+
+        if (p->kind != PLACE_FUNCTION || q->kind != PLACE_FUNCTION || p->part || p->offset || q->part ||
+            q->offset || d->matches[d->old_match[p->index]].kind != MATCH_REMOVED ||
+            d->matches[d->new_match[q->index]].kind != MATCH_ADDED)
+                return;
+        if ((w->late || match_likeness(w->d, p->index, q->index) >= 50) &&
             !(w->guess && match_twin_of_more(w->d, p->index)) &&
             match_join(w->d, p->index, q->index, BASIS_CALLER))
                 w->changed = true;
@@ -389,8 +394,8 @@ static bool out_of_order_allowed(const Work *w, size_t i) {
 
 /* Edges that go against the order of the others in their section lose. */
 static void contest_order(Work *w) {
-        uint32_t *lis = arena_newa(w->d->arena, uint32_t, w->n_edges + 1);
-        uint32_t *previous = arena_newa(w->d->arena, uint32_t, w->n_edges + 1);
+        uint32_t *lis = arena_newa(w->scratch, uint32_t, w->n_edges + 1);
+        uint32_t *previous = arena_newa(w->scratch, uint32_t, w->n_edges + 1);
 
         for (size_t from = 0; from < w->n_edges;) {
                 const ImageSection *s = image_section_at(w->d->new_image, w->edges[from].new);
@@ -436,14 +441,32 @@ static void contest_order(Work *w) {
         }
 }
 
-static void count_votes(Work *w) {
+/* Sorts the votes, of which the first `sorted` are. */
+static void sort_votes(Work *w, size_t sorted) {
+        size_t n = w->votes.n, a = 0, b = sorted, k = 0;
+        Vote *v = w->votes.items, *merged;
+
+        if (n == sorted)
+                return;
+        qsort(v + sorted, n - sorted, sizeof(Vote), vote_compare);
+        if (sorted == 0)
+                return;
+        merged = vec_grow(NULL, w->votes.room, sizeof(Vote));
+        while (a < sorted || b < n)
+                merged[k++] = b == n || (a < sorted && vote_compare(&v[a], &v[b]) <= 0) ? v[a++] : v[b++];
+        free(v);
+        w->votes.items = merged;
+}
+
+static void count_votes(Work *w, size_t sorted) {
         Diff *d = w->d;
         VEC(uint32_t) group = { 0 };
 
-        if (w->votes.n)
-                qsort(w->votes.items, w->votes.n, sizeof(Vote), vote_compare);
-        w->edges = arena_newa(d->arena, Edge, w->votes.n + 1);
-        w->by_old = arena_newa(d->arena, uint32_t, w->votes.n + 1);
+        sort_votes(w, sorted);
+        arena_free(w->scratch);
+        w->scratch = arena_new();
+        w->edges = arena_newa(w->scratch, Edge, w->votes.n + 1);
+        w->by_old = arena_newa(w->scratch, uint32_t, w->votes.n + 1);
         w->n_edges = 0;
         for (size_t i = 0; i < w->votes.n; i++) {
                 const Vote *v = &w->votes.items[i];
@@ -479,7 +502,7 @@ static void count_votes(Work *w) {
                 contest(w, group.items, group.n);
         }
         contest_order(w);
-        votes_contest_distance(d, w->edges, w->n_edges);
+        votes_contest_distance(d, w->scratch, w->edges, w->n_edges);
         vec_free(&group);
 }
 
@@ -663,10 +686,9 @@ void correspond(Diff *d) {
                         }
                 }
                 vote_symbols(&w);
-                for (unsigned k = 0; k < DATA_DEPTH; k++) {
-                        size_t n = w.votes.n;
-
-                        count_votes(&w);
+                for (size_t k = 0, n = 0, sorted = 0; k < DATA_DEPTH; k++, sorted = n) {
+                        n = w.votes.n;
+                        count_votes(&w, sorted);
                         vote_data(&w);
                         if (w.votes.n == n)
                                 break;
@@ -697,6 +719,7 @@ void correspond(Diff *d) {
         vec_free(&w.votes);
         vec_free(&w.consts);
         vec_free(&w.blames);
+        arena_free(w.scratch);
         for (size_t i = 0; i < d->n_matches; i++)
                 switch (d->matches[i].kind) {
                 case MATCH_IDENTICAL:

@@ -47,11 +47,11 @@ static Spot section_end(const Section *s) {
         return (Spot){ s->new->addr + s->new->size, s->old->addr + s->old->size };
 }
 
-static Targets targets_of(const Diff *d, const Edge *edges, size_t n, bool old) {
+static Targets targets_of(const Diff *d, Arena *scratch, const Edge *edges, size_t n, bool old) {
         Targets t = { old ? d->old : d->new, NULL };
-        bool *held = arena_newa(d->arena, bool, t.code->n_targets + 1);
+        bool *held = arena_newa(scratch, bool, t.code->n_targets + 1);
 
-        t.unpaired = arena_newa(d->arena, uint32_t, t.code->n_targets + 1);
+        t.unpaired = arena_newa(scratch, uint32_t, t.code->n_targets + 1);
         for (size_t i = 0; i < n; i++)
                 if (!edges[i].loses)
                         held[target_from(t.code, old ? edges[i].old : edges[i].new)] = true;
@@ -156,13 +156,13 @@ static void find_neighbours(Contest *c, const Section *s) {
         }
 }
 
-void votes_contest_distance(const Diff *d, Edge *edges, size_t n) {
+void votes_contest_distance(const Diff *d, Arena *scratch, Edge *edges, size_t n) {
         Contest c = { .edges = edges,
-                      .old = targets_of(d, edges, n, true),
-                      .new = targets_of(d, edges, n, false),
-                      .below = arena_newa(d->arena, size_t, n + 1),
-                      .above = arena_newa(d->arena, size_t, n + 1) };
-        bool *loses = arena_newa(d->arena, bool, n + 1);
+                      .old = targets_of(d, scratch, edges, n, true),
+                      .new = targets_of(d, scratch, edges, n, false),
+                      .below = arena_newa(scratch, size_t, n + 1),
+                      .above = arena_newa(scratch, size_t, n + 1) };
+        bool *loses = arena_newa(scratch, bool, n + 1);
 
         for (size_t from = 0; from < n;) {
                 Section s = { .new = image_section_at(d->new_image, edges[from].new),

@@ -21,6 +21,7 @@ typedef struct Edge { /* all votes of one (new, old) pair */
 /*
  * Edges, sorted by new address: one that a single function alone testifies, at another distance than its sure
  * neighbours, loses when nothing explains the distance. Such a function may as well refer to another element
- * of an array, or to another variable, than it did.
+ * of an array, or to another variable, than it did. `scratch` holds what that takes; nothing of it is needed
+ * afterwards.
  */
-void votes_contest_distance(const Diff *d, Edge *edges, size_t n);
+void votes_contest_distance(const Diff *d, Arena *scratch, Edge *edges, size_t n);
