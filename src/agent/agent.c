@@ -263,7 +263,8 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
                    .metrics = a->metrics,
                    .beat = a->beat,
                    .skip = a->unresponsive.items,
-                   .n_skip = a->unresponsive.n };
+                   .n_skip = a->unresponsive.n,
+                   .notes_fd = a->notes_fd };
         Error e = { 0 };
         int r;
 
@@ -277,7 +278,6 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
                 r = work_round(&w, pids, n, &e);
         if (r < 0)
                 child_log(LOG_ERR, "%s", e.text);
-        notes_take(a->notes_fd, pids, n, work_enter_below, &w);
         return r < 0 ? WORK_FAILED : r;
 }
 

@@ -2,6 +2,7 @@
 #include "agent/notes.h"
 #include "base/macro.h"
 #include "base/vec.h"
+#include "deliver/outdated.h"
 
 #include <unistd.h>
 
@@ -11,8 +12,19 @@ typedef struct Note {
         ProcessPatch patch;
 } Note;
 
-void notes_take(int fd, const pid_t *pids, size_t n, bool (*enter)(void *data, const Process *p),
-                void *data) {
+void notes_write(int fd, const Process *p, const ProcessPatch *patches, size_t n) {
+        Witness w = witness_of(p->pid, p->unit);
+
+        for (size_t i = 0; i < n; i++) {
+                Note note = { *p, w, patches[i] };
+
+                if (write(fd, &note, sizeof(note)) != sizeof(note))
+                        return; /* what is not told now is told after the next round */
+        }
+}
+
+void notes_take(int fd, const pid_t *pids, size_t n, const char *root,
+                bool (*enter)(void *data, const Process *p), void *data) {
         ProcessList some = { 0 };
 
         if (process_select(pids, n, &some, NULL) < 0)
@@ -22,15 +34,9 @@ void notes_take(int fd, const pid_t *pids, size_t n, bool (*enter)(void *data, c
                 const Process *p = &some.items[i];
                 size_t patches = 0;
 
-                if (!process_exists(p) || !enter(data, p) ||
-                    engine_status(p->pid, &have, &patches, NULL) < 0 || !patches)
-                        continue;
-                for (size_t k = 0; k < patches; k++) {
-                        Note note = { *p, witness_of(p->pid, p->unit), have[k] };
-
-                        if (write(fd, &note, sizeof(note)) != sizeof(note))
-                                break; /* what is not told now is told after the next round */
-                }
+                if (process_exists(p) && enter(data, p) &&
+                    outdated_status(p->pid, root, &have, &patches, NULL) == 0)
+                        notes_write(fd, p, have, patches);
         }
         enter(data, NULL);
         process_list_free(&some);

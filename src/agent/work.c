@@ -2,6 +2,7 @@
 #include "agent/work.h"
 #include "agent/channel.h"
 #include "agent/held.h"
+#include "agent/notes.h"
 #include "agent/witness.h"
 #include "base/clock.h"
 #include "base/macro.h"
@@ -27,12 +28,20 @@ enum {
         OTHERS_MAX = 16, /* comparisons in one round */
 };
 
+/* What a process carried when it was looked at. */
+typedef struct Carried {
+        Process process;
+        ProcessPatch *patches;
+        size_t n;
+} Carried;
+
 typedef struct Run {
         const Work *w;
         Store *store;
         VEC(StoreQuarantine) quarantine; /* strings in the arena */
         Arena *arena;
-        bool told;       /* that a round began */
+        bool told; /* that a round began */
+        VEC(Carried) carried;
         unsigned others; /* comparisons for those whose word alone does not count (witness.h) */
 } Run;
 
@@ -193,23 +202,6 @@ bool work_enter(void *work, const Process *p) {
                         return false;
         beat_enter(w->beat, p);
         return true;
-}
-
-bool work_enter_below(void *work, const Process *p) {
-        const Work *w = work;
-        size_t n = w->root ? strlen(w->root) : 0;
-        char path[64], program[PATH_MAX];
-
-        if (p && n) {
-                ssize_t got;
-
-                snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
-                got = readlink(path, program, sizeof(program) - 1);
-                program[MAX(got, 0)] = 0;
-                if (strncmp(program, w->root, n) != 0 || (program[n] != '/' && w->root[n - 1] != '/'))
-                        return false;
-        }
-        return work_enter(work, p);
 }
 
 static const char *subject_of(const Process *p, Arena *a) {
@@ -474,6 +466,36 @@ static void count_round(Run *run, const Converged *c) {
         metrics_quarantined(run->w->metrics, quarantined);
 }
 
+static void keep_carried(void *data, const Process *p, const ProcessPatch *patches, size_t n) {
+        Run *run = data;
+        Carried c = { .process = *p, .patches = arena_newa(run->arena, ProcessPatch, n), .n = n };
+
+        memcpy(c.patches, patches, n * sizeof(*patches));
+        vec_push(&run->carried, c);
+}
+
+/* Writes down what the processes carry now. Only those that the round worked on are asked again. */
+static void write_notes(Run *run, const Converged *c) {
+        VEC(pid_t) changed = { 0 };
+
+        for (size_t i = 0; i < c->outdated.n_processes; i++)
+                if (c->processes[i].applied)
+                        vec_push(&changed, c->processes[i].of->process.pid);
+        for (size_t i = 0; i < run->carried.n; i++) {
+                const Carried *one = &run->carried.items[i];
+                bool again = false;
+
+                for (size_t k = 0; k < changed.n && !again; k++)
+                        again = changed.items[k] == one->process.pid;
+                if (!again)
+                        notes_write(run->w->notes_fd, &one->process, one->patches, one->n);
+        }
+        if (changed.n)
+                notes_take(run->w->notes_fd, changed.items, changed.n, run->w->root, work_enter,
+                           (void *)run->w);
+        vec_free(&changed);
+}
+
 int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         _cleanup_(closep) int lock = round_lock(w->lock, e);
         _cleanup_(store_closep) Store *store = NULL;
@@ -488,7 +510,9 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                  .enter_data = (void *)w,
                                  .known = known,
                                  .compare = compare,
-                                 .compare_data = &run };
+                                 .compare_data = &run,
+                                 .carries = keep_carried,
+                                 .carries_data = &run };
         Builds builds = { 0 };
         Converged c;
         int r = lock < 0 ? lock : work_open_state(w, &store, e), result = WORK_DONE;
@@ -508,6 +532,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                 if (keep_image(&run, &c, &c.processes[i], &c.processes[i].images[k]) ==
                                     WORK_AGAIN)
                                         result = WORK_AGAIN;
+                write_notes(&run, &c);
                 if (!n) {
                         drop_stale(&run, &c);
                         count_round(&run, &c);
@@ -519,6 +544,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         }
         if (builds.arena)
                 builds_close(&builds);
+        vec_free(&run.carried);
         vec_free(&run.quarantine);
         arena_free(run.arena);
         return r < 0 ? r : result;
@@ -575,8 +601,8 @@ static int take_out_quarantined(Run *run, Error *e) {
                 _cleanup_(freep) ProcessPatch *have = NULL;
                 size_t n = 0;
 
-                if (!work_enter_below((void *)run->w, &all.items[i]) ||
-                    engine_status(all.items[i].pid, &have, &n, NULL) < 0)
+                if (!work_enter((void *)run->w, &all.items[i]) ||
+                    outdated_status(all.items[i].pid, run->w->root, &have, &n, NULL) < 0)
                         continue;
                 for (size_t k = 0; k < n; k++) {
                         char digest[2 * DIGEST_SIZE + 1];
@@ -633,6 +659,7 @@ int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason
         if (r >= 0) {
                 store_each_quarantine(store, count_quarantine, &quarantined, NULL);
                 metrics_quarantined(w->metrics, quarantined);
+                notes_take(w->notes_fd, NULL, 0, w->root, work_enter, (void *)w);
         }
         vec_free(&run.quarantine);
         arena_free(run.arena);

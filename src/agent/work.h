@@ -23,6 +23,7 @@ typedef struct Work {
         Beat *beat;
         const Unresponsive *skip; /* left out */
         size_t n_skip;
+        int notes_fd; /* what processes carry is written there: notes.h */
 } Work;
 
 /* Exit codes of a piece of work. */
@@ -35,8 +36,6 @@ enum {
 
 /* As OutdatedOptions.enter; `work`: a Work. */
 bool work_enter(void *work, const Process *p);
-/* The same for work on what is patched already: leaves out programs outside of the root, too. */
-bool work_enter_below(void *work, const Process *p);
 /* Opens the state; tells when what was there was lost. */
 int work_open_state(const Work *w, Store **out, Error *e);
 /* Converges: the processes of `pids` only, or (n == 0) all. */

@@ -69,20 +69,24 @@ static uint32_t count_intact(pid_t pid, const Header *h) {
 
 int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e) {
         _cleanup_(maps_free) Maps maps = { 0 };
-        _cleanup_(freep) Loaded *loaded = NULL;
-        VEC(ProcessPatch) v = { 0 };
-        Header *headers = NULL;
-        size_t n_headers = 0, n_loaded = 0;
         int r;
 
         pid = task_with_memory(pid);
         if (pid < 0)
                 return error_errno(e, pid, "the process has ended");
         r = maps_read(pid, &maps, e);
-        if (r == 0)
-                r = header_find(pid, &maps, &headers, &n_headers, e);
+        return r < 0 ? r : engine_status_at(pid, &maps, out, n, e);
+}
+
+int engine_status_at(pid_t pid, const Maps *maps, ProcessPatch **out, size_t *n, Error *e) {
+        _cleanup_(freep) Loaded *loaded = NULL;
+        VEC(ProcessPatch) v = { 0 };
+        Header *headers = NULL;
+        size_t n_headers = 0, n_loaded = 0;
+        int r = header_find(pid, maps, &headers, &n_headers, e);
+
         if (r == 0 && n_headers)
-                r = loaded_list(pid, &maps, &loaded, &n_loaded, e);
+                r = loaded_list(pid, maps, &loaded, &n_loaded, e);
         for (size_t i = 0; r == 0 && i < n_headers; i++) {
                 const Header *h = &headers[i];
                 ProcessPatch p = { .old_id = h->old_id,

@@ -3,6 +3,7 @@
 
 #include "base/refusal.h"
 #include "patch/patch.h"
+#include "proc/maps.h"
 
 #include <sys/types.h>
 
@@ -65,6 +66,8 @@ typedef struct ProcessPatch {
 /* Reads the patches of a process from its memory. *out is malloc'ed; the caller frees. 0 with *n ==
  * 0 when it has none. No thread is stopped. -ESRCH when the process is gone. */
 int engine_status(pid_t pid, ProcessPatch **out, size_t *n, Error *e);
+/* The same, for who has read its maps just now. */
+int engine_status_at(pid_t pid, const Maps *maps, ProcessPatch **out, size_t *n, Error *e);
 /*
  * The SHA-256 of the patch's code as it lies in the process now: of each carried function its address
  * (header, 8 bytes), size (8) and bytes, then of each replaced function the address of its jump, size (1)

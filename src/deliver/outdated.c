@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/outdated.h"
-#include "apply/engine.h"
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/loaded.h"
 #include "proc/maps.h"
+#include "proc/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,8 @@
 typedef struct Root {
         int fd; /* O_PATH */
         pid_t pid;
+        FileId id;
+        uint64_t mount_ns;   /* inode */
         char path[PATH_MAX]; /* "" for "/" */
         bool same_mounts;    /* its mount namespace is ours */
 } Root;
@@ -30,17 +32,28 @@ static void root_close(Root *r) {
         closep(&r->fd);
 }
 
-static int root_open(const Process *p, Root *r) {
+static FileId file_id(int fd) {
+        struct stat st;
+
+        return fd >= 0 && fstat(fd, &st) == 0 ? (FileId){ st.st_dev, st.st_ino } : (FileId){ 0 };
+}
+
+static bool same_id(const FileId *a, const FileId *b) {
+        return a->inode && a->dev == b->dev && a->inode == b->inode;
+}
+
+static int root_open(const Process *p, uint64_t own_mounts, Root *r) {
         char name[64];
-        struct stat ours;
         ssize_t n;
 
         r->pid = p->pid;
-        r->same_mounts = stat("/proc/self/ns/mnt", &ours) == 0 && ours.st_ino == p->mount_ns;
+        r->mount_ns = p->mount_ns;
+        r->same_mounts = own_mounts && own_mounts == p->mount_ns;
         snprintf(name, sizeof(name), "/proc/%d/root", p->pid);
         r->fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (r->fd < 0)
                 return -errno;
+        r->id = file_id(r->fd);
         n = readlink(name, r->path, sizeof(r->path) - 1);
         if (n < 0)
                 return -errno;
@@ -175,16 +188,6 @@ static int open_by_soname(const Root *root, const char *path, const Mapping *m, 
         return root_open_file(root, beside, m);
 }
 
-static FileId file_id(int fd) {
-        struct stat st;
-
-        return fd >= 0 && fstat(fd, &st) == 0 ? (FileId){ st.st_dev, st.st_ino } : (FileId){ 0 };
-}
-
-static bool same_id(const FileId *a, const FileId *b) {
-        return a->inode && a->dev == b->dev && a->inode == b->inode;
-}
-
 static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *path, const FileId *now) {
         if (p->n == p->room) {
                 size_t room = p->room ? p->room * 2 : 4;
@@ -278,17 +281,59 @@ static void is_base(const Look *l, const char *path, int fd) {
         image->old_id = image->new_id = id;
 }
 
+/* A file that is mapped and at its path still, seen from one root in one mount namespace: of a thousand
+ * processes with the same libraries each is opened once. */
+typedef struct CurrentFile {
+        struct CurrentFile *next;
+        uint64_t mount_ns, inode;
+        uint32_t dev_major, dev_minor;
+        FileId root;
+        const char *path;
+} CurrentFile;
+
+static bool is_known_current(const Look *l, const Mapping *m, const char *path) {
+        for (const CurrentFile *c = l->o->current[m->inode % OUTDATED_BUCKETS]; c; c = c->next)
+                if (c->inode == m->inode && c->dev_major == m->dev_major && c->dev_minor == m->dev_minor &&
+                    c->mount_ns == l->root.mount_ns && same_id(&c->root, &l->root.id) &&
+                    strcmp(c->path, path) == 0)
+                        return !m->deleted;
+        return false;
+}
+
+static void keep_current(const Look *l, const Mapping *m, const char *path) {
+        CurrentFile **first = &l->o->current[m->inode % OUTDATED_BUCKETS], *c;
+
+        if (!l->root.mount_ns)
+                return;
+        c = arena_new0(l->o->arena, CurrentFile);
+        *c = (CurrentFile){ .next = *first,
+                            .mount_ns = l->root.mount_ns,
+                            .inode = m->inode,
+                            .dev_major = m->dev_major,
+                            .dev_minor = m->dev_minor,
+                            .root = l->root.id,
+                            .path = arena_strdup(l->o->arena, path) };
+        *first = c;
+}
+
 /* One mapped file: adds it to the process when it is outdated. Negative: the process cannot be looked at. */
 static int look_at_file(const Look *l, const Mapping *m, const char *path) {
-        _cleanup_(closep) int new_fd = root_open_file(&l->root, path, m), old_fd = -1;
+        _cleanup_(closep) int new_fd = -1, old_fd = -1;
         OutdatedProcess *p = l->p;
         Outdated *o = l->o;
         BuildId old_id = { 0 }, new_id = { 0 };
         OutdatedImage *image;
-        FileId now = file_id(new_fd);
+        FileId now;
         int r;
 
+        /* Of a process with patches more has to be known. */
+        if (!l->n_have && is_known_current(l, m, path))
+                return 0;
+        new_fd = root_open_file(&l->root, path, m);
+        now = file_id(new_fd);
         if (new_fd >= 0 && same_file(p->process.pid, m, new_fd)) {
+                if (!is_known_current(l, m, path))
+                        keep_current(l, m, path);
                 is_base(l, path, new_fd);
                 return 0;
         }
@@ -353,6 +398,62 @@ static bool seen_before(const Maps *maps, size_t i) {
         return false;
 }
 
+/* Where the image lies that the patch is of. A program at a fixed address has the base 0. */
+static void image_path(pid_t pid, const Maps *maps, const ProcessPatch *patch, char out[PATH_MAX]) {
+        const Mapping *m = maps_at(maps, patch->image_base);
+        char name[64];
+        ssize_t n = 0;
+
+        if (m) {
+                snprintf(out, PATH_MAX, "%s", m->path);
+                return;
+        }
+        snprintf(name, sizeof(name), "/proc/%d/exe", pid);
+        n = readlink(name, out, PATH_MAX - 1);
+        out[MAX(n, 0)] = 0;
+}
+
+/* Drops those of images that lie elsewhere. */
+static void keep_below(pid_t pid, const Maps *maps, const char *root, ProcessPatch *have, size_t *n) {
+        char path[PATH_MAX];
+        size_t kept = 0;
+
+        if (!root)
+                return;
+        for (size_t i = 0; i < *n; i++) {
+                image_path(pid, maps, &have[i], path);
+                if (is_below(path, root))
+                        have[kept++] = have[i];
+        }
+        *n = kept;
+}
+
+int outdated_status(pid_t pid, const char *root, ProcessPatch **out, size_t *n, Error *e) {
+        _cleanup_(maps_free) Maps maps = { 0 };
+        int r;
+
+        pid = task_with_memory(pid);
+        if (pid < 0)
+                return error_errno(e, pid, "the process has ended");
+        r = maps_read(pid, &maps, e);
+        if (r == 0)
+                r = engine_status_at(pid, &maps, out, n, e);
+        if (r == 0)
+                keep_below(pid, &maps, root, *out, n);
+        return r;
+}
+
+/* What it carries; one that can't say is asked again before it is changed. */
+static void ask_process(Look *l, const Maps *maps) {
+        const OutdatedOptions *options = l->options;
+
+        if (!options->patches || engine_status_at(l->p->process.pid, maps, &l->have, &l->n_have, NULL) < 0)
+                return;
+        keep_below(l->p->process.pid, maps, options->root, l->have, &l->n_have);
+        if (options->carries && l->n_have)
+                options->carries(options->carries_data, &l->p->process, l->have, l->n_have);
+}
+
 static int look_at_process(Outdated *o, const OutdatedOptions *options, OutdatedProcess *p, Error *e) {
         _cleanup_(look_end) Look l = { .o = o, .options = options, .p = p, .root = { .fd = -1 } };
         _cleanup_(maps_free) Maps maps = { 0 };
@@ -360,14 +461,12 @@ static int look_at_process(Outdated *o, const OutdatedOptions *options, Outdated
 
         if (r < 0 || !maps.n)
                 return r;
-        r = root_open(&p->process, &l.root);
+        r = root_open(&p->process, o->own_mounts, &l.root);
         if (r < 0)
                 return r == -ENOENT ? -ESRCH : r;
-        if (options->patches) /* one that can't say what it carries is asked again before it is changed */
-                engine_status(p->process.pid, &l.have, &l.n_have, NULL);
+        ask_process(&l, &maps);
         for (size_t i = 0; r >= 0 && i < maps.n; i++) {
                 const Mapping *m = &maps.items[i];
-
                 const char *path;
 
                 if (!is_file(m) || seen_before(&maps, i))
@@ -403,9 +502,11 @@ int outdated_find(const OutdatedOptions *options, Outdated *out, Error *e) {
         Outdated o = { .arena = arena_new() };
         ProcessList targets = { 0 };
         bool strict = options->n_pids && !options->pass_over;
+        struct stat ours;
         int r;
 
         raise_file_limit();
+        o.own_mounts = stat("/proc/self/ns/mnt", &ours) == 0 ? ours.st_ino : 0;
         r = process_select(options->pids, options->n_pids, &targets, e);
         if (r < 0) {
                 outdated_free(&o);

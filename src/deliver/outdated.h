@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "apply/engine.h"
 #include "base/error.h"
 #include "base/refusal.h"
 #include "elf/image.h"
@@ -51,8 +52,12 @@ typedef struct OutdatedProcess {
         size_t n, room;
 } OutdatedProcess;
 
+enum { OUTDATED_BUCKETS = 512 };
+
 typedef struct Outdated {
         Arena *arena;
+        uint64_t own_mounts; /* inode of this process's mount namespace; 0: it can't be read */
+        struct CurrentFile *current[OUTDATED_BUCKETS]; /* by inode */
         OutdatedPair *pairs;
         size_t n_pairs, pairs_room;
         OutdatedProcess *processes; /* those with an outdated image */
@@ -73,6 +78,10 @@ typedef struct OutdatedOptions {
         void (*current)(void *data, const Process *p, const char *path, int fd);
         void *current_data;
         bool patches; /* find `base` images: each process is asked what it carries */
+        /* With `patches`: told of each process that carries some of images below the root. NULL: nobody is.
+         */
+        void (*carries)(void *data, const Process *p, const ProcessPatch *patches, size_t n);
+        void *carries_data;
         /* Told before a process is looked at or changed; false: it is left out (only before the first look).
          * NULL for the process: what follows is of none. NULL: nobody is told. */
         bool (*enter)(void *data, const Process *p);
@@ -81,4 +90,6 @@ typedef struct OutdatedOptions {
 } OutdatedOptions;
 
 int outdated_find(const OutdatedOptions *o, Outdated *out, Error *e);
+/* As engine_status(), for images below `root` (NULL: all) only. */
+int outdated_status(pid_t pid, const char *root, ProcessPatch **out, size_t *n, Error *e);
 void outdated_free(Outdated *o);

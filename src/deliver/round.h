@@ -28,6 +28,9 @@ typedef struct RoundOptions {
         /* As OutdatedOptions.current. NULL: nobody is told. */
         void (*current)(void *data, const Process *p, const char *path, int fd);
         void *current_data;
+        /* As OutdatedOptions.carries: before the round changes anything. NULL: nobody is told. */
+        void (*carries)(void *data, const Process *p, const ProcessPatch *patches, size_t n);
+        void *carries_data;
 } RoundOptions;
 
 /* Only one of the machine's programs changes processes at a time: a lock on this file, taken while a round

@@ -50,23 +50,23 @@ void process_unit(const char *cgroup, char *out, size_t size) {
 int process_read(pid_t pid, Process *out, Error *e) {
         _cleanup_(freep) char *cgroup = NULL;
         Process p = { .pid = pid };
-        TaskStatus status;
-        TaskStat stat_;
         struct stat st;
+        TaskStat stat_;
         char path[64];
         size_t n;
         int r;
 
-        r = task_status(pid, 0, &status, e);
-        if (r < 0)
-                return r;
         r = task_stat(pid, &stat_);
         if (r < 0)
                 return error_errno(e, r, "process %d", pid);
-        memcpy(p.comm, status.comm, sizeof(p.comm));
+        snprintf(p.comm, sizeof(p.comm), "%s", stat_.comm);
         p.start_time = stat_.start_time;
         p.zombie = stat_.state == 'Z' || stat_.state == 'X';
-        p.kernel = status.kernel && !p.zombie;
+        p.kernel = !stat_.vsize && !p.zombie;
+        if (p.kernel || p.zombie) {
+                *out = p;
+                return 0;
+        }
         snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
         if (stat(path, &st) == 0)
                 p.mount_ns = st.st_ino;
@@ -147,7 +147,7 @@ static int read_named(const pid_t *pids, size_t n, ProcessList *out, Error *e) {
                 int r = process_read(pids[i], p, e);
 
                 if (r == -ESRCH) {
-                        *p = (Process){ .pid = pids[i] };
+                        *p = (Process){ .pid = pids[i], .gone = true };
                 } else if (r < 0) {
                         process_list_free(out);
                         return r;
@@ -173,5 +173,5 @@ int process_select(const pid_t *pids, size_t n, ProcessList *out, Error *e) {
 }
 
 bool process_exists(const Process *p) {
-        return p->comm[0] != 0;
+        return !p->gone;
 }

@@ -11,12 +11,13 @@
 
 typedef struct Process {
         pid_t pid;
-        char comm[32];
+        char comm[32];       /* may be empty: a process gives itself its name */
         uint64_t start_time; /* clock ticks after boot: with pid, an identity */
         uint64_t mount_ns;   /* inode of the namespace; 0 when it cannot be read */
         char unit[128];      /* systemd unit of its cgroup: "nginx.service"; "" when none */
         bool kernel;         /* a kernel thread */
         bool zombie;
+        bool gone; /* it was asked for, and does not exist: see process_exists() */
 } Process;
 
 typedef struct ProcessList {

@@ -90,10 +90,9 @@ int task_status(pid_t pid, pid_t tid, TaskStatus *out, Error *e) {
 }
 
 int task_stat(pid_t pid, TaskStat *out) {
-        char path[64], text[1024], *p;
-        unsigned long long start = 0, vsize = 0;
-        unsigned flags = 0;
-        long threads = 0;
+        enum { STATE = 3, FLAGS = 9, THREADS = 20, START = 22, VSIZE = 23 }; /* as proc_pid_stat(5) counts */
+        char path[64], text[1024], *p, *name;
+        uint64_t fields[VSIZE + 1] = { 0 };
         ssize_t n;
         int fd;
 
@@ -107,15 +106,24 @@ int task_stat(pid_t pid, TaskStat *out) {
                 return -ESRCH;
         text[n] = 0;
         p = strrchr(text, ')'); /* the name may hold anything, also ')' */
-        if (!p ||
-            sscanf(p + 1,
-                   " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu %llu",
-                   &out->state, &flags, &threads, &start, &vsize) != 5)
+        name = strchr(text, '(');
+        if (!p || !name || name > p || p[1] != ' ' || !p[2])
                 return -EBADMSG;
-        out->threads = (unsigned)threads;
-        out->start_time = start;
-        out->vsize = vsize;
-        out->kernel = flags & KERNEL_THREAD;
+        snprintf(out->comm, sizeof(out->comm), "%.*s", (int)(p - name - 1), name + 1);
+        out->state = p[2];
+        p += 3;
+        for (unsigned i = STATE + 1; i <= VSIZE; i++) {
+                char *end;
+
+                fields[i] = strtoull(p, &end, 10);
+                if (end == p)
+                        return -EBADMSG;
+                p = end;
+        }
+        out->threads = (unsigned)fields[THREADS];
+        out->start_time = fields[START];
+        out->vsize = fields[VSIZE];
+        out->kernel = fields[FLAGS] & KERNEL_THREAD;
         return 0;
 }
 

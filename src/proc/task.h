@@ -28,6 +28,7 @@ typedef struct TaskStatus {
 int task_status(pid_t pid, pid_t tid, TaskStatus *out, Error *e);
 
 typedef struct TaskStat {
+        char comm[32];
         char state;
         unsigned threads;
         uint64_t start_time; /* clock ticks after boot */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -145,6 +146,30 @@ static void ended_process(void **state) {
         assert_int_equal(waitpid(pid, NULL, 0), pid);
         assert_int_equal(task_stat(pid, &st), -ESRCH);
         assert_int_equal(maps_read(pid, &maps, NULL), -ESRCH);
+}
+
+/* A process names itself, and may do so with nothing, or with what looks like the rest of the line. */
+static void odd_names(void **state) {
+        static const char *const names[] = { "", ") R 1", "a b" };
+        pid_t pids[] = { getpid(), 0x7ffffff0 };
+        char own[16];
+
+        (void)state;
+        assert_int_equal(prctl(PR_GET_NAME, own), 0);
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+                ProcessList list = { 0 };
+                TaskStat st;
+
+                assert_int_equal(prctl(PR_SET_NAME, names[i]), 0);
+                assert_int_equal(process_select(pids, 2, &list, NULL), 0);
+                assert_int_equal(task_stat(getpid(), &st), 0);
+                assert_true(process_exists(&list.items[0]) && !list.items[0].kernel);
+                assert_false(process_exists(&list.items[1]));
+                assert_string_equal(list.items[0].comm, names[i]);
+                assert_true(list.items[0].start_time == st.start_time && st.start_time && st.vsize);
+                process_list_free(&list);
+        }
+        prctl(PR_SET_NAME, own);
 }
 
 static void *wait_for_end(void *fd) {
@@ -329,11 +354,17 @@ static void killed_in_a_stop(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(maps_lines),    cmocka_unit_test(maps_malformed),
-                cmocka_unit_test(units),         cmocka_unit_test(own_process),
-                cmocka_unit_test(ended_process), cmocka_unit_test(thread_count),
-                cmocka_unit_test(holds),         cmocka_unit_test(killed_in_a_stop),
-                cmocka_unit_test(arrivals),      cmocka_unit_test(watcher_that_is_killed),
+                cmocka_unit_test(maps_lines),
+                cmocka_unit_test(maps_malformed),
+                cmocka_unit_test(units),
+                cmocka_unit_test(own_process),
+                cmocka_unit_test(ended_process),
+                cmocka_unit_test(odd_names),
+                cmocka_unit_test(thread_count),
+                cmocka_unit_test(holds),
+                cmocka_unit_test(killed_in_a_stop),
+                cmocka_unit_test(arrivals),
+                cmocka_unit_test(watcher_that_is_killed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "proc/task.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -55,31 +56,44 @@ bool figures_parse_memory(const char *memory_stat, double *bytes) {
 }
 
 bool figures_parse_process(const char *stat, Usage *out) {
-        const char *open = strchr(stat, '('), *close = strrchr(stat, ')');
-        uint64_t user, system, resident;
+        enum { UTIME = 14, STIME = 15, RSS = 24, LAST = RSS }; /* as proc_pid_stat(5) counts */
+        const char *open = strchr(stat, '('), *close = strrchr(stat, ')'), *p;
+        uint64_t fields[LAST + 1] = { 0 };
         Usage u = { .memory = -1 };
 
-        if (!open || !close || close < open || close - open > 64 ||
-            sscanf(close + 1,
-                   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64
-                   " %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64,
-                   &user, &system, &resident) != 3 ||
-            !resident)
+        if (!open || !close || close < open || close - open > 64 || close[1] != ' ' || !close[2])
+                return false;
+        p = close + 3;
+        for (unsigned i = 4; i <= LAST; i++) {
+                char *end;
+
+                fields[i] = strtoull(p, &end, 10);
+                if (end == p)
+                        return false;
+                p = end;
+        }
+        if (!fields[RSS])
                 return false;
         snprintf(u.subject, sizeof(u.subject), "process %.*s", (int)(close - open - 1), open + 1);
-        u.cpu_sec = ((double)user + (double)system) / (double)sysconf(_SC_CLK_TCK);
-        u.memory = (double)resident * (double)PAGE_SIZE_X86;
+        u.cpu_sec = ((double)fields[UTIME] + (double)fields[STIME]) / (double)sysconf(_SC_CLK_TCK);
+        u.memory = (double)fields[RSS] * (double)PAGE_SIZE_X86;
         *out = u;
         return true;
 }
 
 bool figures_process(pid_t pid, Usage *out) {
-        _cleanup_(freep) char *text = NULL;
-        char path[64];
-        size_t n;
+        char path[64], text[1024];
+        ssize_t n;
+        int fd;
 
         snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-        return proc_read(path, TEXT_MAX, &text, &n) == 0 && figures_parse_process(text, out);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        n = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        text[MAX(n, 0)] = 0;
+        return n > 0 && figures_parse_process(text, out);
 }
 
 bool figures_unit(const char *path, Usage *out) {

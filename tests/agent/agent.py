@@ -570,6 +570,28 @@ def patch_by_hand_that_does_not_last(m):
     equal(t.ask(100), 102, "the target after the round")
 
 
+def what_lies_elsewhere_is_nothing_of_ours(m):
+    """What counts is where the image lies: another's patch is not looked after, the crash of its process not told."""
+    elsewhere = os.path.join(m.dir, "elsewhere")
+    os.mkdir(elsewhere)
+    program = os.path.join(elsewhere, "target")
+    shutil.copy(m.builds[1], program)
+    stranger, t = Target(program), m.target()
+    m.targets.append(stranger)
+    shutil.copy(m.builds[9], program + ".new")
+    os.rename(program + ".new", program)
+    staunch(4, "converge", "--root", elsewhere)
+    equal(stranger.ask(100), 109, "the patched stranger")
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(m.ask("status")["patched_pids"], [t.pid], "the processes with a patch")
+    equal(stranger.ask(7), None, "the stranger that crashes")
+    stranger.process.wait()
+    equal(m.ask("converge")["ok"], True, "another round")
+    equal("process-crashed" in m.kinds(), False, "whether the stranger's crash is told")
+
+
 def downgrade_of_a_busy_process(m):
     """It can't reach a safe point: that is told, and tried again until it can."""
     m.configure("safe_point_deadline = 1\n")
@@ -738,9 +760,9 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_to
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing, excluded_path_is_left_alone,
          one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
          image_that_needs_a_restart, stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
-         downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, downgrade_of_a_busy_process,
-         images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody, hook_that_hangs_or_fails,
-         storm_of_events, doctor_looks_at_the_agent]
+         downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, what_lies_elsewhere_is_nothing_of_ours,
+         downgrade_of_a_busy_process, images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
+         hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
 
 
 class OldKept(Machine):
