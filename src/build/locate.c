@@ -35,7 +35,7 @@ const MapEntry *map_neighbour(const Diff *d, uint64_t addr, int side) {
         return NULL;
 }
 
-static const ImageSymbol *object_at(const Image *image, uint64_t addr) {
+const ImageSymbol *object_at(const Image *image, uint64_t addr) {
         for (int table = 0; table < 2; table++) {
                 const ImageSymbol *s = table ? image->syms : image->dynsyms;
                 size_t n = table ? image->n_syms : image->n_dynsyms;

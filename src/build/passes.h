@@ -36,6 +36,8 @@ const ConstTable *table_at(const Diff *d,
 bool object_same(Diff *d, uint64_t old, uint64_t new, uint64_t size, const char **what);
 /* A variable's symbol, or "section+0xoffset". */
 const char *data_name(const Diff *d, uint64_t new);
+/* The symbol of the object that holds the address, or NULL. */
+const ImageSymbol *object_at(const Image *image, uint64_t addr);
 
 /* The hazards of whole images: exports, imports, TLS, constructors, data, IFUNCs, assembly. */
 void judge_hazards(Diff *d);

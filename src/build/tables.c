@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
-#include "build/passes.h"
+#include "build/objects.h"
 
 #include <elf.h>
 #include <string.h>
@@ -127,38 +127,64 @@ const ConstTable *table_at(const Diff *d, uint64_t new) {
         return NULL;
 }
 
-/* True when the words of the table lead to constants only: no functions (objects keep the address of
- * such a table and call through it), no other tables. */
-static bool leads_to_constants(const Code *code, uint64_t addr, uint64_t size) {
-        const Image *image = code->image;
+static void carry(Diff *d, Match *m) {
+        m->kind = MATCH_CARRIED;
+        m->why = "a table that it uses changed";
+        d->n_identical--;
+        d->n_carried++;
+}
 
-        for (size_t i = image_reloc_from(image, addr);
-             i < image->n_relocs && image->relocs[i].addr < addr + size; i++)
-                if (image->relocs[i].type != R_X86_64_RELATIVE ||
-                    place_of(code, (uint64_t)image->relocs[i].addend).kind != PLACE_CONST)
-                        return false;
-        return true;
+/* Adds a range to the exchanged tables, and joins those that it overlaps: their words have been looked at. */
+static void add_table(Diff *d, uint64_t new, uint64_t size) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < d->n_tables; i++) {
+                const ConstTable *t = &d->tables[i];
+                uint64_t end = MAX(new + size, t->new + t->size);
+
+                if (t->new >= new + size || new >= t->new + t->size) {
+                        d->tables[n++] = *t;
+                        continue;
+                }
+                new = MIN(new, t->new);
+                size = end - new;
+        }
+        d->tables[n] = (ConstTable){ new, size };
+        d->n_tables = n + 1;
 }
 
 /* Marks the users of a table; true when every reference to it is code's. */
 static bool exchange(Diff *d, uint64_t old, uint64_t n_old, uint64_t new, uint64_t n_new) {
         if (pointed_at(d->old_image, old, n_old) || pointed_at(d->new_image, new, n_new) ||
             led_to(d->old, old, n_old) || led_to(d->new, new, n_new) ||
-            !leads_to_constants(d->old, old, n_old) || !leads_to_constants(d->new, new, n_new))
+            !object_leads_to_constants(d->old, old, n_old) || !object_leads_to_constants(d->new, new, n_new))
                 return false;
         for (size_t i = 0; i < d->new->n_refs; i++) {
                 const Ref *r = &d->new->refs[i];
                 Match *m = &d->matches[d->new_match[r->function]];
 
-                if (r->target - new >= n_new || m->kind != MATCH_IDENTICAL)
-                        continue;
-                m->kind = MATCH_CARRIED;
-                m->why = "a table that it uses changed";
-                d->n_identical--;
-                d->n_carried++;
+                if (r->target - new < n_new && m->kind == MATCH_IDENTICAL)
+                        carry(d, m);
         }
-        d->tables[d->n_tables++] = (ConstTable){ new, n_new };
+        add_table(d, new, n_new);
         return true;
+}
+
+/* A patch that only rewrites words needs a function that it replaces: the smallest one that uses the table.
+ */
+static void carry_one_user(Diff *d, uint64_t new, uint64_t size) {
+        const Function *best = NULL;
+
+        for (size_t i = 0; i < d->new->n_refs; i++) {
+                const Function *g = &d->new->functions[d->new->refs[i].function];
+
+                if (d->new->refs[i].target - new < size && !g->uncovered &&
+                    d->matches[d->new_match[g - d->new->functions]].kind == MATCH_IDENTICAL &&
+                    (!best || g->total_size < best->total_size))
+                        best = g;
+        }
+        if (best)
+                carry(d, &d->matches[d->new_match[best - d->new->functions]]);
 }
 
 /* Old code takes the address of a function by itself: it may compare it with what a table holds. */
@@ -246,30 +272,6 @@ static bool rewrite(Diff *d, uint64_t old, uint64_t new, uint64_t size) {
         return false;
 }
 
-/* The object that `addr` lies in: elements that code reads by addresses of their own do not end the table
- * that they are part of, which other code walks through. */
-static void whole_object(const Code *code, uint64_t addr, uint64_t *from, uint64_t *size) {
-        const ImageSection *s = image_section_at(code->image, addr);
-        size_t lo = 0, hi = code->n_targets;
-        uint64_t to = addr + const_extent(code, addr);
-        unsigned width;
-
-        while (lo < hi) { /* the first target at or above addr */
-                size_t mid = lo + (hi - lo) / 2;
-
-                if (code->targets[mid] < addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        for (*from = addr;
-             lo > 0 && s && code->targets[lo - 1] >= s->addr && accessed_only(code, *from, &width); lo--)
-                *from = code->targets[lo - 1];
-        while (s && to < s->addr + s->size && accessed_only(code, to, &width))
-                to += const_extent(code, to);
-        *size = to - *from;
-}
-
 /* Tables at the start of a section that nothing but distances leads to are at no place of the map. */
 static void compare_hidden(Diff *d) {
         for (size_t i = 0; i < d->new_image->n_sections; i++) {
@@ -284,14 +286,14 @@ static void compare_hidden(Diff *d) {
                 if (!(n_old && led_to(d->old, o->addr, n_old)) && !(n_new && led_to(d->new, n->addr, n_new)))
                         continue;
                 if (n_old == n_new &&
-                    (object_same(d, o->addr, n->addr, n_old, &what) ||
-                     (d->n_changed + d->n_carried > 0 && rewrite(d, o->addr, n->addr, n_old))))
+                    (object_same(d, o->addr, n->addr, n_old, &what) || rewrite(d, o->addr, n->addr, n_old)))
                         continue;
                 verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, n->addr), "%s", what);
         }
 }
 
 void exchange_tables(Diff *d) {
+        Values *w = NULL;
         size_t n = 0;
 
         d->tables = arena_newa(d->arena, ConstTable, d->n_map + 1);
@@ -323,13 +325,14 @@ void exchange_tables(Diff *d) {
                                 continue;
                         what = "it grew or shrank";
                 }
-                /* Where no function is replaced there is no patch that could rewrite a word. */
-                if (p.kind == PLACE_RELRO && n_old == n_new && d->n_changed + d->n_carried > 0 &&
-                    rewrite(d, e->old, e->new, n_old))
+                if (p.kind == PLACE_RELRO && n_old == n_new && rewrite(d, e->old, e->new, n_old)) {
+                        if (d->n_changed + d->n_carried == 0)
+                                carry_one_user(d, e->new, n_new);
                         continue;
+                }
                 d->numbers_changed = true;
-                whole_object(d->old, e->old, &old, &n_old);
-                whole_object(d->new, e->new, &new, &n_new);
+                object_whole(d, &w, SIDE_OLD, e->old, &old, &n_old);
+                object_whole(d, &w, SIDE_NEW, e->new, &new, &n_new);
                 if (p.kind != PLACE_RELRO || !exchange(d, old, n_old, new, n_new))
                         verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, e->new), "%s", what);
         }
@@ -338,6 +341,7 @@ void exchange_tables(Diff *d) {
                             "a pointer in it differs, and no function: there is no place for a patch");
                 d->n_words = 0;
         }
+        values_free(w);
         /* The map no longer speaks for what was exchanged. */
         for (size_t i = 0; i < d->n_map; i++)
                 if (!table_at(d, d->map[i].new))
