@@ -58,7 +58,8 @@ static void keep_quarantine(void *data, const StoreQuarantine *q) {
         StoreQuarantine copy = { .old_id = arena_strdup(run->arena, q->old_id),
                                  .new_id = arena_strdup(run->arena, q->new_id),
                                  .digest = arena_strdup(run->arena, q->digest),
-                                 .reason = arena_strdup(run->arena, q->reason) };
+                                 .reason = arena_strdup(run->arena, q->reason),
+                                 .by_hand = q->by_hand };
 
         vec_push(&run->quarantine, copy);
 }
@@ -80,7 +81,8 @@ static bool quarantined(Run *run, const OutdatedPair *pair, Comparison *out) {
                                      .new_id = pair->new_id };
                 verdict_init(&out->verdict, out->arena);
                 out->verdict.evidence = "";
-                verdict_add(&out->verdict, REFUSAL_CODE_QUARANTINED, pair->path, "%s", q->reason);
+                verdict_add(&out->verdict, q->by_hand ? REFUSAL_CODE_HELD : REFUSAL_CODE_QUARANTINED,
+                            pair->path, "%s", q->reason);
                 return true;
         }
         return false;
@@ -275,6 +277,11 @@ static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
                                   a->reason, a->detail));
 }
 
+/* Whoever took a patch out by hand does not want its code by a restart either. */
+static bool is_held(const ConvergedImage *image) {
+        return image->verdict && image->verdict->n && image->verdict->findings[0].code == REFUSAL_CODE_HELD;
+}
+
 /* Keeps and tells what became of one image. Returns WORK_AGAIN when it is worth another try. */
 static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, const ConvergedImage *image) {
         static const char *const outcomes[] = { "patched", "hotpatchable", "reverted", "revertible",
@@ -333,7 +340,7 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
                      arena_printf(run->arena, "%s (pid %d): %s%s: %s (%s)", a.comm, a.pid, a.image,
                                   reverts ? ": its patch could not be taken out" : " is not patched",
                                   a.reason, a.detail));
-        } else if (image->outcome == IMAGE_RESTART) {
+        } else if (image->outcome == IMAGE_RESTART && !is_held(image)) {
                 keep_restart(run, subject, &a);
         }
         return again ? WORK_AGAIN : WORK_DONE;
@@ -378,7 +385,7 @@ static void find_stale(void *data, const StoreRestart *r) {
                 const ConvergedProcess *p = &s->c->processes[i];
 
                 for (size_t k = 0; !p->gone && k < p->of->n; k++)
-                        if (p->images[k].outcome == IMAGE_RESTART &&
+                        if (p->images[k].outcome == IMAGE_RESTART && !is_held(&p->images[k]) &&
                             strcmp(p->images[k].image->path, r->image) == 0 &&
                             strcmp(subject_of(&p->of->process, s->run->arena), r->subject) == 0)
                                 return;
@@ -438,8 +445,7 @@ static void count_one(void *data, const StoreRestart *r) {
 }
 
 static void count_quarantine(void *data, const StoreQuarantine *q) {
-        (void)q;
-        ++*(uint64_t *)data;
+        *(uint64_t *)data += !q->by_hand;
 }
 
 /* For the metrics: what this round leaves behind. */
@@ -609,7 +615,8 @@ static int take_out_quarantined(Run *run, Error *e) {
 
                         digest_text(have[k].digest, digest);
                         for (size_t q = 0; have[k].state == PATCH_STATE_ACTIVE && q < run->quarantine.n; q++)
-                                if (strcmp(run->quarantine.items[q].digest, digest) == 0 &&
+                                if (!run->quarantine.items[q].by_hand &&
+                                    strcmp(run->quarantine.items[q].digest, digest) == 0 &&
                                     revert_one(run, &all.items[i], &have[k],
                                                run->quarantine.items[q].reason) == WORK_AGAIN)
                                         result = WORK_AGAIN;
@@ -628,7 +635,8 @@ static int put_quarantine(Run *run, const ProcessPatch *patch, const char *reaso
                               digest_text(patch->digest, digest),
                               patch->name,
                               reason,
-                              wall_usec() };
+                              wall_usec(),
+                              false };
         const EventField fields[] = {
                 { "STAUNCH_IMAGE", patch->name },     { "STAUNCH_BUILD_ID_OLD", old_text },
                 { "STAUNCH_BUILD_ID_NEW", new_text }, { "STAUNCH_PATCH", digest },

@@ -43,7 +43,7 @@ typedef struct PidList {
 } PidList;
 
 typedef struct Options {
-        bool json, all, dry_run, no_debug;
+        bool json, all, dry_run, no_debug, no_hold;
         PidList pids;
         bool accepted[REFUSAL_N];
         unsigned long long deadline_usec; /* 0: the engine's default */
@@ -77,6 +77,7 @@ enum {
         TAKES_FORMAT = 262144,
         TAKES_DOWNLOAD = 524288,
         TAKES_RUNTIME = 1 << 26,
+        TAKES_NO_HOLD = 1 << 27,
         TAKES_CONFIG = 1 << 20,
         TAKES_ROLLBACK = 1 << 21, /* --dry-run, --yes, --last, --resume */
 };

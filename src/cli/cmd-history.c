@@ -219,15 +219,15 @@ static void add_quarantine(void *data, const StoreQuarantine *q) {
         out->n++;
         if (out->json) {
                 json_array_append_new(out->json,
-                                      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "digest",
+                                      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "digest",
                                                 json_text(q->digest), "image", json_text(q->image),
                                                 "old_build_id", json_text(q->old_id), "new_build_id",
                                                 json_text(q->new_id), "reason", json_text(q->reason), "since",
-                                                utc_time(q->since_usec)));
+                                                utc_time(q->since_usec), "by_hand", q->by_hand));
                 return;
         }
         table_cell(&out->table, COLOUR_NONE, "%.16s", q->digest);
-        table_cell(&out->table, COLOUR_BAD, "quarantined");
+        table_cell(&out->table, COLOUR_BAD, q->by_hand ? "held" : "quarantined");
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, q->image));
         table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, q->since_usec));
         table_cell(&out->table, COLOUR_NONE, "-");
@@ -356,7 +356,8 @@ static int run_release(const Command *self, int argc, char **argv) {
                 return report_error(&e);
         if (!n) {
                 fprintf(stderr,
-                        "staunch: no patch in quarantine has the digest '%s'; 'staunch list' shows them\n",
+                        "staunch: no patch that is in quarantine or held has the digest '%s'; 'staunch list' "
+                        "shows them\n",
                         argv[optind]);
                 return EXIT_ERROR;
         }
@@ -392,7 +393,8 @@ const Command command_list = {
 const Command command_release = {
         .name = "release",
         .arguments = "DIGEST|BASELINE",
-        .summary = "Lets a patch out of quarantine, or versions that were rolled back",
+        .summary = "Lets the agent apply a patch again that is in quarantine or held, or versions that were "
+                   "rolled back",
         .help = "DIGEST is the patch's, or its first digits (at least 8): 'staunch list' shows it.\n"
                 "BASELINE is the number of one that was rolled back: its versions may be tried again.\n\n"
                 "      --config FILE   the policy (default " POLICY_FILE ")\n"

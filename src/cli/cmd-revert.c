@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "cli/hold.h"
 #include "cli/targets.h"
 #include "cli/text.h"
 #include "patch/digest.h"
@@ -11,29 +12,42 @@
 /* The least digits of a digest that name a patch; `status` shows 16. */
 enum { LEAST_DIGITS = 8 };
 
-/* Finds the patch to take out: `prefix` is the start of its digest in hex; "" is for any. Returns 1 and its
- * digest, 0: there is none; negative: the process cannot be looked at, or two patches have that prefix. */
-static int find_patch(pid_t pid, const char *prefix, uint8_t digest[DIGEST_SIZE], Error *e) {
+/* Finds the patches to take out: `prefix` is the start of one's digest in hex; "" is for all. *out is
+ * malloc'ed. Negative: the process cannot be looked at, or two patches have that prefix. */
+static int find_patches(pid_t pid, const char *prefix, ProcessPatch **out, size_t *n, Error *e) {
         _cleanup_(freep) ProcessPatch *have = NULL;
-        size_t n = 0, found = 0;
-        int r = engine_status(pid, &have, &n, e);
+        size_t all = 0, found = 0;
+        int r = engine_status(pid, &have, &all, e);
 
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < all; i++) {
                 char text[2 * DIGEST_SIZE + 1];
 
                 if (have[i].state == PATCH_STATE_REVERTED || have[i].state == PATCH_STATE_STAGED ||
                     strncasecmp(digest_text(have[i].digest, text), prefix, strlen(prefix)) != 0 ||
-                    (found && memcmp(have[i].digest, digest, DIGEST_SIZE) == 0))
+                    (found && memcmp(have[i].digest, have[found - 1].digest, DIGEST_SIZE) == 0))
                         continue;
-                memcpy(digest, have[i].digest, DIGEST_SIZE);
-                found++;
+                have[found++] = have[i];
         }
         if (found > 1 && *prefix)
                 return error_set(e, -EINVAL, "%zu patches have a digest that starts with %s: give more of it",
                                  found, prefix);
-        return found > 0;
+        *out = TAKE_PTR(have);
+        *n = found;
+        return 0;
+}
+
+static void revert_process(const Process *p, const char *prefix, const EngineOptions *options, Hold *hold,
+                           const ProcessPatch *patches, size_t n, Action *a) {
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                hold_patch(hold, &patches[i]);
+        r = engine_revert(p->pid, *prefix ? patches[0].digest : NULL, options, &a->result, &a->error);
+        action_finish(a, r, DONE_REVERTED);
+        for (size_t i = 0; i < n; i++)
+                hold_record(hold, p, &patches[i], r, &a->result);
 }
 
 static int revert(const Options *o, const char *prefix) {
@@ -42,21 +56,25 @@ static int revert(const Options *o, const char *prefix) {
         ActionList actions = { 0 };
         Error e = { 0 };
         size_t hidden = 0;
+        Hold hold = { 0 };
         int code;
 
         if (process_select(o->pids.items, o->pids.n, &targets, &e) < 0)
                 return report_error(&e);
+        if (!o->no_hold)
+                hold_open(&hold, o->state ? o->state : STATE_DIR);
         for (size_t i = 0; i < targets.n; i++) {
+                _cleanup_(freep) ProcessPatch *patches = NULL;
                 const Process *p = &targets.items[i];
-                uint8_t digest[DIGEST_SIZE];
+                size_t n = 0;
                 Action *a;
                 int r;
 
                 progress("%d %s (%zu of %zu)", p->pid, p->comm, i + 1, targets.n);
                 e = (Error){ 0 };
-                r = process_exists(p) ? find_patch(p->pid, prefix, digest, &e)
+                r = process_exists(p) ? find_patches(p->pid, prefix, &patches, &n, &e)
                                       : error_set(&e, -ESRCH, "there is no process %d", p->pid);
-                if (o->all && (r == 0 || r == -ESRCH || r == -EACCES || r == -EPERM)) {
+                if (o->all && ((r == 0 && !n) || r == -ESRCH || r == -EACCES || r == -EPERM)) {
                         hidden += r == -EACCES || r == -EPERM;
                         continue;
                 }
@@ -64,16 +82,18 @@ static int revert(const Options *o, const char *prefix) {
                 if (r < 0) {
                         a->error = e;
                         action_finish(a, r, DONE_REVERTED);
-                } else if (r == 0) {
+                } else if (!n) {
                         a->done = DONE_CURRENT;
                 } else {
-                        r = engine_revert(p->pid, *prefix ? digest : NULL, &options, &a->result, &a->error);
-                        action_finish(a, r, DONE_REVERTED);
+                        revert_process(p, prefix, &options, &hold, patches, n, a);
                 }
         }
         code = actions_print(&actions, o->json);
         if (!actions.n && !o->json)
                 puts("No process carries such a patch.");
+        if (!o->json)
+                hold_say(&hold);
+        hold_close(&hold);
         code = targets_hidden(hidden, code);
         actions_free(&actions);
         process_list_free(&targets);
@@ -91,7 +111,9 @@ static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         _cleanup_(patch_freep) Patch *p = NULL;
         char digest[2 * DIGEST_SIZE + 1] = "";
-        int code = options_read(&o, self, TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE, argc, argv);
+        int code = options_read(
+                &o, self, TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE | TAKES_STATE | TAKES_NO_HOLD,
+                argc, argv);
 
         if (code >= 0)
                 return code;
@@ -116,9 +138,12 @@ const Command command_revert = {
         .help = "DIGEST is a patch's digest or the start of it, as `staunch status` shows it. With neither "
                 "FILE nor\n"
                 "DIGEST: every patch of the processes.\n\n"
+                "Where there is an agent, it is held: not applied again until `staunch release`.\n\n"
                 "      --pid PID           this process (repeatable, or PID,PID,...)\n"
                 "      --all               every process that carries the patch\n"
                 "      --deadline SECONDS  how long to try to find a safe moment (default 5)\n"
+                "      --no-hold           let the agent apply it again at its next round\n"
+                "      --state DIR         the agent's state (default " STATE_DIR ")\n"
                 "      --json              print JSON\n"
                 "      --explain CODE      say what a code means\n"
                 "  -h, --help              this text\n\n"

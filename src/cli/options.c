@@ -37,6 +37,7 @@ enum {
         OPTION_LAST,
         OPTION_RESUME,
         OPTION_RUNTIME,
+        OPTION_NO_HOLD,
 };
 
 static const struct {
@@ -46,6 +47,7 @@ static const struct {
         { 0, { "help", no_argument, NULL, 'h' } },
         { 0, { "explain", required_argument, NULL, OPTION_EXPLAIN } },
         { TAKES_RUNTIME, { "runtime", required_argument, NULL, OPTION_RUNTIME } },
+        { TAKES_NO_HOLD, { "no-hold", no_argument, NULL, OPTION_NO_HOLD } },
         { TAKES_JSON, { "json", no_argument, NULL, OPTION_JSON } },
         { TAKES_PIDS, { "pid", required_argument, NULL, OPTION_PID } },
         { TAKES_ALL, { "all", no_argument, NULL, OPTION_ALL } },
@@ -235,6 +237,9 @@ static int read_one(Options *o, const Command *command, int option, const char *
                 return -1;
         case OPTION_NO_DEBUG:
                 o->no_debug = true;
+                return -1;
+        case OPTION_NO_HOLD:
+                o->no_hold = true;
                 return -1;
         case OPTION_DRY_RUN:
                 o->dry_run = true;

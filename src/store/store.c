@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 5 };
+enum { BUSY_MSEC = 10000, VERSION = 6 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -58,6 +58,8 @@ static const char *const migrations[VERSION] = {
         "CREATE TABLE figure_hour (subject TEXT NOT NULL, name TEXT NOT NULL, measure TEXT NOT NULL,"
         " hour INTEGER NOT NULL, usual REAL NOT NULL, high REAL NOT NULL, windows INTEGER NOT NULL,"
         " PRIMARY KEY (subject, name, measure, hour)) STRICT, WITHOUT ROWID;",
+        /* Taken out by hand, and not for harm. */
+        "ALTER TABLE quarantine ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;",
 };
 
 int store_fail(Store *s, int code, Error *e) {
@@ -394,8 +396,14 @@ int store_each_restart(Store *s, void (*each)(void *, const StoreRestart *), voi
 
 int store_put_quarantine(Store *s, const StoreQuarantine *a, Error *e) {
         sqlite3_stmt *q;
-        int r = store_prepare(s, &q, "INSERT OR REPLACE INTO quarantine VALUES (?,?,?,?,?,?)", e, "sssssi",
-                              a->old_id, a->new_id, a->digest, a->image, a->reason, (int64_t)a->since_usec);
+        int r = store_prepare(
+                s, &q,
+                "INSERT INTO quarantine VALUES (?,?,?,?,?,?,?) ON CONFLICT (old_id, new_id) DO UPDATE"
+                " SET digest = excluded.digest, image = excluded.image, reason = excluded.reason,"
+                " since_usec = excluded.since_usec, by_hand = excluded.by_hand"
+                " WHERE by_hand OR NOT excluded.by_hand",
+                e, "sssssii", a->old_id, a->new_id, a->digest, a->image, a->reason, (int64_t)a->since_usec,
+                (int64_t)a->by_hand);
 
         return r < 0 ? r : store_finish(s, q, e);
 }
@@ -416,17 +424,19 @@ int store_release(Store *s, const char *digest, unsigned *n, Error *e) {
 
 int store_each_quarantine(Store *s, void (*each)(void *, const StoreQuarantine *), void *data, Error *e) {
         sqlite3_stmt *q;
-        int code, r = store_prepare(s, &q,
-                                    "SELECT old_id, new_id, digest, image, reason, since_usec FROM quarantine"
-                                    " ORDER BY since_usec",
-                                    e, "");
+        int code, r = store_prepare(
+                          s, &q,
+                          "SELECT old_id, new_id, digest, image, reason, since_usec, by_hand FROM quarantine"
+                          " ORDER BY since_usec",
+                          e, "");
 
         if (r < 0)
                 return r;
         while ((code = sqlite3_step(q)) == SQLITE_ROW)
                 each(data, &(StoreQuarantine){ store_text(q, 0), store_text(q, 1), store_text(q, 2),
                                                store_text(q, 3), store_text(q, 4),
-                                               (uint64_t)sqlite3_column_int64(q, 5) });
+                                               (uint64_t)sqlite3_column_int64(q, 5),
+                                               sqlite3_column_int(q, 6) != 0 });
         sqlite3_finalize(q);
         return code == SQLITE_DONE ? 0 : store_fail(s, code, e);
 }

@@ -69,12 +69,14 @@ int store_tried_restart(Store *s, const char *subject, uint64_t time_usec, const
 int store_drop_restart(Store *s, const char *subject, const char *image, Error *e);
 int store_each_restart(Store *s, void (*each)(void *data, const StoreRestart *r), void *data, Error *e);
 
-/* A pair of builds whose patch did harm. */
+/* A pair of builds whose patch is not applied: it did harm, or was taken out by hand. */
 typedef struct StoreQuarantine {
         const char *old_id, *new_id, *digest, *image, *reason;
         uint64_t since_usec;
+        bool by_hand; /* processes that have it still keep it, and nothing is restarted for it */
 } StoreQuarantine;
 
+/* In place of one of the same builds; but harm is not forgotten for one that was taken out by hand. */
 int store_put_quarantine(Store *s, const StoreQuarantine *q, Error *e);
 /* By digest, or a beginning of it of at least 8 digits. *n: how many were released. */
 int store_release(Store *s, const char *digest, unsigned *n, Error *e);

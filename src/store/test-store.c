@@ -111,16 +111,24 @@ static void restarts(void **state) {
 
 static void count_quarantine(void *data, const StoreQuarantine *q) {
         assert_string_equal(q->reason, "slow");
+        assert_true(q->by_hand);
+        ++*(unsigned *)data;
+}
+
+static void count_harmful(void *data, const StoreQuarantine *q) {
+        assert_string_equal(q->reason, "harm");
+        assert_false(q->by_hand);
         ++*(unsigned *)data;
 }
 
 static void quarantine(void **state) {
-        StoreQuarantine a = { "01", "02", "0123456789abcdef", "/usr/bin/a", "slow", 3 };
+        StoreQuarantine a = { "01", "02", "0123456789abcdef", "/usr/bin/a", "slow", 3, true };
         unsigned n = 0;
         Store *s;
 
         (void)state;
         assert_int_equal(store_open(dir, &s, NULL), 0);
+        assert_int_equal(store_put_quarantine(s, &a, NULL), 0);
         assert_int_equal(store_put_quarantine(s, &a, NULL), 0);
         assert_int_equal(store_release(s, "%", &n, NULL), -EINVAL);
         assert_int_equal(store_release(s, "0123", &n, NULL), -EINVAL);
@@ -129,6 +137,16 @@ static void quarantine(void **state) {
         store_each_quarantine(s, count_quarantine, &n, NULL);
         assert_int_equal(n, 1);
         assert_int_equal(store_release(s, "01234567", &n, NULL), 0);
+        assert_int_equal(n, 1);
+        /* What did harm stays so. */
+        a.by_hand = false;
+        a.reason = "harm";
+        assert_int_equal(store_put_quarantine(s, &a, NULL), 0);
+        a.by_hand = true;
+        a.reason = "slow";
+        assert_int_equal(store_put_quarantine(s, &a, NULL), 0);
+        n = 0;
+        store_each_quarantine(s, count_harmful, &n, NULL);
         assert_int_equal(n, 1);
         store_close(s);
 }

@@ -570,6 +570,38 @@ def patch_by_hand_that_does_not_last(m):
     equal(t.ask(100), 102, "the target after the round")
 
 
+def reverted_by_hand_stays_out(m):
+    """No round applies it again, to no process, nor waits anything for a restart; other processes keep it."""
+    state = ["--state", os.path.join(m.dir, "state")]
+    a, b = m.target(), m.target()
+    m.start()
+    m.install(2)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal([a.ask(100), b.ask(100)], [102, 102], "the patched targets")
+    out = staunch(0, "revert", "--pid", str(a.pid), *state)
+    held = json.loads(staunch(3, "list", "--json", *state))["quarantine"]
+    equal([h["by_hand"] for h in held], [True], "what is held")
+    assert f"staunch release {held[0]['digest'][:16]}" in out, out
+    for again in (False, True):
+        if again:
+            m.stop()
+            m.start()
+        equal(m.ask("converge")["ok"], True, "another round")
+        equal([a.ask(100), b.ask(100)], [101, 102], "the targets after another round")
+    equal(json.loads(staunch(3, "list", "--json", *state))["restarts"], [], "what waits for a restart")
+    equal([k for k in m.kinds() if k in ("restart-pending", "patch-quarantined")], [], "what was told")
+    done = json.loads(staunch(0, "history", "--json", *state))["actions"]
+    equal([(d["pid"], d["reason"]) for d in done if d["action"] == "revert"], [(a.pid, "held")], "what was reverted")
+    staunch(0, "release", held[0]["digest"][:16], *state)
+    equal(m.ask("converge")["ok"], True, "the round after the release")
+    equal(a.ask(100), 102, "the target after the release")
+    # Let go at once: the next round patches again.
+    staunch(0, "revert", "--no-hold", "--pid", str(a.pid), *state)
+    equal(a.ask(100), 101, "the target, reverted")
+    equal(m.ask("converge")["ok"], True, "the round after that")
+    equal(a.ask(100), 102, "the target after that")
+
+
 def what_lies_elsewhere_is_nothing_of_ours(m):
     """What counts is where the image lies: another's patch is not looked after, the crash of its process not told."""
     elsewhere = os.path.join(m.dir, "elsewhere")
@@ -760,8 +792,8 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_to
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing, excluded_path_is_left_alone,
          one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
          image_that_needs_a_restart, stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
-         downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, what_lies_elsewhere_is_nothing_of_ours,
-         downgrade_of_a_busy_process, images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
+         downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, reverted_by_hand_stays_out,
+         what_lies_elsewhere_is_nothing_of_ours, downgrade_of_a_busy_process, images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
          hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
 
 

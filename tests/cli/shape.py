@@ -63,7 +63,7 @@ SHAPES = {
                            "attempts": int, "last_result": str, "when": (None, TIME), "window": (None, str),
                            "obstacle": (None, str)}],
              "quarantine": [{"digest": DIGEST, "image": str, "old_build_id": BUILD_ID, "new_build_id": BUILD_ID,
-                             "reason": str, "since": str}],
+                             "reason": str, "since": str, "by_hand": bool}],
              "held": [{"package": str, "arch": str, "version": str, "baseline": int, "reason": str, "since": str}]},
     "converge": {"dry_run": bool,
                  "processes": [{"pid": int, "comm": str, "unit": str, "threads?": int, "attempts?": int,
