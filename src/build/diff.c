@@ -54,13 +54,13 @@ static int load_codes(const Image *old, const Image *new, unsigned threads, Code
  * Types do not know how large the buffers are that code allocates: when a constant grows, new code would
  * run past the end of what the old code allocated. So of what the judge finds, this counts in any case.
  */
-static int judge_allocations(Diff *d, Error *e) {
+static int judge_allocations(Diff *d, unsigned threads, Error *e) {
         LayoutGrade grade;
         Verdict all;
         int r;
 
         verdict_init(&all, d->arena);
-        r = judge_layout(d, &all, &grade, e);
+        r = judge_layout(d, threads, &all, &grade, e);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < all.n; i++)
@@ -71,7 +71,7 @@ static int judge_allocations(Diff *d, Error *e) {
 }
 
 /* The layout verdict: by debug information when both sides have it, else by the code itself. */
-static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
+static int judge_grade(Diff *d, unsigned threads, const DiffOptions *options, Error *e) {
         _cleanup_(freep) char *old_debug = NULL, *new_debug = NULL;
         Verdict *v = &d->verdict;
         const char *incomplete;
@@ -102,11 +102,11 @@ static int judge_grade(Diff *d, const DiffOptions *options, Error *e) {
                                         v->n == before
                                                 ? "debug information of both builds: every type is the same"
                                                 : "debug information of both builds: types differ";
-                                return v->grade == GRADE_PROVED ? judge_allocations(d, e) : 0;
+                                return v->grade == GRADE_PROVED ? judge_allocations(d, threads, e) : 0;
                         }
                 }
         }
-        r = judge_layout(d, v, &v->grade, e);
+        r = judge_layout(d, threads, v, &v->grade, e);
         if (r < 0)
                 return r;
         incomplete = old_debug && new_debug && v->evidence[0] ? v->evidence : "no debug information";
@@ -144,7 +144,7 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
         judge_order(d);
         judge_hazards(d);
         judge_left(d);
-        r = judge_grade(d, options, e);
+        r = judge_grade(d, threads, options, e);
         if (r < 0)
                 return r;
         d->usec = now_usec() - start;

@@ -4,11 +4,13 @@
 
 #include <Zydis/Zydis.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_OF_SUBJECT = 4 };
+enum { MAX_OF_SUBJECT = 4, SHARED_INSNS = 8192 };
 
 void judge_add(Judge *j, RefusalCode code, const char *format, ...) {
         char detail[400];
@@ -450,29 +452,115 @@ static void judge_added(Judge *j, uint32_t match) {
         }
 }
 
-int judge_layout(const Diff *d, Verdict *v, LayoutGrade *grade, Error *e) {
-        Judge j = { .d = d, .v = v, .w = values_new(d) };
+static void judge_open(Judge *j, const Diff *d, Verdict *v) {
+        *j = (Judge){ .d = d, .v = v, .w = values_new(d) };
+        j->size_masks = vec_grow(NULL, d->old->n_functions + 1, 1);
+        j->size_known = vec_grow(NULL, d->old->n_functions + 1, sizeof(bool));
+        memset(j->size_known, 0, (d->old->n_functions + 1) * sizeof(bool));
+}
+
+static void judge_close(Judge *j) {
+        free(j->callers[SIDE_OLD]);
+        free(j->callers[SIDE_NEW]);
+        free(j->by_target);
+        free(j->size_masks);
+        free(j->size_known);
+        vec_free(&j->shifts);
+        vec_free(&j->moves);
+        values_free(j->w);
+}
+
+static void judge_match(Judge *j, size_t i) {
+        if (j->d->matches[i].kind == MATCH_CHANGED)
+                judge_changed(j, (uint32_t)i);
+        else if (j->d->matches[i].kind == MATCH_ADDED)
+                judge_added(j, (uint32_t)i);
+}
+
+/* Instructions to follow for a match. */
+static uint64_t weight(const Diff *d, const Match *m) {
+        return m->kind == MATCH_CHANGED || m->kind == MATCH_ADDED ? d->new->functions[m->new].n_insns : 0;
+}
+
+/* The matches that come after half of all that there is to follow; none when it is too little to share. */
+static size_t second_half(const Diff *d) {
+        uint64_t all = 0, sum = 0;
+        size_t i = 0;
+
+        for (size_t k = 0; k < d->n_matches; k++)
+                all += weight(d, &d->matches[k]);
+        if (all < SHARED_INSNS)
+                return d->n_matches;
+        while (i < d->n_matches && sum < all / 2)
+                sum += weight(d, &d->matches[i++]);
+        return i;
+}
+
+/*
+ * The second half of the matches, judged beside the first with values of its own. What the judge says of a
+ * function depends on those before it in one way only: once there are enough findings, no more testimony is
+ * looked for. So with as many in both halves together this half is forgotten, and the first goes on.
+ */
+typedef struct Half {
+        Judge j;
+        Arena *arena;
+        Verdict found;
+        size_t from;
+        atomic_bool forget;
+} Half;
+
+static void *judge_half(void *argument) {
+        Half *h = argument;
+
+        judge_open(&h->j, h->j.d, &h->found);
+        for (size_t i = h->from; i < h->j.d->n_matches && h->j.findings < JUDGE_ENOUGH && !h->forget; i++)
+                judge_match(&h->j, i);
+        return NULL;
+}
+
+/* Takes over what was found in the other half. */
+static void join_half(Judge *j, const Half *h) {
+        for (size_t i = 0; i < h->found.n; i++)
+                verdict_add(j->v, h->found.findings[i].code, h->found.findings[i].subject, "%s",
+                            h->found.findings[i].detail);
+        for (size_t i = 0; i < h->j.shifts.n; i++)
+                vec_push(&j->shifts, h->j.shifts.items[i]);
+        for (size_t i = 0; i < h->j.moves.n; i++)
+                vec_push(&j->moves, h->j.moves.items[i]);
+        j->findings += h->j.findings;
+        j->seen |= h->j.seen;
+}
+
+int judge_layout(const Diff *d, unsigned threads, Verdict *v, LayoutGrade *grade, Error *e) {
+        Half h = { .j.d = d, .from = second_half(d), .arena = arena_new() };
+        bool shared = h.from < d->n_matches, beside = shared && threads > 1;
+        size_t next = 0;
+        pthread_t id;
+        Judge j;
 
         (void)e;
-        j.size_masks = vec_grow(NULL, d->old->n_functions + 1, 1);
-        j.size_known = vec_grow(NULL, d->old->n_functions + 1, sizeof(bool));
-        memset(j.size_known, 0, (d->old->n_functions + 1) * sizeof(bool));
-        for (uint32_t i = 0; i < d->n_matches && !judge_clear(&j); i++) {
-                if (d->matches[i].kind == MATCH_CHANGED)
-                        judge_changed(&j, i);
-                else if (d->matches[i].kind == MATCH_ADDED)
-                        judge_added(&j, i);
-        }
+        verdict_init(&h.found, h.arena);
+        beside = beside && pthread_create(&id, NULL, judge_half, &h) == 0;
+        judge_open(&j, d, v);
+        for (; next < h.from && !judge_clear(&j); next++)
+                judge_match(&j, next);
+        if (j.findings >= JUDGE_ENOUGH)
+                h.forget = true;
+        if (beside)
+                pthread_join(id, NULL);
+        else if (shared)
+                judge_half(&h);
+        if (shared && j.findings + h.j.findings < JUDGE_ENOUGH)
+                join_half(&j, &h);
+        else
+                for (; next < d->n_matches && !judge_clear(&j); next++)
+                        judge_match(&j, next);
+        if (shared)
+                judge_close(&h.j);
+        arena_free(h.arena);
         judge_constants(&j);
         judge_moves(&j);
         *grade = j.findings ? GRADE_UNPROVED : GRADE_CONSISTENT;
-        free(j.callers[SIDE_OLD]);
-        free(j.callers[SIDE_NEW]);
-        free(j.by_target);
-        free(j.size_masks);
-        free(j.size_known);
-        vec_free(&j.shifts);
-        vec_free(&j.moves);
-        values_free(j.w);
+        judge_close(&j);
         return 0;
 }
