@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots of the root's btrfs subvolume, in a folder of it. */
 #include "base/macro.h"
+#include "snapshot/carry.h"
 #include "snapshot/mounted.h"
 #include "snapshot/snapshot.h"
-#include "store/baseline.h"
 
 #include <btrfsutil.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 
 #define FOLDER ".staunch-snapshots"
 enum { TOP_ID = 5 };
@@ -138,33 +135,6 @@ static int space(const SnapshotContext *c, SnapshotSpace *out, Error *e) {
         return 0;
 }
 
-/* What is known now goes into the root that comes back: otherwise it would not know that it did, and why. */
-static int carry_state(const SnapshotContext *c, const char *new_root, Error *e) {
-        static const char *const parts[] = { "state.db-wal", "state.db-shm", "state.db" };
-        _cleanup_(store_closep) Store *store = NULL;
-        char root[PATH_MAX], state[PATH_MAX], path[PATH_MAX + 64], to[PATH_MAX + 64];
-        size_t n;
-        int r;
-
-        if (!realpath(c->root, root) || !realpath(c->state, state))
-                return error_errno(e, -errno, "%s", c->state);
-        n = strcmp(root, "/") == 0 ? 0 : strlen(root);
-        if (strncmp(state, root, n) != 0 || state[n] != '/')
-                return 0; /* it lies elsewhere, and stays */
-        snprintf(to, sizeof(to), "%s%s", new_root, state + n);
-        if (access(to, F_OK) < 0)
-                return 0; /* so does what is mounted there */
-        r = store_open_read(c->state, &store, e);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-                snprintf(path, sizeof(path), "%s/%s", to, parts[i]);
-                if (unlink(path) < 0 && errno != ENOENT)
-                        return error_errno(e, -errno, "%s", path);
-        }
-        return store_copy(store, path, e);
-}
-
 /* `top`: the whole file system is mounted there. */
 static int swap(const SnapshotContext *c, const char *top, const char *snapshot, const char *name, Error *e) {
         uint64_t root_id = 0, standard = 0, new_id = 0;
@@ -235,34 +205,23 @@ static int check_by_name(const SnapshotContext *c, Error *e) {
                          : 0;
 }
 
-typedef struct Shared {
-        int result;
-        Error error;
-} Shared;
+typedef struct Swap {
+        const SnapshotContext *context;
+        const char *snapshot, *name;
+} Swap;
 
-/* In a mount namespace of its own, which takes the mount away however this ends. */
-static int apart(const SnapshotContext *c, const char *snapshot, const char *name, Error *e) {
-        char top[] = "/run/staunch-btrfs-XXXXXX";
+static int swap_at(void *data, const char *folder, Error *e) {
+        const Swap *s = data;
         Mounted m;
-        int r = mounted_at(c->root, false, &m, e);
+        int r = mounted_at(s->context->root, false, &m, e);
 
+        if (r == 0)
+                r = check_by_name(s->context, e);
         if (r < 0)
                 return r;
-        r = check_by_name(c, e);
-        if (r < 0)
-                return r;
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-                return error_errno(e, -errno, "a mount namespace");
-        if (!mkdtemp(top))
-                return error_errno(e, -errno, "%s", top);
-        if (mount(m.source, top, "btrfs", MS_NOSUID | MS_NODEV, "subvolid=5") < 0)
-                r = error_errno(e, -errno, "mount %s", m.source);
-        if (r == 0) {
-                r = swap(c, top, snapshot, name, e);
-                umount2(top, MNT_DETACH);
-        }
-        rmdir(top);
-        return r;
+        if (mount(m.source, folder, "btrfs", MS_NOSUID | MS_NODEV, "subvolid=5") < 0)
+                return error_errno(e, -errno, "mount %s", m.source);
+        return swap(s->context, folder, s->snapshot, s->name, e);
 }
 
 /* Did the root come from the snapshot? Then it is in force. */
@@ -278,38 +237,15 @@ static bool in_force(const SnapshotContext *c, const SnapshotMade *m) {
 }
 
 static int rollback(const SnapshotContext *c, const SnapshotMade *m, const char *name, Error *e) {
-        Shared *shared =
-                mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         char path[PATH_MAX];
-        int r, status = 0;
-        pid_t pid;
+        int r;
 
-        if (shared == MAP_FAILED)
-                return error_errno(e, -errno, "btrfs");
-        if (in_force(c, m)) {
-                munmap(shared, sizeof(*shared));
+        if (in_force(c, m))
                 return 0;
-        }
-        shared->result = -ECHILD;
         r = find(c, m, path, e);
-        pid = r == 0 ? fork() : -1;
-        if (pid == 0) {
-                shared->result = apart(c, path, name, &shared->error);
-                _exit(0);
-        }
-        if (r == 0 && pid < 0)
-                r = error_errno(e, -errno, "fork");
-        if (pid > 0) {
-                while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                        ;
-                r = shared->result;
-                if (r < 0)
-                        error_set(e, r, "%s",
-                                  status ? "btrfs: the process that rolls back was ended"
-                                         : shared->error.text);
-        }
-        munmap(shared, sizeof(*shared));
-        return r;
+        if (r < 0)
+                return r;
+        return carry_apart(swap_at, &(Swap){ .context = c, .snapshot = path, .name = name }, e);
 }
 
 const SnapshotProvider snapshot_btrfs = { "btrfs", available, take, list, rollback, drop, space };

@@ -3,12 +3,14 @@
 #include "snapshot/lvm.h"
 #include "base/command.h"
 #include "base/macro.h"
+#include "snapshot/carry.h"
 #include "snapshot/mounted.h"
 #include "snapshot/snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #define TAG "staunch"
 #define FIELDS                                                                                            \
@@ -202,6 +204,42 @@ static int check(const json_t *all, const SnapshotMade *m, const json_t **out, E
         return 0;
 }
 
+typedef struct Carried {
+        const SnapshotContext *context;
+        const char *device;
+        Mounted root;
+} Carried;
+
+static int carry_at(void *data, const char *folder, Error *e) {
+        const Carried *x = data;
+        /* Root and snapshot have one UUID, and XFS takes no two of one. */
+        const char *options = strcmp(x->root.type, "xfs") == 0 ? "nouuid" : NULL;
+        int r;
+
+        if (mount(x->device, folder, x->root.type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
+                return error_errno(e, -errno, "mount %s", x->device);
+        r = carry_state(x->context, folder, e);
+        if (umount2(folder, 0) < 0 && r == 0) /* and all of it is written */
+                r = error_errno(e, -errno, "unmount %s", x->device);
+        return r;
+}
+
+/* Into the snapshot, before it becomes the root. `row`: the snapshot's. */
+static int carry(const SnapshotContext *c, const json_t *row, Error *e) {
+        Carried x = { .context = c, .device = member(row, "lv_dm_path") };
+        int r = carry_needed(c, e);
+
+        if (r <= 0)
+                return r;
+        r = mounted_at(c->root, true, &x.root, e);
+        /* Snapshots are left out when their group is activated, unless they are asked for so. */
+        if (r == 0)
+                r = run((const char *const[]){ "lvchange", "--activate", "y", "--ignoreactivationskip",
+                                               member(row, "lv_full_name"), NULL },
+                        e);
+        return r < 0 ? r : carry_apart(carry_at, &x, e);
+}
+
 static int rollback(const SnapshotContext *c, const SnapshotMade *m, const char *name, Error *e) {
         const json_t *root, *row;
         json_t *all;
@@ -222,6 +260,8 @@ static int rollback(const SnapshotContext *c, const SnapshotMade *m, const char 
         if (r == 0 && strcmp(member(root, "lv_name"), member(row, "origin")) != 0)
                 r = error_set(e, -ESTALE, "%s is a snapshot of %s, and the root is %s", m->handle,
                               member(row, "origin"), member(root, "lv_full_name"));
+        if (r == 0)
+                r = carry(c, row, e);
         if (r == 0)
                 r = run((const char *const[]){ "lvconvert", "--yes", "--merge", m->handle, NULL }, e);
         json_decref(all);

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-/* The providers hook and lvm against programs of the test's, and what is dropped when. */
+/* The provider hook against a program of the test's, and what is dropped when. */
 
 static char dir[] = "/tmp/test-snapshot-XXXXXX", path[PATH_MAX];
 static Store *store;
@@ -147,113 +147,6 @@ static void hook_says_nonsense(void **state) {
         assert_int_equal(snapshot_hook.take(&context, "staunch-1-1", &m, &e), -EINVAL);
 }
 
-/* --- lvm, with reports as lvs of LVM 2.03.16 prints them --- */
-
-static const char fake_lvm[] =
-        "#!/bin/sh\n"
-        "cd %s || exit 1\n"
-        "echo \"${0##*/} $*\" >>said\n"
-        "case ${0##*/} in\n"
-        "lvs) cat report.json ;;\n"
-        "lvcreate) sed 's|\"lv_full_name\":\"vg0/other\"|\"lv_full_name\":\"vg0/staunch-7-1\"|; "
-        "s|\"lv_tags\":\"\"|\"lv_tags\":\"a,staunch\"|' report.json >r && mv r report.json ;;\n"
-        "esac\n";
-
-static void use_lvm(const char *source) {
-        static const char *const names[] = { "lvs", "lvcreate", "lvremove", "lvconvert" };
-        char text[2048], report[4096], search[PATH_MAX + 200];
-
-        snprintf(
-                report, sizeof(report),
-                "  {\n      \"report\": [\n          {\n              \"lv\": [\n"
-                "{\"lv_full_name\":\"vg0/root\", \"lv_name\":\"root\", \"lv_uuid\":\"R\", "
-                "\"lv_dm_path\":\"%s\", "
-                "\"lv_path\":\"/dev/vg0/root\", \"segtype\":\"thin\", \"pool_lv\":\"pool\", \"origin\":\"\", "
-                "\"lv_tags\":\"\", \"lv_attr\":\"Vwi-aotz--\", \"lv_size\":\"8589934592\", "
-                "\"data_percent\":\"20.00\", "
-                "\"vg_name\":\"vg0\"},\n"
-                "{\"lv_full_name\":\"vg0/pool\", \"lv_name\":\"pool\", \"lv_uuid\":\"P\", "
-                "\"lv_dm_path\":\"/dev/mapper/vg0-pool\", "
-                "\"lv_path\":\"\", \"segtype\":\"thin-pool\", \"pool_lv\":\"\", \"origin\":\"\", "
-                "\"lv_tags\":\"\", "
-                "\"lv_attr\":\"twi-aotz--\", \"lv_size\":\"1000000\", \"data_percent\":\"25.00\", "
-                "\"vg_name\":\"vg0\"},\n"
-                "{\"lv_full_name\":\"vg0/other\", \"lv_name\":\"other\", \"lv_uuid\":\"S\", "
-                "\"lv_dm_path\":\"/dev/mapper/vg0-other\", "
-                "\"lv_path\":\"\", \"segtype\":\"thin\", \"pool_lv\":\"pool\", \"origin\":\"root\", "
-                "\"lv_tags\":\"\", "
-                "\"lv_attr\":\"Vwi---tz-k\", \"lv_size\":\"8589934592\", \"data_percent\":\"\", "
-                "\"vg_name\":\"vg0\"}\n"
-                "              ]\n          }\n      ]\n  }\n",
-                source);
-        put("report.json", report, 0600);
-        snprintf(text, sizeof(text), fake_lvm, dir);
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                put(names[i], text, 0755);
-        snprintf(search, sizeof(search), "%s:/usr/bin:/bin", dir);
-        setenv("PATH", search, 1);
-        unlink(in("said"));
-}
-
-/* What the root of this machine lies on, as the report is to name it. */
-static bool root_source(char out[256]) {
-        FILE *f = popen("findmnt -n -o SOURCE -T / | sed 's/\\[.*//'", "r");
-        bool good = f && fgets(out, 256, f);
-
-        if (f)
-                pclose(f);
-        out[strcspn(out, "\n")] = 0;
-        return good && strncmp(out, "/dev/", 5) == 0;
-}
-
-static void lvm_is_driven(void **state) {
-        char source[256];
-        SnapshotSpace space;
-        SnapshotMade m = { 0 };
-        unsigned n = 0;
-        Error e = { 0 };
-
-        (void)state;
-        if (!root_source(source)) {
-                print_message("the root is on no block device\n");
-                skip();
-        }
-        use_lvm(source);
-        assert_int_equal(snapshot_lvm.available(&context, &e), 0);
-        assert_int_equal(snapshot_lvm.space(&context, &space, &e), 0);
-        assert_int_equal(space.free, 750000);
-        assert_int_equal(snapshot_lvm.take(&context, "staunch-7-1", &m, &e), 0);
-        assert_string_equal(m.handle, "vg0/staunch-7-1");
-        assert_string_equal(m.mark, "S");
-        assert_non_null(strstr(get("said"),
-                               "\nlvcreate --yes --snapshot --name staunch-7-1 --addtag staunch vg0/root\n"));
-        assert_int_equal(snapshot_lvm.list(&context, count, &n, &e), 0);
-        assert_int_equal(snapshot_lvm.rollback(&context, &m, "x", &e), SNAPSHOT_REBOOT);
-        assert_non_null(strstr(get("said"), "\nlvconvert --yes --merge vg0/staunch-7-1\n"));
-        /* One of the same name that has another UUID is somebody else's. */
-        strcpy(m.mark, "T");
-        assert_int_equal(snapshot_lvm.drop(&context, &m, &e), -ESTALE);
-        assert_int_equal(snapshot_lvm.rollback(&context, &m, "x", &e), -ESTALE);
-        strcpy(m.mark, "S");
-        assert_null(strstr(get("said"), "lvremove"));
-        assert_int_equal(snapshot_lvm.drop(&context, &m, &e), 0);
-        assert_non_null(strstr(get("said"), "\nlvremove --yes vg0/staunch-7-1\n"));
-        strcpy(m.handle, "vg0/staunch-8-1");
-        assert_int_equal(snapshot_lvm.drop(&context, &m, &e), -ENOENT);
-}
-
-static void lvm_is_not_here(void **state) {
-        Error e = { 0 };
-
-        (void)state;
-        use_lvm("/dev/elsewhere");
-        assert_int_equal(snapshot_lvm.available(&context, &e), SNAPSHOT_ABSENT);
-        put("report.json", "{\"report\": [{}]}", 0600);
-        assert_true(snapshot_lvm.available(&context, &e) != 0);
-        put("report.json", "{", 0600);
-        assert_true(snapshot_lvm.available(&context, &e) != 0);
-}
-
 /* --- what is dropped --- */
 
 static int64_t add(unsigned age_sec, const char *file, size_t bytes) {
@@ -377,8 +270,6 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(oldest_go_first, begin, end),
                 cmocka_unit_test_setup_teardown(what_is_needed_stays, begin, end),
                 cmocka_unit_test_setup_teardown(snapshots_go_with_their_change, begin, end),
-                cmocka_unit_test_setup_teardown(lvm_is_driven, begin, end),
-                cmocka_unit_test_setup_teardown(lvm_is_not_here, begin, end),
         };
         int r;
 
