@@ -151,125 +151,6 @@ static void judge_tls(Diff *d) {
         }
 }
 
-static bool in_list(const Image *image, uint64_t addr) {
-        return addr - image->init_array < image->init_array_size ||
-               addr - image->preinit_array < image->preinit_array_size;
-}
-
-static void mark_start(const Code *code, uint64_t addr, bool *out, bool value) {
-        const CodePart *p = code_part_start(code, addr);
-
-        if (p)
-                out[p->function] = value;
-}
-
-/* The functions that the lists of constructors name. Programs at a fixed address have no relocations there.
- */
-static bool *constructors(const Code *code, Arena *arena) {
-        const Image *image = code->image;
-        bool *out = arena_newa(arena, bool, code->n_functions + 1);
-        const uint64_t lists[2][2] = { { image->init_array, image->init_array_size },
-                                       { image->preinit_array, image->preinit_array_size } };
-
-        for (size_t i = 0; i < image->n_relocs; i++)
-                if (image->relocs[i].symbol == 0 && in_list(image, image->relocs[i].addr))
-                        mark_start(code, (uint64_t)image->relocs[i].addend, out, true);
-        for (int list = 0; list < 2; list++)
-                for (uint64_t at = 0; at + 8 <= lists[list][1]; at += 8) {
-                        const uint8_t *b = image_bytes(image, lists[list][0] + at, 8);
-                        uint64_t v = 0;
-
-                        if (b && image->type == ET_EXEC)
-                                memcpy(&v, b, 8);
-                        if (v)
-                                mark_start(code, v, out, true);
-                }
-        return out;
-}
-
-/*
- * Marks in `later` what may run again once the constructors have run: of all that these reach (`reached`),
- * what others refer to, and what such functions reach in turn.
- */
-static void mark_later(const Code *code, const bool *reached, bool *later) {
-        const Image *image = code->image;
-        bool more = true;
-
-        for (size_t i = 0; i < image->n_relocs; i++)
-                if (image->relocs[i].symbol == 0 && !in_list(image, image->relocs[i].addr))
-                        mark_start(code, (uint64_t)image->relocs[i].addend, later, true);
-        for (size_t i = 1; i < image->n_dynsyms; i++)
-                if (image->dynsyms[i].defined)
-                        mark_start(code, image->dynsyms[i].addr, later, true);
-        while (more) {
-                more = false;
-                for (size_t i = 0; i < code->n_refs; i++) {
-                        const Ref *r = &code->refs[i];
-                        const CodePart *p = code_part_start(code, r->target);
-
-                        if (!p || p->function == r->function || later[p->function] || !reached[p->function] ||
-                            (reached[r->function] && !later[r->function] && !takes_address(r)))
-                                continue;
-                        later[p->function] = more = true;
-                }
-        }
-}
-
-/* What constructors reach by calls, themselves included. */
-static void mark_reached(const Code *code, bool *reached) {
-        bool more = true;
-
-        while (more) {
-                more = false;
-                for (uint32_t i = 0; i < code->n_functions; i++) {
-                        const Function *f = &code->functions[i];
-
-                        for (uint32_t k = 0; reached[i] && k < f->n_refs; k++) {
-                                const CodePart *p = code_part_start(code, code->refs[f->ref + k].target);
-
-                                if (p && !reached[p->function])
-                                        reached[p->function] = more = true;
-                        }
-                }
-        }
-}
-
-/* What constructors have done is done. One that has changed, or has a part that nobody else calls and that
- * has, would have left other values behind; one whose instructions are the same and whose variable only could
- * not be told from its likes (static guards of the C++ library) stays as it is, when nothing else refers to
- * it. */
-static void judge_startup(Diff *d) {
-        bool *listed = constructors(d->old, d->arena), *reached = constructors(d->old, d->arena),
-             *later = arena_newa(d->arena, bool, d->old->n_functions + 1), any = false;
-
-        mark_reached(d->old, reached);
-        for (uint32_t i = 0; i < d->old->n_functions && !any; i++)
-                any = reached[i] && (d->matches[d->old_match[i]].kind == MATCH_CHANGED ||
-                                     d->matches[d->old_match[i]].kind == MATCH_CARRIED);
-        if (!any)
-                return;
-        mark_later(d->old, reached, later);
-        for (uint32_t i = 0; i < d->old->n_functions; i++) {
-                Match *m = &d->matches[d->old_match[i]];
-
-                if (!(listed[i] || (reached[i] && !later[i])) ||
-                    (m->kind != MATCH_CHANGED && m->kind != MATCH_CARRIED))
-                        continue;
-                if (m->kind == MATCH_CARRIED || d->old->functions[i].norm != d->new->functions[m->new].norm) {
-                        verdict_add(&d->verdict, REFUSAL_CODE_CTOR_CHANGED, d->old->functions[i].name, "%s",
-                                    m->why);
-                        continue;
-                }
-                if (later[i])
-                        continue;
-                verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, d->old->functions[i].name, "%s", m->why);
-                m->kind = MATCH_IDENTICAL;
-                d->n_changed--;
-                d->n_identical++;
-                d->constructor_doubt = true;
-        }
-}
-
 static void judge_list(Diff *d, const char *what, uint64_t old, uint64_t old_size, uint64_t new,
                        uint64_t new_size) {
         if (old_size != new_size) {
@@ -460,37 +341,22 @@ static void judge_data(Diff *d) {
         }
 }
 
-/* The function that the entry point hands to __libc_start_main: it is on the stack for good. When
- * only a constant that it uses changed, it stays as it is: it is the old main that goes on running
- * in any case, with the text that it has. */
+/* main is on the stack for good. When only a constant that it uses changed, it stays as it is: it is the old
+ * main that goes on running in any case, with the text that it has. */
 static void judge_main(Diff *d) {
-        const Function *start;
+        const Function *f = main_function(d->old);
+        Match *m;
 
-        if (!d->old_image->executable || !d->old_image->entry)
+        if (!f)
                 return;
-        start = code_function_at(d->old, d->old_image->entry);
-        if (!start)
-                return;
-        for (uint32_t i = 0; i < start->n_refs; i++) {
-                const Ref *r = &d->old->refs[start->ref + i];
-                const Function *f;
-                Match *m;
-
-                if (!r->lea)
-                        continue;
-                f = code_function_at(d->old, r->target);
-                if (!f || f->addr != r->target)
-                        continue;
-                m = &d->matches[d->old_match[f - d->old->functions]];
-                if (m->kind == MATCH_CHANGED)
-                        verdict_add(&d->verdict, REFUSAL_CODE_MAIN_CHANGED, f->name, "%s", m->why);
-                if (m->kind == MATCH_CARRIED) {
-                        verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, f->name, "%s", m->why);
-                        m->kind = MATCH_IDENTICAL;
-                        d->n_carried--;
-                        d->n_identical++;
-                }
-                return; /* main is the first address that _start takes; older ones also pass init and fini */
+        m = &d->matches[d->old_match[f - d->old->functions]];
+        if (m->kind == MATCH_CHANGED)
+                verdict_add(&d->verdict, REFUSAL_CODE_MAIN_CHANGED, f->name, "%s", m->why);
+        if (m->kind == MATCH_CARRIED) {
+                verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, f->name, "%s", m->why);
+                m->kind = MATCH_IDENTICAL;
+                d->n_carried--;
+                d->n_identical++;
         }
 }
 

@@ -41,6 +41,11 @@ const ImageSymbol *object_at(const Image *image, uint64_t addr);
 
 /* The hazards of whole images: exports, imports, TLS, constructors, data, IFUNCs, assembly. */
 void judge_hazards(Diff *d);
+/* Refuses constructors that changed, and what a plug-in's host calls as one; tells what runs at start-up
+ * only. */
+void judge_startup(Diff *d);
+/* What the entry point of a program hands to __libc_start_main; NULL: no program, or not found. */
+const Function *main_function(const Code *code);
 /* Refuses constant tables whose elements moved where old objects hold indexes into them. After
  * exchange_tables. */
 void judge_order(Diff *d);

@@ -8,7 +8,7 @@ import argparse, concurrent.futures, errno, fnmatch, json, os, select, shlex, sh
 HERE = os.path.dirname(os.path.abspath(__file__))
 SILENCE_SEC = int(os.environ.get('SCENARIO_SILENCE_SEC', 120))  # a target or tool that says nothing for so long hangs: the test's verdict, not its measure
 KEYS = {'title', 'expect', 'source', 'cflags', 'ldflags', 'lib', 'host', 'libs', 'combos', 'only', 'needs', 'steps',
-        'apply', 'advice', 'deadline', 'accept', 'old-ldflags', 'new-ldflags', 'new-cflags', 'extra', 'self', 'todo'}
+        'apply', 'advice', 'silent', 'deadline', 'accept', 'old-ldflags', 'new-ldflags', 'new-cflags', 'extra', 'self', 'todo'}
 LEVELS = ['O0', 'O1', 'O2', 'O3', 'Os']
 BASE = [f'{cc}-{o}' for cc in ('gcc', 'clang') for o in LEVELS]
 EXTRA = ['gcc-O2-g', 'clang-O2-g', 'gcc-O0-g', 'gcc-O2-sym', 'gcc-O2-lto', 'clang-O2-lto', 'gcc-O2-nopie',
@@ -545,6 +545,9 @@ class Run:
             for code in self.s.get('advice').split():
                 if code not in self.advice:
                     raise Failed(f'no advice {code}')
+            for code in self.s.get('silent').split():
+                if code in self.advice:
+                    raise Failed(f'advice {code}')
             if 'patched' not in expected:
                 self.patched(expected['blocked'])
                 self.outcome = 'blocked'
