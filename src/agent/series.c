@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { UNUSED_USEC = 3600 * 1000000u };
+
 struct SeriesBook {
         VEC(Measured *) all;
 };
@@ -27,6 +29,27 @@ void series_book_free(SeriesBook *b) {
         free(b);
 }
 
+static uint64_t newest_usec(const Series *s) {
+        return s->n ? s->samples[s->n - 1].time_usec : 0;
+}
+
+/* One that nothing was added to for an hour, in whose place another can go; NULL: all are in use. A sample
+ * from the future is of a clock that was set back. */
+static Measured *unused(const SeriesBook *b) {
+        uint64_t now = wall_usec();
+        Measured *oldest = NULL;
+
+        for (size_t i = 0; i < b->all.n; i++) {
+                Measured *m = b->all.items[i];
+                uint64_t newest = newest_usec(&m->series);
+
+                if ((newest + UNUSED_USEC < now || newest > now + UNUSED_USEC) &&
+                    (!oldest || newest < newest_usec(&oldest->series)))
+                        oldest = m;
+        }
+        return oldest;
+}
+
 static Measured *find(SeriesBook *b, const char *subject, const char *name, Measure measure) {
         Measured *m;
 
@@ -36,15 +59,17 @@ static Measured *find(SeriesBook *b, const char *subject, const char *name, Meas
                 if (s->measure == measure && strcmp(s->subject, subject) == 0 && strcmp(s->name, name) == 0)
                         return b->all.items[i];
         }
-        if (b->all.n == SERIES_MAX)
+        m = b->all.n == SERIES_MAX ? unused(b) : calloc(1, sizeof(*m));
+        if (!m && b->all.n == SERIES_MAX)
                 return NULL;
-        m = calloc(1, sizeof(*m));
         if (!m)
                 abort();
+        if (b->all.n < SERIES_MAX)
+                vec_push(&b->all, m);
+        *m = (Measured){ 0 };
         m->series.measure = measure;
         snprintf(m->series.subject, sizeof(m->series.subject), "%s", subject);
         snprintf(m->series.name, sizeof(m->series.name), "%s", name);
-        vec_push(&b->all, m);
         return m;
 }
 

@@ -10,7 +10,7 @@
  */
 typedef struct SeriesBook SeriesBook;
 
-enum { SERIES_MAX = 512 }; /* more are not measured */
+enum { SERIES_MAX = 512 }; /* more are not measured, unless one was not for an hour: it is dropped */
 
 /* One series as others see it. */
 typedef struct Measured {
@@ -33,7 +33,7 @@ void series_saved(SeriesBook *b);
  * NULL: there are too many series. */
 Measured *series_add(SeriesBook *b, const char *subject, const char *name, Measure m, Sample sample,
                      bool observed);
-/* The i-th of them; NULL: there are no more. Stays where it is while the book lives. */
+/* The i-th of them; NULL: there are no more. Valid until the next one is added. */
 Measured *series_get(const SeriesBook *b, size_t i);
 /* The mean of the usual hours; negative: there are none yet. */
 double series_usual(const Measured *m);

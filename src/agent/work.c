@@ -26,6 +26,9 @@ enum {
         /* What users and containers could make us do, with files of their own: */
         OTHERS_CPU_SEC = 60,
         OTHERS_MAX = 16, /* comparisons in one round */
+        HISTORY_DAYS = 400,
+        CACHE_DAYS = 30,
+        CACHE_BYTES = 512 << 20,
 };
 
 /* What a process carried when it was looked at. */
@@ -180,10 +183,14 @@ static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const
                 { "STAUNCH_PATCH", digest },
         };
         bool trusted = is_trusted((void *)run->w, &pair->process);
-        int r = trusted || run->others++ < OTHERS_MAX
-                        ? ask_vault(run, pair, bytes, accepted, trusted ? CPU_SEC : OTHERS_CPU_SEC, out, e)
-                        : error_set(e, -EAGAIN,
-                                    "too many files of users and containers at once; it is compared later");
+        int r;
+
+        if (!trusted) /* with files of their own they could fill the disk */
+                cache_prune(run->w->state, CACHE_DAYS, CACHE_BYTES);
+        r = trusted || run->others++ < OTHERS_MAX
+                    ? ask_vault(run, pair, bytes, accepted, trusted ? CPU_SEC : OTHERS_CPU_SEC, out, e)
+                    : error_set(e, -EAGAIN,
+                                "too many files of users and containers at once; it is compared later");
 
         if (r == 0)
                 metrics_compared(run->w->metrics, out->usec);
@@ -420,11 +427,10 @@ int work_open_state(const Work *w, Store **out, Error *e) {
 
 /* What nobody will ask for any more. */
 static void forget_old(const Work *w, Store *store) {
-        enum { HISTORY_DAYS = 400, CACHE_DAYS = 30 };
 
         store_prune(store, wall_usec() - HISTORY_DAYS * UINT64_C(86400000000), NULL);
         store_prune_builds(store, wall_usec() - HISTORY_DAYS * UINT64_C(86400000000), NULL);
-        cache_prune(w->state, CACHE_DAYS);
+        cache_prune(w->state, CACHE_DAYS, CACHE_BYTES);
 }
 
 static void saw_current(void *data, const Process *p, const char *path, int fd) {

@@ -2,11 +2,13 @@
 #include "deliver/cache.h"
 #include "base/file.h"
 #include "base/macro.h"
+#include "base/vec.h"
 #include "deliver/record.h"
 #include "patch/digest.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,22 +116,53 @@ int cache_put(const char *dir, const uint8_t old_file[DIGEST_SIZE], const uint8_
         return file_write_atomic(path, text, strlen(text), e);
 }
 
-void cache_prune(const char *dir, unsigned days) {
+typedef struct Kept {
+        char name[NAME_MAX + 10]; /* with its folder */
+        time_t written;
+        uint64_t bytes;
+} Kept;
+
+static int by_age(const void *a, const void *b) {
+        const Kept *x = a, *y = b;
+
+        return (x->written > y->written) - (x->written < y->written);
+}
+
+void cache_prune(const char *dir, unsigned days, uint64_t max_bytes) {
         static const char *const folders[] = { "pairs", "patches" };
+        time_t oldest = time(NULL) - (time_t)days * DAY_SEC;
+        _cleanup_(closep) int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        VEC(Kept) all = { 0 };
+        uint64_t bytes = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(folders); i++) {
-                char folder[PATH_MAX], path[2 * PATH_MAX];
+                char folder[PATH_MAX];
                 struct dirent *d;
                 DIR *files;
 
                 snprintf(folder, sizeof(folder), "%s/%s", dir, folders[i]);
                 files = opendir(folder);
                 while (files && (d = readdir(files))) {
-                        snprintf(path, sizeof(path), "%s/%s", folder, d->d_name);
-                        if (d->d_name[0] != '.' && age(path) > (time_t)days * DAY_SEC)
-                                unlink(path);
+                        struct stat st;
+                        Kept k;
+
+                        if (d->d_name[0] == '.' ||
+                            (size_t)snprintf(k.name, sizeof(k.name), "%s/%s", folders[i], d->d_name) >=
+                                    sizeof(k.name) ||
+                            fstatat(fd, k.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                                continue;
+                        k.written = st.st_mtime;
+                        k.bytes = (uint64_t)st.st_blocks * 512;
+                        bytes += k.bytes;
+                        vec_push(&all, k);
                 }
                 if (files)
                         closedir(files);
         }
+        if (all.n)
+                qsort(all.items, all.n, sizeof(*all.items), by_age);
+        for (size_t i = 0; i < all.n && (all.items[i].written < oldest || bytes > max_bytes); i++)
+                if (unlinkat(fd, all.items[i].name, 0) == 0)
+                        bytes -= all.items[i].bytes;
+        vec_free(&all);
 }

@@ -19,5 +19,6 @@ int cache_get(const char *dir, const uint8_t old_file[DIGEST_SIZE], const uint8_
               const bool accepted[REFUSAL_N], Comparison *out);
 int cache_put(const char *dir, const uint8_t old_file[DIGEST_SIZE], const uint8_t new_file[DIGEST_SIZE],
               const Comparison *c, const bool accepted[REFUSAL_N], Error *e);
-/* Removes what was written more than `days` ago; what is still asked for is made again. */
-void cache_prune(const char *dir, unsigned days);
+/* Removes what was written more than `days` ago, and of more than `max_bytes` the oldest; what is still asked
+ * for is made again. */
+void cache_prune(const char *dir, unsigned days, uint64_t max_bytes);

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 6 };
+enum { BUSY_MSEC = 10000, VERSION = 7 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -60,6 +60,8 @@ static const char *const migrations[VERSION] = {
         " PRIMARY KEY (subject, name, measure, hour)) STRICT, WITHOUT ROWID;",
         /* Taken out by hand, and not for harm. */
         "ALTER TABLE quarantine ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;",
+        /* Whether something was said is asked for each process in each round. */
+        "CREATE INDEX action_process ON action (pid, image);",
 };
 
 int store_fail(Store *s, int code, Error *e) {
@@ -325,7 +327,25 @@ int store_said(Store *s, const StoreAction *a, Error *e) {
 int store_prune(Store *s, uint64_t before_usec, Error *e) {
         sqlite3_stmt *q;
         int r = store_prepare(s, &q, "DELETE FROM action WHERE time_usec < ?", e, "i", (int64_t)before_usec);
+        int64_t n = 0;
 
+        if (r == 0)
+                r = store_finish(s, q, e);
+        if (r == 0)
+                r = number(s, "SELECT count(*) FROM action", &n, e);
+        if (r < 0 || n <= STORE_ACTIONS)
+                return r;
+        r = store_prepare(s, &q,
+                          "DELETE FROM action WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER"
+                          " (PARTITION BY unit ORDER BY id DESC) AS n FROM action) WHERE n > ?)",
+                          e, "i", (int64_t)STORE_ACTIONS_UNIT);
+        if (r == 0)
+                r = store_finish(s, q, e);
+        if (r == 0)
+                r = store_prepare(s, &q,
+                                  "DELETE FROM action WHERE id IN (SELECT id FROM action WHERE unit NOT LIKE"
+                                  " '%.service' OR unit LIKE 'user@%' ORDER BY id DESC LIMIT -1 OFFSET ?)",
+                                  e, "i", (int64_t)STORE_ACTIONS_OTHERS);
         return r < 0 ? r : store_finish(s, q, e);
 }
 

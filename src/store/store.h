@@ -49,7 +49,12 @@ int store_each_action(Store *s, const StoreActionQuery *q, void (*each)(void *da
 /* Is the newest action on this image of this process one with this outcome and reason, towards the same
  * build? 1, 0 or negative. For telling news from what was said before. */
 int store_said(Store *s, const StoreAction *a, Error *e);
-/* Drops actions older than this; how many are left is not bounded otherwise. */
+enum {
+        STORE_ACTIONS = 20000,       /* kept at least, if they are young enough; beyond: */
+        STORE_ACTIONS_UNIT = 4000,   /* of one unit */
+        STORE_ACTIONS_OTHERS = 8000, /* of all that are no system services: anybody could make more of them */
+};
+/* Drops actions older than this, and the oldest of too many. */
 int store_prune(Store *s, uint64_t before_usec, Error *e);
 
 /* A unit (or "process COMM", or "machine") that needs a restart for an update. */

@@ -109,6 +109,41 @@ static void restarts(void **state) {
         store_close(s);
 }
 
+static void count_unit(void *data, const StoreAction *a) {
+        unsigned *n = data;
+
+        n[strcmp(a->unit, "a.service") == 0 ? 0 : strcmp(a->unit, "b.service") == 0 ? 1 : 2]++;
+        assert_true(strcmp(a->unit, "a.service") != 0 || a->time_usec > 10000 - STORE_ACTIONS_UNIT);
+}
+
+/* What users make can't push the services' history out, nor grow for ever. */
+static void too_many_actions(void **state) {
+        StoreAction a = { .comm = "x" };
+        unsigned n[3] = { 0 };
+        char unit[64];
+        Store *s;
+
+        (void)state;
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        assert_int_equal(store_begin(s, NULL), 0);
+        for (unsigned i = 1; i <= 20100; i++) {
+                snprintf(unit, sizeof(unit), "session-%u.scope", i);
+                a.time_usec = i;
+                a.unit = i <= 100     ? "b.service"
+                         : i <= 10000 ? "a.service"
+                         : i % 2      ? "user@1000.service"
+                                      : unit;
+                assert_int_equal(store_add_action(s, &a, NULL), 0);
+        }
+        assert_int_equal(store_end(s, true, NULL), 0);
+        assert_int_equal(store_prune(s, 0, NULL), 0);
+        assert_int_equal(store_each_action(s, &(StoreActionQuery){ 0 }, count_unit, n, NULL), 0);
+        assert_int_equal(n[0], STORE_ACTIONS_UNIT);
+        assert_int_equal(n[1], 100);
+        assert_int_equal(n[2], STORE_ACTIONS_OTHERS);
+        store_close(s);
+}
+
 static void count_quarantine(void *data, const StoreQuarantine *q) {
         assert_string_equal(q->reason, "slow");
         assert_true(q->by_hand);
@@ -218,6 +253,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(actions, fresh, clean),
                 cmocka_unit_test_setup_teardown(restarts, fresh, clean),
+                cmocka_unit_test_setup_teardown(too_many_actions, fresh, clean),
                 cmocka_unit_test_setup_teardown(quarantine, fresh, clean),
                 cmocka_unit_test_setup_teardown(marks, fresh, clean),
                 cmocka_unit_test_setup_teardown(lost_file, fresh, clean),
