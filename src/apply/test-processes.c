@@ -87,6 +87,12 @@ static void frame_in_sharer_is_seen(void **state) {
         refused_then_applied("share", "hold", REFUSAL_CODE_PROCESS_BUSY);
 }
 
+/* The first thread of the process that shares the memory has ended: it has none any more. */
+static void sharer_without_leader_is_seen(void **state) {
+        (void)state;
+        refused_then_applied("share and end", "hold", REFUSAL_CODE_PROCESS_BUSY);
+}
+
 static void vfork_is_waited_for(void **state) {
         (void)state;
         refused_then_applied("vfork", "visit", REFUSAL_CODE_PROCESS_STOP);
@@ -393,6 +399,7 @@ int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(frame_under_alternate_stack_is_seen),
                 cmocka_unit_test(frame_in_sharer_is_seen),
+                cmocka_unit_test(sharer_without_leader_is_seen),
                 cmocka_unit_test(vfork_is_waited_for),
                 cmocka_unit_test(blocked_guardian_lets_go),
                 cmocka_unit_test(stale_words_are_told_apart),

@@ -276,6 +276,24 @@ static int sharer(void *arg) {
         _exit(0);
 }
 
+static int second(void *arg) {
+        (void)arg;
+        hold(fds[0]);
+        syscall(SYS_exit, 0); /* the last of its process */
+        return 0;
+}
+
+/* It leaves the memory to another thread of its process, and is only a name from then on. */
+static int sharer_that_ends(void *arg) {
+        static char stack[65536] __attribute__((aligned(16)));
+
+        if (clone(second, stack + sizeof(stack), CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES, arg) <
+            0)
+                _exit(5);
+        syscall(SYS_exit, 0);
+        return 0;
+}
+
 static int deny_all_else(void) {
         static const int allowed[] = { SYS_read,
                                        SYS_write,
@@ -335,6 +353,10 @@ static void *commands(void *arg) {
                         char *stack = malloc(65536);
 
                         printf("%d 0\n", clone(sharer, stack + 65536, CLONE_VM | SIGCHLD, NULL));
+                } else if (strcmp(line, "share and end") == 0) {
+                        char *stack = malloc(65536);
+
+                        printf("%d 0\n", clone(sharer_that_ends, stack + 65536, CLONE_VM | SIGCHLD, NULL));
                 } else if (strcmp(line, "release") == 0) {
                         int failed = write(fds[1], "x", 1) != 1;
 

@@ -3,6 +3,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/hold.h"
+#include "proc/sharers.h"
 #include "proc/task.h"
 #include "proc/wait.h"
 
@@ -27,23 +28,6 @@ enum {
         PATIENCE = 5, /* how much longer a thread is waited for that only lacks a processor */
 };
 
-/* 1: the two share their memory; 0: not; negative errno. */
-static int shares_memory(pid_t a, pid_t b) {
-        long r = syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
-        TaskStat x, y;
-
-        if (r >= 0)
-                return r == 0;
-        if (errno == ESRCH)
-                return 0;
-        if (errno != EPERM && errno != EACCES)
-                return -errno;
-        /* Not ours to look at. Sharers are of one size; something else rarely is. */
-        if (task_stat(a, &x) < 0 || task_stat(b, &y) < 0 || x.vsize != y.vsize)
-                return 0;
-        return -EPERM;
-}
-
 /*
  * /proc/PID/task, whose link count is the number of threads and two: what fstat() tells of it costs a tenth
  * of reading /proc/PID/stat. -1 where the two do not say the same.
@@ -65,39 +49,21 @@ static int open_task(pid_t pid) {
 }
 
 int world_init(World *w, pid_t pid, Error *e) {
-        _cleanup_(freep) pid_t *all = NULL;
         _cleanup_(closep) int newest_fd = task_newest_open();
-        pid_t newest = newest_fd < 0 ? (pid_t)newest_fd : task_newest(newest_fd), self = getpid();
-        VEC(pid_t) v = { 0 };
-        size_t n;
+        pid_t newest = newest_fd < 0 ? (pid_t)newest_fd : task_newest(newest_fd);
+        World made = { .newest = newest };
         int r;
 
         if (newest < 0)
                 return error_errno(e, newest, "/proc/loadavg");
-        r = task_processes(&all, &n);
+        r = sharers_find(pid, newest, &made.pids, &made.n_pids, e);
         if (r < 0)
-                return error_errno(e, r, "/proc");
-        vec_push(&v, pid);
-        for (size_t i = 0; i < n; i++) {
-                if (all[i] == pid || all[i] == self)
-                        continue;
-                r = shares_memory(pid, all[i]);
-                if (r < 0) {
-                        vec_free(&v);
-                        return error_errno(e, r, "process %d: does it share the memory of %d", all[i], pid);
-                }
-                if (r)
-                        vec_push(&v, all[i]);
-        }
-        /* Without memory it would have been told to share that of all kernel threads, and of nobody else. */
-        if (!task_has_memory(pid)) {
-                vec_free(&v);
-                return error_set(e, -ESRCH, "thread %d has ended", pid);
-        }
-        *w = (World){ .pids = v.items, .n_pids = v.n, .newest_fd = TAKE_FD(newest_fd), .newest = newest };
-        w->task_fds = vec_grow(NULL, w->n_pids, sizeof(*w->task_fds));
-        for (size_t i = 0; i < w->n_pids; i++)
-                w->task_fds[i] = open_task(w->pids[i]);
+                return r;
+        made.newest_fd = TAKE_FD(newest_fd);
+        made.task_fds = vec_grow(NULL, made.n_pids, sizeof(*made.task_fds));
+        for (size_t i = 0; i < made.n_pids; i++)
+                made.task_fds[i] = open_task(made.pids[i]);
+        *w = made;
         return 0;
 }
 

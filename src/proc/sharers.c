@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/sharers.h"
+#include "base/clock.h"
+#include "base/macro.h"
+#include "base/vec.h"
+#include "proc/task.h"
+
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Nobody comes to share a memory other than by being made by somebody who has it. So for many processes that
+ * are worked on one after another the processes of the machine are listed once, and only ids given out since
+ * are looked at one by one. And the kernel orders memories: two that are in different places of that order
+ * with respect to one that stays are not the same, so whoever was on the other side of one of the landmarks
+ * when the list was made need not be compared. Reading /proc, and comparing with everybody, took more than
+ * half of what an apply takes.
+ */
+enum {
+        LISTING_USEC = 500000,
+        IDS_MAX = 256,
+        IDS_BEFORE = 32, /* ids are given out some time before their tasks can be found */
+        NO_MEMORY = 0,   /* kcmp: the same as that of `nobody` */
+};
+
+typedef struct Listed {
+        pid_t pid;
+        long nobody, self; /* kcmp with both landmarks; negative: must be compared */
+} Listed;
+
+static struct {
+        pid_t owner;   /* whose listing it is: a child does not believe it */
+        Listed *items; /* no kernel threads */
+        size_t n;
+        pid_t newest; /* id that had been given out last before it was made */
+        uint64_t made_usec;
+        pid_t nobody; /* an ended child, not waited for: it has no memory, and never will */
+} listing;
+
+static long order(pid_t a, pid_t b) {
+        return syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+}
+
+static int make_nobody(void) {
+        pid_t pid;
+
+        if (listing.owner == getpid() && listing.nobody > 0)
+                return 0;
+        pid = vfork(); /* nothing is copied for it */
+        if (pid == 0)
+                _exit(0);
+        if (pid < 0)
+                return -errno;
+        listing.nobody = pid;
+        return 0;
+}
+
+static int make_listing(pid_t newest) {
+        _cleanup_(freep) pid_t *all = NULL;
+        pid_t self = getpid();
+        size_t n, kept = 0;
+        TaskStat s;
+        int r = make_nobody();
+
+        if (r == 0)
+                r = task_processes(&all, &n);
+        if (r < 0)
+                return r;
+        free(listing.items);
+        listing.items = vec_grow(NULL, n + 1, sizeof(*listing.items));
+        for (size_t i = 0; i < n; i++) {
+                Listed x = { .pid = all[i] };
+
+                if (x.pid == self || x.pid == listing.nobody)
+                        continue;
+                x.nobody = order(listing.nobody, x.pid);
+                if (x.nobody == NO_MEMORY && (task_stat(x.pid, &s) < 0 || s.kernel))
+                        continue; /* a process without memory may be a leader that ended before its threads */
+                x.self = order(self, x.pid);
+                listing.items[kept++] = x;
+        }
+        listing.n = kept;
+        listing.newest = newest;
+        listing.made_usec = now_usec();
+        listing.owner = self;
+        return 0;
+}
+
+/* 1: the two share their memory; 0: not, and `*how` says how they are ordered; negative errno. */
+static int shares_memory(pid_t a, pid_t b, long *how) {
+        long r = order(a, b);
+        TaskStat x, y;
+
+        *how = r;
+        if (r >= 0)
+                return r == 0;
+        if (errno == ESRCH)
+                return 0;
+        if (errno != EPERM && errno != EACCES)
+                return -errno;
+        /* Not ours to look at. Sharers are of one size; something else rarely is. */
+        if (task_stat(a, &x) < 0 || task_stat(b, &y) < 0 || x.vsize != y.vsize)
+                return 0;
+        return -EPERM;
+}
+
+/* As above, of a process, whose leader may have ended before its other threads. `to_nobody`: how `pid` stands
+ * to `nobody`, as such a leader does: who stands otherwise has memory. */
+static int process_shares(pid_t pid, pid_t other, long to_nobody) {
+        long how;
+        int r = shares_memory(pid, other, &how);
+        pid_t thread;
+
+        if (r || how != to_nobody || order(listing.nobody, other) != NO_MEMORY)
+                return r;
+        thread = task_with_memory(other);
+        return thread > 0 && thread != other ? shares_memory(pid, thread, &how) : 0;
+}
+
+/* Both were there when the list was made, with memories that stand differently to the landmarks. */
+static bool differs(const Listed *x, const Listed *y) {
+        return x && x->nobody > NO_MEMORY && y->nobody > NO_MEMORY && x->self >= 0 && y->self >= 0 &&
+               (x->nobody != y->nobody || x->self != y->self);
+}
+
+/* Adds the process of thread or process `id`, which shares the memory, unless it is known. */
+static void add_process(pid_t id, pid_t **pids, size_t *n) {
+        TaskStatus own, status;
+
+        if (task_status((*pids)[0], 0, &own, NULL) < 0 || task_status(id, 0, &status, NULL) < 0 ||
+            own.tgid == status.tgid)
+                return;
+        for (size_t i = 0; i < *n; i++)
+                if ((*pids)[i] == status.tgid)
+                        return;
+        *pids = vec_grow(*pids, *n + 1, sizeof(**pids));
+        (*pids)[(*n)++] = status.tgid;
+}
+
+int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, Error *e) {
+        _cleanup_(freep) pid_t *found = NULL;
+        const Listed *listed = NULL;
+        size_t n_found = 1;
+        long to_nobody, ignored;
+        int r = 0;
+
+        if (listing.owner != getpid() || newest < listing.newest || newest - listing.newest > IDS_MAX ||
+            now_usec() - listing.made_usec > LISTING_USEC)
+                r = make_listing(newest);
+        if (r < 0)
+                return error_errno(e, r, "/proc");
+        found = vec_grow(NULL, 1, sizeof(*found));
+        found[0] = pid;
+        to_nobody = order(pid, listing.nobody);
+        for (size_t i = 0; i < listing.n && !listed; i++)
+                if (listing.items[i].pid == pid)
+                        listed = &listing.items[i];
+        for (size_t i = 0; i < listing.n; i++) {
+                pid_t other = listing.items[i].pid;
+
+                if (other == pid || differs(listed, &listing.items[i]))
+                        continue;
+                r = process_shares(pid, other, to_nobody);
+                if (r < 0)
+                        return error_errno(e, r, "process %d: does it share the memory of %d", other, pid);
+                if (r)
+                        add_process(other, &found, &n_found);
+        }
+        for (pid_t id = MAX(listing.newest - IDS_BEFORE, 1); id <= newest; id++)
+                if (id != pid && shares_memory(pid, id, &ignored) > 0)
+                        add_process(id, &found, &n_found);
+        /* Without memory it would have been told to share that of everybody who has none. */
+        if (!task_has_memory(pid))
+                return error_set(e, -ESRCH, "thread %d has ended", pid);
+        *out = TAKE_PTR(found);
+        *n = n_found;
+        return 0;
+}
