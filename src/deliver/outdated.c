@@ -75,22 +75,80 @@ static bool on_device(const struct stat *st, pid_t pid, const Mapping *m) {
         return fd >= 0 && fstat(fd, &mapped) == 0 && mapped.st_dev == st->st_dev;
 }
 
+/* The root of a mount namespace, by a process that did not leave it. */
+typedef struct NamespaceRoot {
+        struct NamespaceRoot *next;
+        uint64_t mount_ns;
+        int fd; /* O_PATH; -1: no process has it */
+} NamespaceRoot;
+
+static int find_namespace_root(uint64_t mount_ns) {
+        ProcessList all = { 0 };
+        int fd = -1;
+
+        if (process_list(&all, NULL) < 0)
+                return -1;
+        for (size_t i = 0; i < all.n && fd < 0; i++) {
+                char name[64], path[2];
+
+                if (all.items[i].mount_ns != mount_ns)
+                        continue;
+                snprintf(name, sizeof(name), "/proc/%d/root", all.items[i].pid);
+                if (readlink(name, path, sizeof(path)) == 1)
+                        fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        }
+        process_list_free(&all);
+        return fd;
+}
+
+static int namespace_root(Outdated *o, uint64_t mount_ns) {
+        NamespaceRoot *n;
+
+        for (n = o->roots; n; n = n->next)
+                if (n->mount_ns == mount_ns)
+                        return n->fd;
+        n = arena_new0(o->arena, NamespaceRoot);
+        *n = (NamespaceRoot){ .next = o->roots, .mount_ns = mount_ns, .fd = find_namespace_root(mount_ns) };
+        o->roots = n;
+        return n->fd;
+}
+
+static bool same_pid_namespace(pid_t pid) {
+        struct stat own, its;
+        char name[64];
+
+        snprintf(name, sizeof(name), "/proc/%d/ns/pid", pid);
+        return stat("/proc/self/ns/pid", &own) == 0 && stat(name, &its) == 0 && own.st_ino == its.st_ino &&
+               own.st_dev == its.st_dev;
+}
+
 /* Opens the path of a mapping, or another in its folder; symbolic links do not lead out of the process's
  * root. */
-static int root_open_file(const Root *r, const char *path, const Mapping *m) {
+static int root_open_file(Outdated *o, const Root *r, const char *path, const Mapping *m) {
         struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
         size_t n = strlen(r->path);
+        int fd, root = -1;
         struct stat st;
-        int fd;
 
         /* In a chroot the kernel shows paths from our root; in a container from the container's. */
         if (!n || (strncmp(path, r->path, n) == 0 && path[n] == '/')) {
                 fd = (int)syscall(SYS_openat2, r->fd, path + n, &how, sizeof(how));
                 return fd < 0 ? -errno : fd;
         }
-        /* Mapped before the process went into its chroot: not below it. With mounts of its own (a unit with
-         * PrivateTmp), what is there for us is the same only on the same file system. */
+        /* Mapped before the process went into its chroot: not below it. With mounts of its own, it is where a
+         * process of the same mounts has it that did not go into any. Where there is none (a unit with
+         * PrivateTmp), what is there for us is the same only on the same file system; a container, whose
+         * root may be a folder of that, has process ids of its own as well. */
+        if (!r->same_mounts) {
+                root = namespace_root(o, r->mount_ns);
+                if (root < 0 && !same_pid_namespace(r->pid))
+                        return -ENOENT;
+        }
+        if (root >= 0) {
+                fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+                return fd < 0 ? -errno : fd;
+        }
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0)
                 return -errno;
@@ -176,7 +234,7 @@ static bool is_temporary(const char *path) {
 }
 
 /* A library whose file name holds its version is found again by its soname in the same folder. */
-static int open_by_soname(const Root *root, const char *path, const Mapping *m, int old_fd) {
+static int open_by_soname(Outdated *o, const Root *root, const char *path, const Mapping *m, int old_fd) {
         _cleanup_(image_freep) Image *old = NULL;
         _cleanup_(freep) char *beside = NULL;
         const char *slash = strrchr(path, '/');
@@ -185,7 +243,7 @@ static int open_by_soname(const Root *root, const char *path, const Mapping *m, 
                 return -ENOENT;
         if (asprintf(&beside, "%.*s/%s", (int)(slash - path), path, old->soname) < 0)
                 return -ENOMEM;
-        return root_open_file(root, beside, m);
+        return root_open_file(o, root, beside, m);
 }
 
 static OutdatedImage *add_image(Outdated *o, OutdatedProcess *p, const char *path, const FileId *now) {
@@ -329,7 +387,7 @@ static int look_at_file(const Look *l, const Mapping *m, const char *path) {
         /* Of a process with patches more has to be known. */
         if (!l->n_have && is_known_current(l, m, path))
                 return 0;
-        new_fd = root_open_file(&l->root, path, m);
+        new_fd = root_open_file(o, &l->root, path, m);
         now = file_id(new_fd);
         if (new_fd >= 0 && same_file(p->process.pid, m, new_fd)) {
                 if (!is_known_current(l, m, path))
@@ -357,7 +415,7 @@ static int look_at_file(const Look *l, const Mapping *m, const char *path) {
         if (r)
                 return 0; /* not an image: nothing that a loader mapped */
         if (new_fd < 0)
-                new_fd = open_by_soname(&l->root, path, m, old_fd);
+                new_fd = open_by_soname(o, &l->root, path, m, old_fd);
         if (new_fd < 0) {
                 if (is_temporary(path))
                         return 0;
@@ -554,6 +612,9 @@ void outdated_free(Outdated *o) {
                 closep(&o->pairs[i].old_fd);
                 closep(&o->pairs[i].new_fd);
         }
+        for (const NamespaceRoot *n = o->roots; n; n = n->next)
+                if (n->fd >= 0)
+                        close(n->fd);
         free(o->pairs);
         free(o->processes);
         o->arena = arena_free(o->arena);

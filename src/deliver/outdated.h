@@ -58,6 +58,7 @@ typedef struct Outdated {
         Arena *arena;
         uint64_t own_mounts; /* inode of this process's mount namespace; 0: it can't be read */
         struct CurrentFile *current[OUTDATED_BUCKETS]; /* by inode */
+        struct NamespaceRoot *roots;
         OutdatedPair *pairs;
         size_t n_pairs, pairs_room;
         OutdatedProcess *processes; /* those with an outdated image */

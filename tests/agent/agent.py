@@ -58,6 +58,8 @@ int main(void) {
                         filter();
                 if (x == -3)
                         execl("/bin/cat", "cat", NULL);
+                if (x == -4 && chroot("/jail"))
+                        abort();
                 printf("%d\n", answer(x));
                 fflush(stdout);
         }
@@ -624,6 +626,58 @@ def what_lies_elsewhere_is_nothing_of_ours(m):
     equal("process-crashed" in m.kinds(), False, "whether the stranger's crash is told")
 
 
+# Makes the folder the root of mounts and process ids of its own, stays there as its first process, and runs a program in it.
+CONTAINER = """
+import ctypes, os, sys
+folder, program = sys.argv[1:]
+libc = ctypes.CDLL(None, use_errno=True)
+def must(r):
+    if r:
+        raise OSError(ctypes.get_errno(), "container")
+must(libc.unshare(0x20000 | 0x20000000))
+must(libc.mount(None, b"/", None, 0x4000 | 0x40000, None))
+must(libc.mount(folder.encode(), folder.encode(), None, 0x1000, None))
+if os.fork() == 0:
+    os.chdir(folder)
+    must(libc.syscall(155, b".", b"."))
+    must(libc.umount2(b".", 2))
+    os.chdir("/")
+    child = os.fork()
+    if child == 0:
+        os.execv(program, [program])
+    os.close(0)
+    os.close(1)
+    os.waitpid(child, 0)
+    os._exit(0)
+os.close(0)
+os.close(1)
+os.wait()
+"""
+
+
+def jail_in_a_container(m):
+    """Of the two files at the same path, on the same file system, the container's is the one that it is compared with."""
+    folder = os.path.join(m.dir, "container")
+    inside = folder + m.program
+    os.makedirs(os.path.dirname(inside))
+    os.mkdir(os.path.join(folder, "jail"))
+    for path in (inside, m.program):
+        shutil.copy(m.builds["static1"], path + ".new")
+        os.rename(path + ".new", path)
+    host = m.target()
+    t = Target([sys.executable, "-c", CONTAINER, folder, m.program])
+    m.targets.append(t)
+    equal(t.ask(-4), -3, "the target that goes into its jail")
+    m.start()
+    m.install("static2")
+    equal(m.ask("converge")["ok"], True, "the round after the host's upgrade")
+    equal([host.ask(100), t.ask(100)], [102, 101], "the targets")
+    shutil.copy(m.builds["static2"], inside + ".new")
+    os.rename(inside + ".new", inside)
+    equal(m.ask("converge")["ok"], True, "the round after the container's upgrade")
+    equal(t.ask(100), 102, "the target after its own upgrade")
+
+
 def downgrade_of_a_busy_process(m):
     """It can't reach a safe point: that is told, and tried again until it can."""
     m.configure("safe_point_deadline = 1\n")
@@ -793,8 +847,9 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_to
          one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
          image_that_needs_a_restart, stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
          downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, reverted_by_hand_stays_out,
-         what_lies_elsewhere_is_nothing_of_ours, downgrade_of_a_busy_process, images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody,
-         hook_that_hangs_or_fails, storm_of_events, doctor_looks_at_the_agent]
+         what_lies_elsewhere_is_nothing_of_ours, jail_in_a_container, downgrade_of_a_busy_process, images_of_one_update,
+         update_that_is_patched_in_part_is_not, hook_is_told_as_nobody, hook_that_hangs_or_fails, storm_of_events,
+         doctor_looks_at_the_agent]
 
 
 class OldKept(Machine):
@@ -818,6 +873,8 @@ with Builds() as builds:
     # Something that no patch can do: a thread's variable more.
     builds.compile("wide", "__thread int extra[100] = {1};\n__attribute__((weak)) int more(int i) { return extra[i]++; }\n"
                    + SOURCE.replace("return x + NEW", "return x + more(x & 63)"), "-DNEW=2")
+    for version in (1, 2):
+        builds.compile(f"static{version}", SOURCE, f"-DNEW={version}", "-static")
     for version in (1, 2, 3, 4, 5):
         builds.compile(f"chain{version}", CHAIN, f"-DNEW={version}")
     for version in (1, 2):
