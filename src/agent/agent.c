@@ -49,11 +49,6 @@ enum {
 
 typedef enum JobKind { JOB_NONE, JOB_ROUND, JOB_SOME, JOB_QUARANTINE } JobKind;
 
-typedef struct Harm {
-        ProcessPatch patch;
-        char reason[256];
-} Harm;
-
 typedef struct Agent {
         const AgentOptions *o;
         char lock[PATH_MAX], wake[PATH_MAX], restart_lock[PATH_MAX];
@@ -76,11 +71,13 @@ typedef struct Agent {
         VEC(pid_t) started, looking; /* not looked at yet; those of the piece of work that runs */
         Beat *beat;
         VEC(Unresponsive) unresponsive;
-        int notes_fd;    /* what the fork that runs says of processes */
-        VEC(Harm) harms; /* patches to be taken out */
-        bool harmed;     /* some process may still have a patch that is in quarantine */
-        bool all_wanted; /* a full round is to run as soon as it can */
-        JobKind job;     /* the fork that runs now */
+        int notes_fd;       /* what the fork that runs says of processes */
+        VEC(Harm) harms;    /* patches to be taken out and put into quarantine */
+        size_t harms_begun; /* so many of them by the fork that runs */
+        bool harms_wait;    /* the state could not be written: until harm_timer */
+        bool harmed;        /* some process may still have a patch that is in quarantine */
+        bool all_wanted;    /* a full round is to run as soon as it can */
+        JobKind job;        /* the fork that runs now */
         pid_t job_pid;
         uint64_t again_usec, harm_usec;
         uint64_t job_begin_usec, look_after_usec; /* CLOCK_MONOTONIC */
@@ -162,6 +159,7 @@ static int on_still_harmed(sd_event_source *s, uint64_t usec, void *data) {
         (void)s;
         (void)usec;
         a->harmed = true;
+        a->harms_wait = false;
         start_job(a);
         return 0;
 }
@@ -190,6 +188,10 @@ static void arm_started(Agent *a) {
             on_started);
 }
 
+static bool is_harmed(const Agent *a) {
+        return (a->harms.n && !a->harms_wait) || a->harmed;
+}
+
 static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         Agent *a = data;
         JobKind job = a->job;
@@ -207,6 +209,13 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         if (code < 0 || code == WORK_FAILED)
                 child_log(LOG_WARNING, "a round did not end well (%s %d)", code < 0 ? "signal" : "code",
                           si->si_status);
+        if (job == JOB_QUARANTINE && (code == WORK_DONE || code == WORK_AGAIN)) {
+                a->harms.n -= a->harms_begun;
+                memmove(a->harms.items, a->harms.items + a->harms_begun,
+                        a->harms.n * sizeof(*a->harms.items));
+        } else if (job == JOB_QUARANTINE) {
+                a->harms_wait = a->harms.n == a->harms_begun;
+        }
         if (code != WORK_DONE && job == JOB_QUARANTINE)
                 arm(a, &a->harm_timer, next_pause(&a->harm_usec, HARM_MAX_USEC), on_still_harmed);
         else if (code != WORK_DONE)
@@ -226,7 +235,7 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
                 control_job_ended(a->control, code);
                 calendar_turn(a->calendar);
         }
-        if (a->started.n && !a->harms.n && !a->harmed && !a->all_wanted)
+        if (a->started.n && !is_harmed(a) && !a->all_wanted)
                 arm_started(a);
         else
                 start_job(a);
@@ -264,6 +273,8 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
                    .beat = a->beat,
                    .skip = a->unresponsive.items,
                    .n_skip = a->unresponsive.n,
+                   .harms = a->harms.items,
+                   .n_harms = a->harms.n,
                    .notes_fd = a->notes_fd };
         Error e = { 0 };
         int r;
@@ -272,8 +283,7 @@ static int do_job(Agent *a, JobKind job, const pid_t *pids, size_t n) {
                 return WORK_NOTHING;
         peer_borrow(&a->vault);
         if (job == JOB_QUARANTINE)
-                r = a->harms.n ? work_quarantine(&w, &a->harms.items[0].patch, a->harms.items[0].reason, &e)
-                               : work_quarantine(&w, NULL, NULL, &e);
+                r = work_quarantine(&w, &e);
         else
                 r = work_round(&w, pids, n, &e);
         if (r < 0)
@@ -319,7 +329,7 @@ static void forget_unresponsive(Agent *a) {
 
 /* The most urgent thing first: harm, then a full round, then processes that have just started. */
 static JobKind next_job(Agent *a) {
-        if (a->harms.n || a->harmed)
+        if (is_harmed(a))
                 return JOB_QUARANTINE;
         if (a->policy.mode == PATCH_MANUAL && !control_waits(a->control)) {
                 a->all_wanted = false;
@@ -343,7 +353,8 @@ static JobKind next_job(Agent *a) {
 /* Harm does not wait for comparisons: the work that makes them is ended, and begun again afterwards. What has
  * a process in hand goes on to its end first. */
 static void make_way(const Agent *a) {
-        if (a->harms.n && a->job != JOB_NONE && a->job != JOB_QUARANTINE && beat_idle(a->beat))
+        if (a->harms.n && !a->harms_wait && a->job != JOB_NONE && a->job != JOB_QUARANTINE &&
+            beat_idle(a->beat))
                 kill(a->job_pid, SIGKILL);
 }
 
@@ -356,7 +367,7 @@ static void start_job(Agent *a) {
                 return;
         look_after_vault(a);
         forget_unresponsive(a);
-        beat_enter(a->beat, NULL);
+        beat_begin(a->beat);
         a->notes_fd = memfd_create("staunch-notes", MFD_CLOEXEC);
         a->job_pid = fork();
         if (a->job_pid < 0) {
@@ -378,8 +389,7 @@ static void start_job(Agent *a) {
         arm(a, &a->stall_timer, (a->policy.unresponsive_usec + a->policy.deadline_usec) / 4, on_stall);
         if (job == JOB_QUARANTINE)
                 a->harmed = false;
-        if (job == JOB_QUARANTINE && a->harms.n)
-                memmove(a->harms.items, a->harms.items + 1, --a->harms.n * sizeof(*a->harms.items));
+        a->harms_begun = job == JOB_QUARANTINE ? a->harms.n : 0;
         sd_event_add_child(a->loop, &a->job_source, a->job_pid, WEXITED, on_job_end, a);
 }
 
@@ -398,6 +408,14 @@ static void read_kernel_lines(Agent *a) {
                 if (crash_parse_line(line, &pid, &ip))
                         crash_saw(a->book, pid, ip);
         }
+}
+
+static void add_harm(Agent *a, const Harm *h) {
+        for (size_t i = 0; i < a->harms.n; i++)
+                if (memcmp(a->harms.items[i].patch.digest, h->patch.digest, DIGEST_SIZE) == 0)
+                        return;
+        vec_push(&a->harms, *h);
+        a->harms_wait = false;
 }
 
 static void on_crash(Agent *a, const WatchEvent *w) {
@@ -427,7 +445,7 @@ static void on_crash(Agent *a, const WatchEvent *w) {
         h.patch = *p;
         snprintf(h.reason, sizeof(h.reason), "process %d ended by signal %d %s", w->pid, w->signal,
                  place == CRASH_INSIDE ? "inside the patch" : "as others with this patch did");
-        vec_push(&a->harms, h);
+        add_harm(a, &h);
 }
 
 static bool is_crash(int signal) {
@@ -540,7 +558,7 @@ static void on_harm(void *data, const ProcessPatch *patch, const char *reason) {
         Harm h = { .patch = *patch };
 
         snprintf(h.reason, sizeof(h.reason), "%s", reason);
-        vec_push(&a->harms, h);
+        add_harm(a, &h);
         start_job(a);
 }
 

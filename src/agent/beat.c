@@ -26,6 +26,11 @@ Beat *beat_free(Beat *b) {
         return NULL;
 }
 
+void beat_begin(Beat *b) {
+        b->pid = 0;
+        atomic_store(&b->turn, 0);
+}
+
 void beat_enter(Beat *b, const Process *p) {
         atomic_fetch_add(&b->turn, 1);
         b->since_usec = now_usec();

@@ -12,6 +12,9 @@ typedef struct Beat Beat;
 /* Shared with forks made later. NULL: no memory. */
 Beat *beat_new(void);
 Beat *beat_free(Beat *b);
+/* Before a fork, while there is none: one that was ended may have been in the middle of saying where it is.
+ */
+void beat_begin(Beat *b);
 /* From now on it is at this process (NULL: at none). */
 void beat_enter(Beat *b, const Process *p);
 

@@ -67,6 +67,19 @@ static void keep_quarantine(void *data, const StoreQuarantine *q) {
         vec_push(&run->quarantine, copy);
 }
 
+static void keep_harms(Run *run) {
+        for (size_t i = 0; i < run->w->n_harms; i++) {
+                char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1],
+                        digest[2 * DIGEST_SIZE + 1];
+                const Harm *h = &run->w->harms[i];
+
+                keep_quarantine(run, &(StoreQuarantine){ build_id_text(&h->patch.old_id, old_text),
+                                                         build_id_text(&h->patch.new_id, new_text),
+                                                         digest_text(h->patch.digest, digest), "", h->reason,
+                                                         0, false });
+        }
+}
+
 /* The verdict about a quarantined pair needs no comparison. */
 static bool quarantined(Run *run, const OutdatedPair *pair, Comparison *out) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
@@ -262,7 +275,7 @@ static void tell(const Work *w, EventKind kind, const StoreAction *a, const char
 static void keep(Run *run, const StoreAction *a) {
         Error e = { 0 };
 
-        if (store_add_action(run->store, a, &e) < 0)
+        if (run->store && store_add_action(run->store, a, &e) < 0)
                 fprintf(stderr, "<3>staunchd: %s\n", e.text);
 }
 
@@ -536,6 +549,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                         options.current_data = &builds;
                 }
                 store_each_quarantine(store, keep_quarantine, &run, NULL);
+                keep_harms(&run);
                 r = round_run(&options, &c, e);
         }
         if (r >= 0) {
@@ -592,7 +606,7 @@ static int revert_one(Run *run, const Process *p, const ProcessPatch *patch, con
                 .pause_usec = result.pause_usec,
         };
 
-        if (r != 0 && store_said(run->store, &a, NULL) == 1)
+        if (r != 0 && run->store && store_said(run->store, &a, NULL) == 1)
                 return again ? WORK_AGAIN : WORK_DONE;
         keep(run, &a);
         if (r == 0)
@@ -656,26 +670,28 @@ static int put_quarantine(Run *run, const ProcessPatch *patch, const char *reaso
         return r;
 }
 
-int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e) {
+int work_quarantine(const Work *w, Error *e) {
         _cleanup_(closep) int lock = round_lock(w->lock, e);
         _cleanup_(store_closep) Store *store = NULL;
         Run run = { .w = w, .arena = arena_new() };
+        int written = lock < 0 ? lock : work_open_state(w, &store, e), r = lock < 0 ? lock : 0;
         uint64_t quarantined = 0;
-        int r = lock < 0 ? lock : work_open_state(w, &store, e);
 
         run.store = store;
-        if (r >= 0 && patch)
-                r = put_quarantine(&run, patch, reason, e);
-        if (r >= 0)
-                r = store_each_quarantine(store, keep_quarantine, &run, e);
+        for (size_t i = 0; i < w->n_harms && written >= 0; i++)
+                written = put_quarantine(&run, &w->harms[i].patch, w->harms[i].reason, e);
+        if (written >= 0)
+                written = store_each_quarantine(store, keep_quarantine, &run, e);
+        keep_harms(&run);
         if (r >= 0 && run.quarantine.n)
-                r = take_out_quarantined(&run, e);
-        if (r >= 0) {
+                r = take_out_quarantined(&run, written < 0 ? NULL : e);
+        if (r >= 0 && written >= 0) {
                 store_each_quarantine(store, count_quarantine, &quarantined, NULL);
                 metrics_quarantined(w->metrics, quarantined);
-                notes_take(w->notes_fd, NULL, 0, w->root, work_enter, (void *)w);
         }
+        if (r >= 0)
+                notes_take(w->notes_fd, NULL, 0, w->root, work_enter, (void *)w);
         vec_free(&run.quarantine);
         arena_free(run.arena);
-        return r;
+        return r < 0 || written >= 0 ? r : written;
 }

@@ -12,6 +12,12 @@
  * The agent's work on processes, each piece done in a fork of the applier so that the loop stays awake: a
  * round, and taking a harmful patch out. Both write to the state and tell events themselves.
  */
+/* A patch that does harm, and why, in one line. */
+typedef struct Harm {
+        ProcessPatch patch;
+        char reason[256];
+} Harm;
+
 typedef struct Work {
         const Policy *policy;
         const char *state;  /* folder */
@@ -23,6 +29,8 @@ typedef struct Work {
         Beat *beat;
         const Unresponsive *skip; /* left out */
         size_t n_skip;
+        const Harm *harms; /* that are not known to be in the state yet */
+        size_t n_harms;
         int notes_fd; /* what processes carry is written there: notes.h */
 } Work;
 
@@ -40,6 +48,7 @@ bool work_enter(void *work, const Process *p);
 int work_open_state(const Work *w, Store **out, Error *e);
 /* Converges: the processes of `pids` only, or (n == 0) all. */
 int work_round(const Work *w, const pid_t *pids, size_t n, Error *e);
-/* Puts the patch's pair of builds into quarantine (NULL: none), and takes what is in quarantine out of every
- * process that still has it. `reason` is one line. WORK_AGAIN: a process could not be patched back now. */
-int work_quarantine(const Work *w, const ProcessPatch *patch, const char *reason, Error *e);
+/* Puts the harms' pairs of builds into quarantine, and takes what is in quarantine out of every process that
+ * still has it: also when the state can't be written, and then it fails afterwards. WORK_AGAIN: a process
+ * could not be patched back now. */
+int work_quarantine(const Work *w, Error *e);

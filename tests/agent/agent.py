@@ -3,10 +3,12 @@
 """agent.py STAUNCHD STAUNCH: runs the agent on targets of its own, each in a folder of its own, and checks what it
 does by its events, its answers, and what the targets say."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -406,6 +408,28 @@ def crash_in_a_patch_is_taken_out(m):
     equal(m.ask("converge")["ok"], True, "the round after the release")
     equal(b.ask(100), 109, "the other target, after the release")
     assert "Nothing waits" in staunch(0, "list", *state)
+
+
+def harm_while_the_state_is_locked(m):
+    """The patch is taken out all the same, is not applied again meanwhile, and is in quarantine as soon as that can be written."""
+    a, b = m.target(), m.target()
+    m.start()
+    m.install(9)
+    equal(m.ask("converge")["ok"], True, "the round")
+    equal(b.ask(100), 109, "the patched target")
+    with contextlib.closing(sqlite3.connect(os.path.join(m.dir, "state", "state.db"), isolation_level=None)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        equal(a.ask(7), None, "the target that crashes")
+        e = m.await_event("process-crashed", pid=a.pid)
+        if "inside the patch" not in e["message"]:
+            print("# the kernel does not say where a process crashed: not tried", flush=True)
+            return
+        m.await_event("patch-reverted", pid=b.pid)
+        equal(b.ask(100), 101, "the other target while the state is locked")
+        equal("patch-quarantined" in m.kinds(), False, "whether it is in quarantine")
+    m.await_event("patch-quarantined")
+    equal(m.ask("converge")["ok"], True, "another round")
+    equal(b.ask(100), 101, "the other target after another round")
 
 
 def image_that_needs_a_restart(m):
@@ -845,11 +869,11 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_to
          process_that_executes_again_carries_nothing, process_whose_files_are_gone_is_left_out, agent_killed_and_started_again,
          state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing, excluded_path_is_left_alone,
          one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
-         image_that_needs_a_restart, stopped_agent_leaves_patches, five_updates_in_a_row, downgrade_to_the_first_build,
-         downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last, reverted_by_hand_stays_out,
-         what_lies_elsewhere_is_nothing_of_ours, jail_in_a_container, downgrade_of_a_busy_process, images_of_one_update,
-         update_that_is_patched_in_part_is_not, hook_is_told_as_nobody, hook_that_hangs_or_fails, storm_of_events,
-         doctor_looks_at_the_agent]
+         harm_while_the_state_is_locked, image_that_needs_a_restart, stopped_agent_leaves_patches, five_updates_in_a_row,
+         downgrade_to_the_first_build, downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last,
+         reverted_by_hand_stays_out, what_lies_elsewhere_is_nothing_of_ours, jail_in_a_container, downgrade_of_a_busy_process,
+         images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody, hook_that_hangs_or_fails,
+         storm_of_events, doctor_looks_at_the_agent]
 
 
 class OldKept(Machine):
