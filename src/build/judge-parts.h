@@ -100,6 +100,8 @@ bool place_testified(const FnValues *f, const Need *need);
 bool place_testified_local(Judge *j, const FnValues *f, const Need *need);
 /* True when the place needs no testimony: the function's own memory, read-only data. */
 bool place_free(const Judge *j, const Need *need);
+/* True when the place is one that the C++ library lays down of its output streams (judge-stream.c). */
+bool place_of_stream(const Judge *j, const Need *need);
 /* True when the root is a number that a known function returned, and no pointer. */
 bool value_is_count(const Judge *j, uint32_t root);
 /* True when the root's object is read-only data of either image. */
@@ -112,6 +114,15 @@ bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need)
  * function needs. */
 bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned depth);
 bool testify_added(Judge *j, uint32_t new_function, const Need *need, unsigned depth);
+/* The class whose member an old C++ function is, by its mangled name (judge-class.c); false when it may be
+ * none of any. */
+typedef struct ClassName {
+        const char *at; /* in the name of a function */
+        size_t length;
+} ClassName;
+bool class_of(Judge *j, uint32_t function, ClassName *class);
+/* The members of the class that the old image holds, `max` at most; returns how many. */
+size_t members_of(Judge *j, ClassName class, uint32_t *members, size_t max);
 size_t users_of(Judge *j, uint32_t callee, uint32_t *users, size_t max);
 size_t refs_to(Judge *j, uint64_t addr, const Ref ***first);
 size_t callers_of(Judge *j, Side side, uint32_t callee, const CallRef **first);

@@ -325,7 +325,7 @@ bool place_free(const Judge *j, const Need *need) {
 
         if (values_is_own(j->w, need->at.root) || value_read_only(j, need->at) ||
             raw_memory(j, need->at.root) || foreign(j, need->at.root) || foreign_text(j, need) ||
-            one_of_texts(j, need) || foreign_variable(j, need))
+            one_of_texts(j, need) || foreign_variable(j, need) || place_of_stream(j, need))
                 return true;
         n = values_node(j->w, need->at.root);
         return need->at.root >= ROOT_FIRST &&

@@ -11,7 +11,7 @@
  * what hangs on a variable, to everyone who uses that variable. These steps keep it the same object.
  * A step that keeps only its type (another caller of the same callee, another user of the same
  * getter) counts when that function itself touches the object beyond the place in question, so that
- * it takes no shorter, more general type.
+ * it takes no shorter, more general type. Another member of the same C++ class has an object of that type.
  */
 
 enum {
@@ -20,7 +20,8 @@ enum {
         MAX_FAN = 24,
         MAX_FUNCTION_INSNS = 20000,
         MAX_USERS = 32,
-        MAX_GETTER_INSNS = 2000
+        MAX_GETTER_INSNS = 2000,
+        MAX_MEMBERS = 96
 };
 
 typedef struct Step {
@@ -252,6 +253,40 @@ static void go_variable(Search *s, uint64_t addr, const Step *at) {
         }
 }
 
+/* The imported variable that the pointer hangs on, or ROOT_NONE. */
+static uint32_t inner_symbol(const Values *w, uint32_t root) {
+        for (unsigned i = 0; i < NODE_MAX_DEPTH + 2 && root >= ROOT_FIRST; i++) {
+                const Node *n = values_node(w, root);
+
+                if (n->kind == NODE_SYMBOL)
+                        return root;
+                if (n->kind != NODE_LOAD && n->kind != NODE_SUM)
+                        break;
+                root = n->a;
+        }
+        return ROOT_NONE;
+}
+
+/* What hangs on an imported variable: to all who take its address from the table of imports. */
+static void go_symbol(Search *s, uint32_t root, const Step *at) {
+        const Image *image = s->j->d->old_image;
+        const char *name = values_node(s->j->w, root)->name;
+
+        for (size_t k = 0; k < image->n_relocs && name && !s->found; k++) {
+                const ImageReloc *rel = &image->relocs[k];
+                const Ref **r;
+                size_t n;
+
+                if (!rel->symbol || rel->symbol >= image->n_dynsyms ||
+                    strcmp(image->dynsyms[rel->symbol].name, name) != 0)
+                        continue;
+                n = refs_to(s->j, rel->addr, &r);
+                for (size_t i = 0; i < n && i < MAX_USERS && !s->found; i++)
+                        if (r[i]->function < s->j->d->old->n_functions)
+                                consider(s, r[i]->function, at->at, at, STEP_SAME, false);
+        }
+}
+
 /* The object is what the function returns: to its callers. */
 static void go_returned(Search *s, const Step *at, const FnValues *f) {
         const CallRef *c;
@@ -308,9 +343,65 @@ static void go_stored(Search *s, const Step *at, const FnValues *f) {
                 }
 }
 
+/* What a function left in a local variable: to others for which it did. */
+static void go_left(Search *s, const Step *at) {
+        uint32_t root = at->at.root, callee, function, users[MAX_USERS];
+        size_t n, touch = 0, same = 0;
+        bool typed = false;
+        Value v;
+
+        while (root >= ROOT_FIRST && values_node(s->j->w, root)->kind == NODE_LOAD)
+                root = values_node(s->j->w, root)->a;
+        if (root < ROOT_FIRST || values_node(s->j->w, root)->kind != NODE_OUT)
+                return;
+        callee = values_node(s->j->w, root)->a;
+        function = old_callee(s->j, callee);
+        if (function != NO_FUNCTION && s->j->d->old->functions[function].n_insns <= MAX_FUNCTION_INSNS) {
+                uint32_t given = values_param(s->j->w, (unsigned)values_node(s->j->w, root)->off);
+
+                typed = !at->inner &&
+                        values_substitute(s->j->w, at->at, root, (Value){ given, 0, 0, 0 }, &v) &&
+                        knows_type(s, function, v, given);
+        }
+        n = users_of(s->j, callee, users, MAX_USERS);
+        for (size_t i = 0; i < n && !s->found; i++) {
+                Need need = *s->need;
+                const FnValues *f;
+                size_t m;
+
+                if (users[i] == at->function || s->j->d->old->functions[users[i]].n_insns > MAX_GETTER_INSNS)
+                        continue;
+                if (typed)
+                        consider(s, users[i], at->at, at, STEP_SAME, false);
+                f = values_of(s->j->w, SIDE_OLD, users[i]);
+                need.at = at->at;
+                places_of_root(f, at->at.root, &m);
+                touch += m > 0;
+                same += place_testified(f, &need);
+        }
+        if (same >= 3 && same * 3 >= touch * 2)
+                s->found = true;
+}
+
+/* The object of a member of a C++ class: to the other members. */
+static void go_members(Search *s, const Step *at) {
+        uint32_t members[MAX_MEMBERS];
+        ClassName class;
+        unsigned which;
+        size_t n;
+
+        if (!values_has_param(s->j->w, at->at.root, &which) || which != 0 ||
+            !class_of(s->j, at->function, &class))
+                return;
+        n = members_of(s->j, class, members, MAX_MEMBERS);
+        for (size_t i = 0; i < n && !s->found; i++)
+                consider(s, members[i], at->at, at, STEP_DOWN, false);
+}
+
 static bool search(Search *s) {
         for (size_t i = 0; i < s->n && !s->found; i++) {
                 Step at = s->queue[i];
+                uint32_t symbol;
                 uint64_t addr;
 
                 if (at.function != NO_FUNCTION) {
@@ -324,11 +415,17 @@ static bool search(Search *s) {
                                 go_returned(s, &at, f);
                         if (!s->found)
                                 go_stored(s, &at, f);
+                        if (!s->found && at.depth == 0)
+                                go_members(s, &at);
                 }
                 if (!s->found)
                         go_return(s, &at);
+                if (!s->found)
+                        go_left(s, &at);
                 if (!s->found && inner_variable(s->j->w, at.at.root, &addr))
                         go_variable(s, addr, &at);
+                if (!s->found && (symbol = inner_symbol(s->j->w, at.at.root)) != ROOT_NONE)
+                        go_symbol(s, symbol, &at);
                 if (!s->found && at.at.root == ROOT_IMAGE)
                         go_variable(s, (uint64_t)at.at.off, &at);
         }

@@ -79,16 +79,36 @@ typedef struct Unknown {
         uint32_t stride;
         uint16_t width;
         uint8_t class;
-        bool used;
+        bool walks, used;
 } Unknown;
 
-static bool match_unknown(Unknown *u, size_t n, const Access *a) {
-        for (size_t i = 0; i < n; i++)
-                if (!u[i].used && u[i].off == a->at.off && u[i].width == a->width && u[i].class == a->class &&
-                    u[i].stride == a->at.stride) {
-                        u[i].used = true;
-                        return true;
-                }
+/* A byte is read there, and the pointer goes on by one right before or behind: it walks over bytes. */
+static bool walks(const FnValues *f, const Access *a) {
+        enum { REACH = 6 };
+        const Op *op = &f->ops[a->op];
+
+        for (uint32_t i = a->op > REACH ? a->op - REACH : 0; i <= a->op + REACH && i < f->n_ops; i++) {
+                const Op *x = &f->ops[i];
+
+                if (op->base >= 0 && op->index < 0 && x->kind == OP_ADD && x->dst == op->base && x->has_imm &&
+                    x->imm == 1 && x->size == 8)
+                        return a->width == 1 && a->class == CLASS_INT && a->flags == ACCESS_READ;
+        }
+        return false;
+}
+
+/* Where a pointer that goes on by one stands when the byte is read, before or behind that step, is the
+ * compiler's choice. */
+static bool match_unknown(Unknown *u, size_t n, const Access *a, bool walk) {
+        for (unsigned round = 0; round <= walk; round++)
+                for (size_t i = 0; i < n; i++)
+                        if (!u[i].used && u[i].width == a->width && u[i].class == a->class &&
+                            u[i].stride == a->at.stride &&
+                            (round ? u[i].walks && value_distance(u[i].off, a->at.off) == 1
+                                   : u[i].off == a->at.off)) {
+                                u[i].used = true;
+                                return true;
+                        }
         return false;
 }
 
@@ -353,14 +373,15 @@ static void judge_unknowns(Judge *j, const PairView *p) {
                 const Access *a = &p->old->accesses[i];
 
                 if (a->at.root == ROOT_NONE && p->old_how[a->op] != PAIR_SAME)
-                        vec_push(&old, (Unknown){ a->at.off, a->at.stride, a->width, a->class, false });
+                        vec_push(&old, (Unknown){ a->at.off, a->at.stride, a->width, a->class,
+                                                  walks(p->old, a), false });
         }
         for (size_t i = 0; i < p->new->n_accesses; i++) {
                 const Access *a = &p->new->accesses[i];
                 Need need = { a->at, a->width, a->class, a->flags, false, false };
 
                 if (a->at.root == ROOT_NONE && p->how[a->op] != PAIR_SAME &&
-                    !match_unknown(old.items, old.n, a))
+                    !match_unknown(old.items, old.n, a, walks(p->new, a)))
                         add_unproved(j, &need, "and the old code has no such access");
         }
         vec_free(&old);
