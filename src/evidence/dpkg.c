@@ -354,3 +354,43 @@ const Changelog *dpkg_changelog(const Dpkg *d, Package *p) {
         }
         return c;
 }
+
+static bool is_script(const char *path, size_t n) {
+        static const char *const endings[] = { ".py", ".pm", ".pl", ".rb", ".js", ".tcl" };
+
+        for (size_t i = 0; i < ELEMENTSOF(endings); i++) {
+                size_t k = strlen(endings[i]);
+
+                if (n > k && memcmp(path + n - k, endings[i], k) == 0)
+                        return true;
+        }
+        return false;
+}
+
+void dpkg_read_scripts(const Dpkg *d, Package *p) {
+        char plain[PATH_MAX], with_arch[PATH_MAX];
+        const char *const lists[] = { plain, with_arch };
+
+        if (p->list_read)
+                return;
+        p->list_read = true;
+        snprintf(plain, sizeof(plain), INFO "/%s.list", p->name);
+        snprintf(with_arch, sizeof(with_arch), INFO "/%s:%s.list", p->name, p->arch);
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
+                _cleanup_(closep) int fd = root_open_path(d->root, lists[i], NULL);
+                FileBytes list = { 0 };
+                struct stat st;
+                const char *line;
+                size_t n;
+
+                if (fd < 0 || fstat(fd, &st) < 0 ||
+                    root_read(d->root, lists[i], DPKG_LIST_MAX, &list, NULL) < 0)
+                        continue;
+                p->unpacked_usec =
+                        (uint64_t)st.st_mtim.tv_sec * 1000000 + (uint64_t)st.st_mtim.tv_nsec / 1000;
+                for (Lines lines = lines_of(&list); !p->scripts && lines_next(&lines, &line, &n);)
+                        p->scripts = is_script(line, n);
+                file_release(&list);
+                return;
+        }
+}

@@ -23,6 +23,9 @@ typedef struct Package {
         bool read;                  /* the changelog was looked for */
         Changelog changelog;        /* of the source, up to source_version; empty: none is there */
         const char *changelog_path; /* NULL: none */
+        bool list_read;             /* its list of files was looked at for what follows */
+        bool scripts;               /* it has files that an interpreter reads, and keeps in memory */
+        uint64_t unpacked_usec;     /* when its list was written, CLOCK_REALTIME; 0: not known */
 } Package;
 
 typedef struct Dpkg {
@@ -53,3 +56,5 @@ DpkgCheck dpkg_check(const Dpkg *d, const Package *p, const char *path, int fd);
 /* The changelog of the package's source, read once. Entries newer than the package, and a changelog of
  * another source, are left out. */
 const Changelog *dpkg_changelog(const Dpkg *d, Package *p);
+/* Fills in `scripts` and `unpacked_usec`, once. */
+void dpkg_read_scripts(const Dpkg *d, Package *p);

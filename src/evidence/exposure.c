@@ -3,6 +3,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "evidence/read.h"
+#include "evidence/scripts.h"
 #include "evidence/version.h"
 
 #include <errno.h>
@@ -65,7 +66,8 @@ static Has build_has_fix(const Knowledge *k, const Build *b, const Subject *s) {
         return has_fix(k, b->version, b->source_version);
 }
 
-static CveImage judge_image(const Knowledge *k, const Subject *s, const RunningImage *image, Has on_disk) {
+static CveImage judge_image(const Work *w, const Knowledge *k, const Subject *s, const RunningImage *image,
+                            Has on_disk) {
         Has run = build_has_fix(k, image->run, s), effective = build_has_fix(k, image->effective, s);
         CveImage out = { .image = image, .state = CVE_UNKNOWN, .why = "" };
 
@@ -79,6 +81,12 @@ static CveImage judge_image(const Knowledge *k, const Subject *s, const RunningI
                 out.why = "the version that its patch leads to is unknown";
         else
                 out.why = *image->run->why ? image->run->why : "the CVE is not known to what is here";
+        /* A build that is not what is on disk came with scripts of its own version. */
+        if ((out.state == CVE_HOTPATCHED || (out.state == CVE_CURRENT && image->run == image->disk)) &&
+            scripts_may_be_old(&w->x->running, image, s->package)) {
+                out.state = CVE_UNKNOWN;
+                out.why = "the package has scripts, and the process started before this version was unpacked";
+        }
         return out;
 }
 
@@ -135,7 +143,7 @@ static bool judge_package(const Work *w, const Subject *s, const char *cve, CveP
                 .state = s->images.n && disk != LACKS_FIX ? CVE_NOT_AFFECTED : plain,
         };
         for (size_t i = 0; i < s->images.n; i++) {
-                out->images[i] = judge_image(&k, s, s->images.items[i], disk);
+                out->images[i] = judge_image(w, &k, s, s->images.items[i], disk);
                 out->state = MAX(out->state, out->images[i].state);
         }
         return true;

@@ -59,6 +59,31 @@ def exposed_then_hotpatched_then_current(m):
     equal((image["state"], image["version"]), ("exposed-in-memory", "1.0-1"), "a reverted process")
 
 
+def scripts_that_an_interpreter_has_read(m):
+    """A patch changes no module that a process keeps in memory; the same program by another name reads none."""
+    m.scripts = ["/usr/lib/python3/dist-packages/evidence.py"]
+    m.program = "/usr/bin/python3.99"
+    m.install(1)
+    t = m.target()
+    m.install(2)
+    m.staunch(4, "converge", "--root", m.root)
+    equal(t.ask(100), 102, "the new code")
+    image = one_image(m.cve(5, "CVE-2099-1001"), t.pid)
+    equal((image["state"], image["runs_version"]), ("unknown", "1.0-2"), "the interpreter that was patched")
+    assert "scripts" in image["why"], image
+    fresh = m.target()
+    equal(one_image(m.cve(5, "CVE-2099-1001"), fresh.pid)["state"], "current", "one that started after the upgrade")
+
+
+def scripts_beside_a_program(m):
+    m.scripts = ["/usr/lib/python3/dist-packages/evidence.py"]
+    m.install(1)
+    t = m.target()
+    m.install(2)
+    m.staunch(4, "converge", "--root", m.root)
+    equal(one_image(m.cve(0, "CVE-2099-1001"), t.pid)["state"], "hotpatched", "a program that is no interpreter")
+
+
 def process_that_starts_itself_again_is_as_old_as_before(m):
     m.install(1)
     t = m.target()
@@ -389,7 +414,8 @@ def ask(m, op):
 
 builds = Builds()
 try:
-    failed = run([exposed_then_hotpatched_then_current, process_that_starts_itself_again_is_as_old_as_before,
+    failed = run([exposed_then_hotpatched_then_current, scripts_that_an_interpreter_has_read,
+                  scripts_beside_a_program, process_that_starts_itself_again_is_as_old_as_before,
                   log_tells_where_dates_do_not, nothing_is_guessed, witnesses_that_disagree,
                   file_that_is_not_its_package_s, agent_records_what_it_sees, tracker_says_what_no_update_fixes,
                   report_for_scanners,

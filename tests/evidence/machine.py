@@ -97,6 +97,8 @@ class Machine:
         self.root = os.path.join(self.dir, "root") if root is None else root
         self.state = os.path.join(self.dir, "state")
         self.targets = []
+        self.program = PROGRAM
+        self.scripts = []  # what the package has beside the program
         self.installed_sec = 0
         if not self.root:
             return
@@ -111,11 +113,15 @@ class Machine:
         """The package's version i, as a .deb."""
         tree = os.path.join(self.dir, f"deb-{i}")
         shutil.rmtree(tree, ignore_errors=True)
-        program = tree + PROGRAM
+        program = tree + self.program
         doc = os.path.join(tree, "usr/share/doc/evidence-target")
         for d in (os.path.dirname(program), doc, os.path.join(tree, "DEBIAN")):
             os.makedirs(d)
         shutil.copy(self.builds.path(i), program)
+        for script in self.scripts:
+            os.makedirs(os.path.dirname(tree + script), exist_ok=True)
+            with open(tree + script, "w") as f:
+                f.write(f"{i}\n")
         text = "".join(f"evidence-source ({v}) stable; urgency=high\n\n  * Fix {', '.join(cves)}: a bound.\n\n"
                        f" -- A Maintainer <a@example.org>  {formatdate(EPOCH + sec)}\n\n"
                        for v, cves, sec in reversed(VERSIONS[:i]))
@@ -127,7 +133,7 @@ class Machine:
             f.write(f"Package: evidence-target\nVersion: {VERSIONS[i - 1][0]}\nArchitecture: amd64\n"
                     f"Source: evidence-source\nMaintainer: A <a@example.org>\nDescription: a target\n")
         with open(os.path.join(tree, "DEBIAN/md5sums"), "w") as f:
-            for path in (PROGRAM, "/usr/share/doc/evidence-target/changelog.Debian.gz"):
+            for path in (self.program, "/usr/share/doc/evidence-target/changelog.Debian.gz"):
                 f.write(hashlib.md5(open(tree + path, "rb").read()).hexdigest() + f"  {path[1:]}\n")
         deb = os.path.join(self.dir, f"evidence-target_{VERSIONS[i - 1][0]}_amd64.deb")
         subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", tree, deb], check=True,
@@ -144,13 +150,13 @@ class Machine:
         self.installed_sec = int(time.time())
 
     def target(self):
-        t = Target(self.path(PROGRAM))
+        t = Target(self.path(self.program))
         self.targets.append(t)
         return t
 
     def libraries(self):
         """Of the program, with the loader."""
-        out = subprocess.run(["ldd", self.path(PROGRAM)], capture_output=True, text=True, check=True).stdout
+        out = subprocess.run(["ldd", self.path(self.program)], capture_output=True, text=True, check=True).stdout
         return [word for word in out.split() if word.startswith("/")]
 
     def staunch(self, code, *args):
