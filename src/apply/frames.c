@@ -142,6 +142,12 @@ int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e
                 r = remote_invoke(&remote, mem_fd, functions[i], args, WAIT_USEC, &answer);
                 if (r == -ETIMEDOUT)
                         r = refuse(s->res, REFUSAL_CODE_PROCESS_BUSY, "", "its unwinder is in use");
+                else if (r == -EOPNOTSUPP)
+                        r = refuse(s->res, REFUSAL_CODE_UNWIND_NEEDED, p->name,
+                                   "process %d has shadow stacks: its unwinder cannot be told", s->pid);
+                else if (r == -ENOMEM)
+                        r = refuse(s->res, REFUSAL_CODE_NO_ROOM, p->name,
+                                   "the kernel gives process %d no more memory or mappings", s->pid);
                 else if (r < 0)
                         error_errno(e, r, "process %d: cannot register unwind data", s->pid);
                 *kept |= r == 0;

@@ -302,6 +302,13 @@ static int choose(Session *s, const Patch *p, int mem_fd, uint64_t *values, cons
                 if (r == -ETIMEDOUT)
                         r = refuse(s->res, REFUSAL_CODE_IMPORT_UNRESOLVED, p->imports[i].name,
                                    "the function that chooses between its definitions does not return");
+                if (r == -EOPNOTSUPP)
+                        r = refuse(s->res, REFUSAL_CODE_IMPORT_UNRESOLVED, p->imports[i].name,
+                                   "a function chooses its definition, and process %d has shadow stacks",
+                                   s->pid);
+                if (r == -ENOMEM)
+                        r = refuse(s->res, REFUSAL_CODE_NO_ROOM, p->name,
+                                   "the kernel gives process %d no more memory or mappings", s->pid);
         }
         remote_close(&remote);
         return r < 0 ? error_errno(e, r, "process %d: an IFUNC did not choose", s->pid) : r;

@@ -389,6 +389,21 @@ static void import_that_is_never_chosen(void **state) {
         victim_stop(&v);
 }
 
+/* A function of the process that a thread calls for us does not run on what that thread has left of its
+ * stack. */
+static void tiny_stack_is_left_alone(void **state) {
+        const Replacement r = { "answer", imported, sizeof(imported), 2, R_X86_64_64, NULL, "odd_pick", 0 };
+        Victim v = victim_start_with(NULL, NULL);
+        EngineResult res;
+
+        (void)state;
+        assert_int_equal(victim_ask(&v, "tiny stack", NULL), 0);
+        assert_int_equal(try_for(v.pid, patch_make(&r, 1, 5), 5000000, &res), 0);
+        assert_int_equal(victim_ask(&v, "x", NULL), 1);
+        assert_int_equal(victim_ask(&v, "call", NULL), 7);
+        victim_stop(&v);
+}
+
 /* Each of many imports is looked for in tables of the process's own making. */
 static void forged_slots_have_a_limit(void **state) {
         enum { IMPORTS = 500 };
@@ -477,6 +492,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(out_of_mappings),
                 cmocka_unit_test(locked_memory),
                 cmocka_unit_test(import_that_is_never_chosen),
+                cmocka_unit_test(tiny_stack_is_left_alone),
                 cmocka_unit_test(forged_slots_have_a_limit),
         };
 

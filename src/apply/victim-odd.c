@@ -93,6 +93,44 @@ __attribute__((used)) static int (*choose_never(void))(void) {
 }
 int odd_choice(void) __attribute__((ifunc("choose_never")));
 
+/* Another, for which it does, and with some stack. */
+int odd_pick(void);
+__attribute__((used)) static int picked(void) {
+        return 7;
+}
+__attribute__((used)) static int (*choose_at_length(void))(void) {
+        volatile uint8_t room[1500];
+
+        for (size_t i = 0; i < sizeof(room); i++)
+                room[i] = 0x55;
+        return room[3] == 0x55 ? picked : NULL;
+}
+int odd_pick(void) __attribute__((ifunc("choose_at_length")));
+
+/* Waits for a byte with next to nothing left of its stack, and no guard below, as on stacks that a program
+ * has made of its heap. True when what lies below is as it was. */
+static bool wait_on_tiny_stack(void) {
+        enum { BELOW = 4096, STACK = 512 };
+        uint8_t *memory = malloc(BELOW + STACK);
+        bool same = true;
+        char c = 0;
+        long r;
+
+        memset(memory, 0xa5, BELOW + STACK);
+        __asm__ volatile("mov %%rsp, %%rbx\n"
+                         "mov %[stack], %%rsp\n"
+                         "syscall\n"
+                         "mov %%rbx, %%rsp\n"
+                         : "=a"(r)
+                         : "0"((long)SYS_read), "D"(0L), "S"(&c),
+                           "d"(1L), [stack] "r"(memory + BELOW + STACK / 2)
+                         : "rbx", "rcx", "r11", "memory");
+        for (size_t i = 0; i < BELOW; i++)
+                same &= memory[i] == 0xa5;
+        free(memory);
+        return same && r == 1 && c == 'x';
+}
+
 /* Says that it has a million slots, all for one symbol. */
 static int forge_slots(void) {
         enum { SLOTS = 1000000 };
@@ -261,6 +299,9 @@ static void commands(void) {
                         if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0 || setresuid(65534, 65534, 65534) < 0)
                                 r = -1;
                         printf("%d 0\n", r);
+                } else if (strcmp(line, "tiny stack") == 0) {
+                        printf("0 0\n");
+                        printf("%d 0\n", wait_on_tiny_stack());
                 } else if (strcmp(line, "slots") == 0) {
                         printf("%d 0\n", forge_slots());
                 } else if (strcmp(line, "page") == 0) {

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -18,7 +19,9 @@
 
 enum {
         STOP_EVENT = 128,
-        RED_ZONE = 128,
+        NT_X86_SHSTK_ = 0x204,
+        STACK_BYTES = 65536, /* for what is called, and a page below that nobody may touch */
+        GUARD_BYTES = 4096,
         LOOK_USEC = 20,
         LATE_LOOK_USEC = 1000,
         XSTATE_BYTES = 16384,
@@ -106,16 +109,58 @@ bool remote_in_call(const Remote *r) {
         }
 }
 
+/* The thread's returns are checked against a stack that nobody else writes to: ours would not be found on it.
+ */
+static bool has_shadow_stack(pid_t tid) {
+        uint64_t pointer;
+        struct iovec iov = { &pointer, sizeof(pointer) };
+
+        return ptrace(PTRACE_GETREGSET, tid, (void *)NT_X86_SHSTK_, &iov) == 0;
+}
+
+/*
+ * A stack of its own for what is called: nobody knows how much the thread has left of its own, and what lies
+ * below it may be anything where a program makes its stacks itself.
+ */
+static int map_stack(Remote *r, uint64_t *start) {
+        const uint64_t map[6] = { 0,
+                                  GUARD_BYTES + STACK_BYTES,
+                                  PROT_NONE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                                  (uint64_t)-1,
+                                  0 };
+        int64_t at, result = 0;
+        int q = remote_call(r, SYS_mmap, map, &at);
+
+        if (q == 0 && at < 0)
+                return (int)at;
+        if (q == 0)
+                q = remote_call(r, SYS_mprotect,
+                                (const uint64_t[6]){ (uint64_t)at + GUARD_BYTES, STACK_BYTES,
+                                                     PROT_READ | PROT_WRITE },
+                                &result);
+        if (q == 0 && result < 0) {
+                const uint64_t unmap[6] = { (uint64_t)at, GUARD_BYTES + STACK_BYTES };
+                int64_t ignored;
+
+                remote_call(r, SYS_munmap, unmap, &ignored);
+                return (int)result;
+        }
+        if (q == 0)
+                *start = (uint64_t)at;
+        return q;
+}
+
 /*
  * The function returns to the `syscall` instruction; the stop before that call is where it ends, and
  * the call itself is skipped.
  */
-int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[3], uint64_t wait_usec,
-                  uint64_t *result) {
+static int invoke_on(Remote *r, int mem_fd, uint64_t sp, uint64_t function, const uint64_t args[3],
+                     uint64_t wait_usec, uint64_t *result) {
         static const uint64_t none[6];
         struct user_regs_struct regs = r->saved;
-        uint64_t mask = remote_mask(), sp = align_down(regs.rsp - RED_ZONE, 64) - 8,
-                 until = now_usec() + wait_usec, until_ran = ran_usec(r->tid) + RUNAWAY_USEC;
+        uint64_t mask = remote_mask(), until = now_usec() + wait_usec,
+                 until_ran = ran_usec(r->tid) + RUNAWAY_USEC;
         int status = (SIGTRAP | STOP_EVENT << 8) << 8 | 0x7f, q;
         _cleanup_(freep) uint8_t *xstate = malloc(XSTATE_BYTES);
         struct iovec iov = { xstate, XSTATE_BYTES };
@@ -172,5 +217,23 @@ int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[
         /* One harmless call leaves the thread as remote_call() leaves it. */
         if (q == -ESRCH || remote_call(r, SYS_getpid, none, &ignored) < 0)
                 return -ESRCH;
+        return q;
+}
+
+int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[3], uint64_t wait_usec,
+                  uint64_t *result) {
+        uint64_t start = 0;
+        int64_t ignored;
+        int q;
+
+        if (has_shadow_stack(r->tid))
+                return -EOPNOTSUPP;
+        q = map_stack(r, &start);
+        if (q < 0)
+                return q;
+        q = invoke_on(r, mem_fd, start + GUARD_BYTES + STACK_BYTES - 64 - sizeof(uint64_t), function, args,
+                      wait_usec, result);
+        if (q != -ESRCH)
+                remote_call(r, SYS_munmap, (const uint64_t[6]){ start, GUARD_BYTES + STACK_BYTES }, &ignored);
         return q;
 }

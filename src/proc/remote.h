@@ -62,9 +62,10 @@ int remote_silent_signal(uint64_t caught, uint64_t blocked);
 /* The thread waits in a system call of a kind that no allocator and no lock makes. */
 bool remote_in_call(const Remote *r);
 /*
- * Calls a function of the process, on the thread's own stack. -ETIMEDOUT when it has not returned after
- * `wait_usec` and waits, or has run for seconds (it is left where it is; nothing else of the thread is
- * disturbed), -EFAULT when it raised a signal.
+ * Calls a function of the process, on a stack that is there for that only. -ETIMEDOUT when it has not
+ * returned after `wait_usec` and waits, or has run for seconds (it is left where it is; nothing else of the
+ * thread is disturbed), -EFAULT when it raised a signal, -ENOMEM when there is no memory for the stack,
+ * -EOPNOTSUPP when the thread has a shadow stack (CET).
  */
 int remote_invoke(Remote *r, int mem_fd, uint64_t function, const uint64_t args[3], uint64_t wait_usec,
                   uint64_t *result);
