@@ -28,6 +28,43 @@ static bool whole_jump_table(const Code *code, uint64_t addr, const uint8_t *con
         return n >= 3 && all_zero(content + (uint64_t)n * size, extent - (uint64_t)n * size);
 }
 
+static size_t target_index(const Code *code, uint64_t addr) {
+        size_t lo = 0, hi = code->n_targets;
+
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (code->targets[mid] < addr)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return lo;
+}
+
+/* Some instruction reads what is at that very place: an element of a table of numbers, as a rule. Texts are
+ * handed on by their address. */
+static bool read_at_once(Work *w, uint64_t addr) {
+        const Code *code = w->d->new;
+        size_t k;
+
+        if (!w->reads) {
+                w->reads = arena_newa(w->d->arena, bool, code->n_targets + 1);
+                for (size_t i = 0; i < code->n_refs; i++)
+                        if (code->refs[i].kind == REF_PCREL && !code->refs[i].lea) {
+                                k = target_index(code, code->refs[i].target);
+                                w->reads[k] = w->reads[k] || (k < code->n_targets &&
+                                                              code->targets[k] == code->refs[i].target);
+                        }
+        }
+        k = target_index(code, addr);
+        return k < code->n_targets && code->targets[k] == addr && w->reads[k];
+}
+
+static bool is_text(Work *w, uint64_t addr, uint64_t size) {
+        return constant_is_text(w->d->new_image, addr, size) && !read_at_once(w, addr);
+}
+
 /* A constant that differs may be the tail of a larger one that begins at an earlier reference: its
  * users are blamed as well, back to a place that a complete string or a jump table separates. */
 void blames_widen(Work *w) {
@@ -36,22 +73,13 @@ void blames_widen(Work *w) {
 
         for (size_t i = 0; i < n; i++) {
                 Blame b = w->blames.items[i];
-                size_t lo = 0, hi = code->n_targets;
-
+                size_t lo = target_index(code, b.new);
                 const uint8_t *differs = image_bytes(code->image, b.new, b.size);
 
-                if (constant_is_text(code->image, b.new, b.size) &&
+                if (is_text(w, b.new, b.size) &&
                     !(differs && single_string(differs, b.size) && !lone_text(b.new, differs, b.size)))
                         continue;
                 w->d->numbers_changed = true;
-                while (lo < hi) {
-                        size_t mid = lo + (hi - lo) / 2;
-
-                        if (code->targets[mid] < b.new)
-                                lo = mid + 1;
-                        else
-                                hi = mid;
-                }
                 for (unsigned step = 0; step < BLAME_STEPS && lo > 0; step++) {
                         uint64_t at = code->targets[--lo], extent = const_extent(code, at);
                         const uint8_t *content = image_bytes(code->image, at, extent);
@@ -105,13 +133,15 @@ static const Vote *const_witness(const Work *w, uint64_t new) {
 }
 
 /* Whether the constant may go on up to what begins at `end`: not with a text or a jump table between. */
-static bool may_reach(const Code *code, uint64_t addr, uint64_t end) {
+static bool may_reach(Work *w, uint64_t addr, uint64_t end) {
+        const Code *code = w->d->new;
+
         for (uint64_t at = addr, n; at <= end; at += n) {
                 const uint8_t *content;
 
                 n = const_extent(code, at);
                 content = image_bytes(code->image, at, n);
-                if (!content || constant_is_text(code->image, at, n) || text_begins(code->image, at, n) ||
+                if (!content || is_text(w, at, n) || text_begins(code->image, at, n) ||
                     whole_jump_table(code, at, content, n))
                         return false;
         }
@@ -144,7 +174,7 @@ void blames_of_tails(Work *w) {
                         if (x && x->old != old && w->d->matches[x->match].kind != MATCH_CHANGED)
                                 break; /* an object of its own */
                         if (!constant_bytes_same(w->d, old, at, MIN(n, v->new + BLAME_REACH - at))) {
-                                if (may_reach(code, v->new, at))
+                                if (may_reach(w, v->new, at))
                                         vec_push(&w->blames, (Blame){ v->new, extent });
                                 break;
                         }

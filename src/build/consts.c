@@ -7,11 +7,25 @@
 
 /* Comparing constants of two builds, whose extent nothing tells but what else is referred to. */
 
-bool single_string(const uint8_t *b, uint64_t n) {
-        uint64_t i = 0;
+/* Length of the character at b, ASCII or UTF-8; 0: none that is printed. */
+static uint64_t character(const uint8_t *b, uint64_t n) {
+        uint64_t length = b[0] < 0x80 ? 1 : b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : b[0] >= 0xc2 ? 2 : 0;
 
-        while (i < n && (b[i] >= 0x20 || (b[i] >= '\t' && b[i] <= '\r') || b[i] == 0x1b))
-                i++;
+        if (length == 1)
+                return b[0] >= 0x20 ? b[0] != 0x7f : (b[0] >= '\t' && b[0] <= '\r') || b[0] == 0x1b;
+        if (length > n || b[0] > 0xf4)
+                return 0;
+        for (uint64_t i = 1; i < length; i++)
+                if ((b[i] & 0xc0) != 0x80)
+                        return 0;
+        return length;
+}
+
+bool single_string(const uint8_t *b, uint64_t n) {
+        uint64_t i = 0, step;
+
+        while (i < n && (step = character(b + i, n - i)))
+                i += step;
         if (i == 0 || i == n)
                 return false;
         for (; i < n; i++)
@@ -31,20 +45,6 @@ bool lone_text(uint64_t addr, const uint8_t *b, uint64_t n) {
         if (addr % 2 == 0 && n == 2)
                 return false;
         return addr % 4 || n % 4 || length > 3 || n - length < 2;
-}
-
-/* Length of the character at b, ASCII or UTF-8; 0: none that is printed. */
-static uint64_t character(const uint8_t *b, uint64_t n) {
-        uint64_t length = b[0] < 0x80 ? 1 : b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : b[0] >= 0xc2 ? 2 : 0;
-
-        if (length == 1)
-                return b[0] >= 0x20 ? b[0] != 0x7f : (b[0] >= '\t' && b[0] <= '\r') || b[0] == 0x1b;
-        if (length > n || b[0] > 0xf4)
-                return 0;
-        for (uint64_t i = 1; i < length; i++)
-                if ((b[i] & 0xc0) != 0x80)
-                        return 0;
-        return length;
 }
 
 /*
@@ -142,11 +142,34 @@ static bool addresses_same(const Diff *d, uint64_t old, uint64_t new, uint64_t s
         return true;
 }
 
-/* The end of a text: an empty string that a linker found there. */
-static bool ends_text(const Image *image, uint64_t addr) {
-        const uint8_t *b = image_bytes(image, addr - 2, 3);
+enum { TEXT_MIN = 4, TEXT_MAX = 1 << 16, TEXT_SURE = 16, TEXT_ALIGN = 8 };
 
-        return b && b[2] == 0 && b[0] >= 0x20 && b[0] < 0x7f && character(b + 1, 1);
+static bool is_character(const Image *image, uint64_t addr) {
+        const uint8_t *b = image_bytes(image, addr, 1);
+
+        return b && b[0] < 0x80 && character(b, 1);
+}
+
+/* The end of a text: an empty string that a linker found there. Two bytes of a number in front of another one
+ * that begins with a zero are no text: it has to begin behind a zero and have some characters, and another
+ * text has to follow, at once or after padding. */
+static bool ends_text(const Image *image, uint64_t addr) {
+        const uint8_t *b = image_bytes(image, addr, 1);
+        uint64_t n = 0, next = addr + 1;
+
+        if (!b || b[0])
+                return false;
+        if (!is_character(image, next)) {
+                next = align_up(next, TEXT_ALIGN);
+                b = image_bytes(image, addr, next - addr);
+                if (!b || !all_zero(b, next - addr) || !is_character(image, next))
+                        return false;
+        }
+        while (n < TEXT_SURE && is_character(image, addr - n - 1))
+                n++;
+        b = image_bytes(image, addr - n - 1, 1);
+        return n == TEXT_SURE ||
+               (b && b[0] == 0 && (n >= TEXT_MIN || (n >= 2 && addr % 4 && next > addr + 1)));
 }
 
 static bool same_within(const Diff *d, uint64_t old, uint64_t new, unsigned depth) {
@@ -203,8 +226,6 @@ bool pointees_same(const Diff *d, uint64_t old, uint64_t new) {
                         return false;
         }
 }
-
-enum { TEXT_MIN = 4, TEXT_MAX = 1 << 16 };
 
 /* Text: what is read, and never compared by its address. */
 bool constant_is_text(const Image *image, uint64_t addr, uint64_t size) {

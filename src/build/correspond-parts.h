@@ -15,6 +15,7 @@ typedef struct Work {
         VEC(Vote) votes;  /* variables */
         VEC(Vote) consts; /* constants with the same content */
         VEC(Blame) blames;
+        bool *reads; /* per target of the new code: an instruction reads what is there; NULL: not known yet */
         Arena *scratch; /* what counting the votes once takes: the edges, and all to contest them */
         Edge *edges;
         size_t n_edges;

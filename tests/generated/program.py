@@ -4,6 +4,9 @@ both versions of whatever changed and goes from old to new at a step that it is 
 
 import copy, random
 
+# Seeds from here on have these shapes, too; the programs of earlier ones stay what they were.
+RECORDS = 30000
+
 OPS = ['+', '-', '*', '^', '&', '|']
 WORDS = ['open', 'close', 'timeout', 'retry', 'bad request', 'not found', 'found', 'limit', 'queue', 'ok', 'denied',
          'short', 'a much longer message with some detail in it', 'state', 'peer', 'tls', 'header', 'body']
@@ -15,14 +18,16 @@ class Program:
     def __init__(self):
         self.structs, self.globals, self.tls, self.tables, self.texts = [], [], [], [], []
         self.functions, self.order, self.ctor, self.slots = [], None, False, []
+        self.records = []
 
     def function(self, name):
         return next(f for f in self.functions if f['name'] == name)
 
 
 class Maker:
-    def __init__(self, rng):
+    def __init__(self, rng, records):
         self.r, self.p, self.n = rng, Program(), 0
+        self.more = ['record', 'record', 'element', 'element', 'walk'] if records else []
 
     def name(self, stem):
         self.n += 1
@@ -45,6 +50,10 @@ class Maker:
         for _ in range(r.randint(0, 2)):
             p.texts.append({'name': self.name('w'), 'values': [r.choice(WORDS) + str(r.randint(0, 9))
                                                               for _ in range(r.randint(3, 8))]})
+        if self.more:
+            for _ in range(r.randint(1, 3)):
+                p.records.append({'name': self.name('r'), 'values': [[r.choice(WORDS) + str(r.randint(0, 9)), r.randint(0, 250)]
+                                                                    for _ in range(r.randint(3, 9))]})
         for i in range(r.randint(8, 24)):
             p.functions.append(self.new_function())
         p.slots = [{'name': self.name('fp'), 'fn': r.choice(self.plain())} for _ in range(r.randint(1, 3))]
@@ -79,7 +88,7 @@ class Maker:
         if depth <= 0:
             return r.choice([['c', r.randint(0, 300)], ['v', 'a'], ['v', 'b'], ['v', 'x'], ['v', 'y']])
         kind = r.choice(['bin', 'bin', 'bin', 'leaf', 'g', 'g', 'shift', 'table', 'field', 'call', 'tls', 'string', 'text',
-                         'compare', 'choose', 'mod', 'big', 'real', 'slot', 'isfn', 'local', 'jump'])
+                         'compare', 'choose', 'mod', 'big', 'real', 'slot', 'isfn', 'local', 'jump'] + self.more)
         e = lambda: self.expr(f, depth - 1)
         if kind == 'bin':
             return ['bin', r.choice(OPS), e(), e()]
@@ -116,6 +125,14 @@ class Maker:
             return ['slot', r.choice(p.slots)['name'], e(), e()]
         if kind == 'isfn' and p.slots:
             return ['isfn', r.choice(p.slots)['name'], r.choice(self.plain())]
+        if kind == 'record':
+            return ['record', r.choice(p.records)['name'], e(), r.choice(['name', 'value'])]
+        if kind == 'element':
+            t = r.choice(p.records + p.texts + p.tables)
+            return ['element', t['name'], e(), *r.sample(range(len(t['values'])), 2),
+                    'record' if t in p.records else 'text' if t in p.texts else 'number']
+        if kind == 'walk':
+            return ['walk', r.choice(p.records)['name'], e()]
         if kind == 'local' and f['locals']:
             return ['local', r.choice(f['locals'])['name']]
         return self.expr(f, 0)
@@ -200,7 +217,7 @@ class Editor:
 
     def edit(self):
         self.targets = self.r.sample(self.p.functions, min(len(self.p.functions), self.r.randint(1, 4)))
-        kinds = [k for k in dir(self) if k.startswith('safe_')]
+        kinds = [k for k in dir(self) if k.startswith(('safe_', 'more_') if self.m.more else 'safe_')]
         wanted = self.r.randint(1, 5)
         for _ in range(60):
             if len(self.done) >= wanted:
@@ -372,6 +389,34 @@ class Editor:
         return self.put(f, ['slotset', self.r.choice(self.p.slots)['name'], ['v', 'a'],
                             self.r.choice(self.m.plain()), self.r.choice(self.m.plain())])
 
+    def more_record_value(self, f):
+        v = self.r.choice(self.r.choice(self.p.records)['values'])
+        v[1] = (v[1] + 3) & 0xff
+        return True
+
+    def more_record_text(self, f):
+        self.r.choice(self.r.choice(self.p.records)['values'])[0] = self.r.choice(WORDS) + ' renewed'
+        return True
+
+    def more_record_grown(self, f):
+        t = self.r.choice(self.p.records)
+        t['values'] += [[self.r.choice(WORDS) + ' added', self.r.randint(0, 250)] for _ in range(self.r.randint(1, 3))]
+        return True
+
+    def more_text_grown(self, f):
+        if not self.p.texts:
+            return False
+        self.r.choice(self.p.texts)['values'] += [self.r.choice(WORDS) + ' added' for _ in range(self.r.randint(1, 3))]
+        return True
+
+    def more_element(self, f):
+        n = self.some(f, 'element')
+        if not n:
+            return False
+        t = next(t for t in self.p.records + self.p.texts + self.p.tables if t['name'] == n[1])
+        n[3] = self.r.randrange(len(t['values']))
+        return True
+
     def never_member(self, f):
         s = self.r.choice(self.p.structs)
         m = {'name': self.m.name('m'), 'type': 'u64', 'n': 1}
@@ -444,6 +489,14 @@ class Text:
             return f'hash_str("{x[1]}")'
         if k == 'text':
             return f'hash_str({x[1]}[({self.e(x[2])}) % {x[1]}_n])'
+        if k == 'record':
+            cell = f'{x[1]}[({self.e(x[2])}) % {x[1]}_n].{x[3]}'
+            return f'hash_str({cell})' if x[3] == 'name' else cell
+        if k == 'element':
+            cell = f'(({self.e(x[2])}) & 1 ? &{x[1]}[{x[3]}] : &{x[1]}[{x[4]}])'
+            return {'text': f'hash_str(*{cell})', 'number': f'(u64)*{cell}', 'record': f'hash_record({cell})'}[x[5]]
+        if k == 'walk':
+            return f'walk({x[1]}, {x[1]}_n, {self.e(x[2])})'
         if k == 'compare':
             return f'(u64)((u64)({self.e(x[2])}) {x[1]} (u64)({self.e(x[3])}))'
         if k == 'choose':
@@ -569,7 +622,13 @@ class Text:
         for t in q.tls:
             out.append(f"static __thread u64 {t['name']}" + (f" = {t['init']}" if t['init'] else '') + ';')
         out += ['static __thread u64 on_main, keep;', '']
-        for kind, group in (('number', 'tables'), ('text', 'texts')):
+        if q.records:
+            out += ['struct Record {', '        const char *name;', '        u64 value;', '};', '',
+                    'static inline u64 hash_record(const struct Record *r) {', '        return hash_str(r->name) ^ r->value;', '}', '',
+                    'static inline u64 walk(const struct Record *r, u32 n, u64 x) {', '        for (u32 i = 0; i < n; i++)',
+                    '                if (r[i].value >= x % 256)', '                        return hash_str(r[i].name) + i;',
+                    '        return n;', '}', '']
+        for kind, group in (('number', 'tables'), ('text', 'texts'), ('record', 'records')):
             news = {t['name']: t for t in getattr(q, group)}
             for t in getattr(p, group):
                 n = news[t['name']]
@@ -601,6 +660,8 @@ class Text:
         return '\n'.join(out) + '\n'
 
     def table(self, kind, t, suffix):
+        if kind == 'record':
+            return [f"static const struct Record {t['name']}{suffix}[] = {{ " + ', '.join(f'{{ "{v}", {n}u }}' for v, n in t['values']) + ' };']
         if kind == 'text':
             return [f"static const char *const {t['name']}{suffix}[] = {{ " + ', '.join(f'"{v}"' for v in t['values']) + ' };']
         return [f"static const {t['type']} {t['name']}{suffix}[] = {{ " + ', '.join(map(str, t['values'])) + ' };']
@@ -685,7 +746,7 @@ def pair(seed):
     """(old text, new text, oracle text, edits, name of an edit that must be refused or None, whether the
     oracle is right about what follows the patch, and about what follows a revert)"""
     rng = random.Random(seed)
-    maker = Maker(rng)
+    maker = Maker(rng, seed >= RECORDS)
     old = maker.make()
     plain = [f['name'] for f in old.functions if f['kind'] == 'plain']
     old.original = copy.deepcopy(old)
