@@ -3,15 +3,12 @@
 #include "base/clock.h"
 
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/mman.h>
 
 struct Beat {
         atomic_uint turn; /* odd while the rest is being written */
         uint64_t since_usec;
-        pid_t pid; /* 0: at none */
-        uint64_t start_time;
-        char comm[32];
+        Process at; /* pid 0: none */
 };
 
 Beat *beat_new(void) {
@@ -27,30 +24,27 @@ Beat *beat_free(Beat *b) {
 }
 
 void beat_begin(Beat *b) {
-        b->pid = 0;
+        b->at = (Process){ 0 };
         atomic_store(&b->turn, 0);
 }
 
 void beat_enter(Beat *b, const Process *p) {
         atomic_fetch_add(&b->turn, 1);
         b->since_usec = now_usec();
-        b->pid = p ? p->pid : 0;
-        b->start_time = p ? p->start_time : 0;
-        memcpy(b->comm, p ? p->comm : "", p ? sizeof(b->comm) : 1);
+        b->at = p ? *p : (Process){ 0 };
         atomic_fetch_add(&b->turn, 1);
 }
 
 bool beat_idle(const Beat *b) {
-        return atomic_load(&b->turn) % 2 == 0 && !b->pid;
+        return atomic_load(&b->turn) % 2 == 0 && !b->at.pid;
 }
 
 bool beat_stuck(const Beat *b, uint64_t usec, Unresponsive *out) {
         unsigned turn = atomic_load(&b->turn);
-        Unresponsive u = { .pid = b->pid, .start_time = b->start_time };
+        Unresponsive u = { .process = b->at };
         uint64_t since_usec = b->since_usec;
 
-        memcpy(u.comm, b->comm, sizeof(u.comm));
-        if (turn % 2 || atomic_load(&b->turn) != turn || !u.pid || now_usec() < since_usec + usec)
+        if (turn % 2 || atomic_load(&b->turn) != turn || !u.process.pid || now_usec() < since_usec + usec)
                 return false;
         *out = u;
         return true;

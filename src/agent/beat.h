@@ -21,11 +21,10 @@ void beat_enter(Beat *b, const Process *p);
 /* It is at no process. */
 bool beat_idle(const Beat *b);
 
-/* A process that was looked at for too long; with its start time the pid is an identity. */
+/* A process that was looked at for too long. */
 typedef struct Unresponsive {
-        pid_t pid;
-        uint64_t start_time, until_usec; /* left alone until then; CLOCK_MONOTONIC */
-        char comm[32];
+        Process process;
+        uint64_t until_usec; /* left alone until then; CLOCK_MONOTONIC */
 } Unresponsive;
 
 /* True, and *out (but until_usec), when it has been at one process for that long. */

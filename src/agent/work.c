@@ -218,10 +218,17 @@ static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const
 
 bool work_enter(void *work, const Process *p) {
         const Work *w = work;
+        size_t of_unit = 0;
 
-        for (size_t i = 0; p && i < w->n_skip; i++)
-                if (w->skip[i].pid == p->pid && w->skip[i].start_time == p->start_time)
+        for (size_t i = 0; p && i < w->n_skip; i++) {
+                const Process *s = &w->skip[i].process;
+
+                if (s->pid == p->pid && s->start_time == p->start_time)
                         return false;
+                of_unit += *p->unit && strcmp(s->unit, p->unit) == 0;
+        }
+        if (of_unit >= WORK_UNIT_SKIP)
+                return false;
         beat_enter(w->beat, p);
         return true;
 }

@@ -42,6 +42,8 @@ enum {
         WORK_AGAIN = 10,  /* some process could not be patched now, and may be in a moment */
 };
 
+/* When so many processes of one unit are left out, all of it is: one after the other would take hours. */
+enum { WORK_UNIT_SKIP = 2 };
 /* As OutdatedOptions.enter; `work`: a Work. */
 bool work_enter(void *work, const Process *p);
 /* Opens the state; tells when what was there was lost. */
