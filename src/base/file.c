@@ -4,10 +4,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+
+int file_open_regular(int dir, const char *path, uint64_t resolve) {
+        struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = resolve };
+        _cleanup_(closep) int at = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+        char name[64];
+        struct stat st;
+        int fd;
+
+        if (at < 0 || fstat(at, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EINVAL;
+        if (st.st_size == 0)
+                return -ENODATA;
+        snprintf(name, sizeof(name), "/proc/self/fd/%d", at);
+        fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        return fd < 0 ? -errno : fd;
+}
 
 int file_read_fd(int fd, const char *name, size_t limit, FileBytes *out, Error *e) {
         struct stat st;

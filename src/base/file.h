@@ -12,6 +12,14 @@ typedef struct FileBytes {
         size_t size;
 } FileBytes;
 
+/*
+ * Opens for reading only what is a regular file, by openat2(2) with these RESOLVE_ flags. Other people's
+ * paths may lead to a device that acts when it is opened (a watchdog, a tape), to a FIFO that somebody waits
+ * at, or to a file of the kernel, without a size, that acts when it is read: those are not touched. A
+ * descriptor, -EINVAL for anything else than a regular file, -ENODATA for one of 0 bytes, or -errno.
+ */
+int file_open_regular(int dir, const char *path, uint64_t resolve);
+
 /* Maps privately; a file that shrinks while it is mapped is copied instead (packages are replaced
  * by rename, never truncated, so that does not happen to a well-behaved updater; to be independent
  * of behaviour the content is always copied into anonymous memory). */

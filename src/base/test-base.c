@@ -2,12 +2,20 @@
 #include "base/arena.h"
 #include "base/cursor.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/refusal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -110,6 +118,39 @@ static void error_texts(void **state) {
         assert_int_equal(error_set(NULL, -EIO, "no place for it"), -EIO);
 }
 
+/* Whoever waits to write into a FIFO goes on when somebody opens it for reading. */
+static void only_regular_files_are_opened(void **state) {
+        char dir[] = "/tmp/test-base-XXXXXX", path[64], link[64];
+        static const char *const others[] = { "/dev/null", "/", "/proc/version" };
+        pid_t writer;
+        int fd, status = 0;
+
+        (void)state;
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof(path), "%s/fifo", dir);
+        snprintf(link, sizeof(link), "%s/link", dir);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        assert_int_equal(symlink("fifo", link), 0);
+        writer = fork();
+        if (writer == 0)
+                _exit(open(path, O_WRONLY) < 0);
+        assert_true(writer > 0);
+        assert_int_equal(file_open_regular(AT_FDCWD, link, 0), -EINVAL);
+        assert_int_equal(waitpid(writer, &status, WNOHANG), 0);
+        fd = open(path, O_RDONLY | O_NONBLOCK); /* this is what it would have been let go by */
+        assert_int_equal(waitpid(writer, &status, 0), writer);
+        close(fd);
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+                assert_int_equal(file_open_regular(AT_FDCWD, others[i], 0), i == 2 ? -ENODATA : -EINVAL);
+        assert_int_equal(file_open_regular(AT_FDCWD, "/tmp/../etc/passwd", RESOLVE_BENEATH), -EXDEV);
+        fd = file_open_regular(AT_FDCWD, "/proc/self/exe", 0);
+        assert_true(fd >= 0);
+        close(fd);
+        assert_int_equal(unlink(link), 0);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(cursor_stops_at_end),
@@ -120,6 +161,7 @@ int main(void) {
                 cmocka_unit_test(verdict_counts),
                 cmocka_unit_test(arena_keeps_large_and_small),
                 cmocka_unit_test(error_texts),
+                cmocka_unit_test(only_regular_files_are_opened),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/outdated.h"
+#include "base/file.h"
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/loaded.h"
@@ -15,7 +16,6 @@
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 /* Where the paths of a process's mappings start: its root, as this process sees it. */
@@ -125,17 +125,14 @@ static bool same_pid_namespace(pid_t pid) {
 /* Opens the path of a mapping, or another in its folder; symbolic links do not lead out of the process's
  * root. */
 static int root_open_file(Outdated *o, const Root *r, const char *path, const Mapping *m) {
-        struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-                                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+        const uint64_t inside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
         size_t n = strlen(r->path);
         int fd, root = -1;
         struct stat st;
 
         /* In a chroot the kernel shows paths from our root; in a container from the container's. */
-        if (!n || (strncmp(path, r->path, n) == 0 && path[n] == '/')) {
-                fd = (int)syscall(SYS_openat2, r->fd, path + n, &how, sizeof(how));
-                return fd < 0 ? -errno : fd;
-        }
+        if (!n || (strncmp(path, r->path, n) == 0 && path[n] == '/'))
+                return file_open_regular(r->fd, path + n, inside);
         /* Mapped before the process went into its chroot: not below it. With mounts of its own, it is where a
          * process of the same mounts has it that did not go into any. Where there is none (a unit with
          * PrivateTmp), what is there for us is the same only on the same file system; a container, whose
@@ -145,13 +142,11 @@ static int root_open_file(Outdated *o, const Root *r, const char *path, const Ma
                 if (root < 0 && !same_pid_namespace(r->pid))
                         return -ENOENT;
         }
-        if (root >= 0) {
-                fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-                return fd < 0 ? -errno : fd;
-        }
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (root >= 0)
+                return file_open_regular(root, path, inside);
+        fd = file_open_regular(AT_FDCWD, path, RESOLVE_NO_MAGICLINKS);
         if (fd < 0)
-                return -errno;
+                return fd;
         if (r->same_mounts || (fstat(fd, &st) == 0 && on_device(&st, r->pid, m)))
                 return fd;
         close(fd);

@@ -133,7 +133,7 @@ static int read_status(Dpkg *d, FileBytes *text, Error *e) {
         if (fstat(fd, &st) < 0)
                 return error_errno(e, -errno, "var/lib/dpkg/status");
         d->status_usec = (uint64_t)st.st_mtim.tv_sec * 1000000 + (uint64_t)st.st_mtim.tv_nsec / 1000;
-        return st.st_size ? file_read_fd(fd, "var/lib/dpkg/status", DPKG_STATUS_MAX, text, e) : 0;
+        return file_read_fd(fd, "var/lib/dpkg/status", DPKG_STATUS_MAX, text, e);
 }
 
 int dpkg_open(const char *root, Dpkg *out, Error *e) {
@@ -231,7 +231,7 @@ int dpkg_owners(const Dpkg *d, const char *const *paths, size_t n, Package **own
         _cleanup_(arena_freep) Arena *a = arena_new();
         Wanted w = { .mask = 15 };
         bool *twice = arena_newa(a, bool, n);
-        int fd = n ? root_open_path(d->root, INFO, e) : -ENOENT;
+        int fd = n ? root_open_folder(d->root, INFO, e) : -ENOENT;
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         struct dirent *f;
 

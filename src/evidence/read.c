@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "evidence/read.h"
+#include "base/file.h"
 #include "base/macro.h"
 
 #include <errno.h>
@@ -16,14 +17,24 @@ int root_open_dir(const char *root, Error *e) {
         return fd < 0 ? error_errno(e, -errno, "%s", root) : fd;
 }
 
-int root_open_path(int root, const char *path, Error *e) {
-        struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+int root_open_folder(int root, const char *path, Error *e) {
+        struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
         int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 
         if (fd >= 0)
                 return fd;
         return errno == ENOENT || errno == ENOTDIR ? -ENOENT : error_errno(e, -errno, "%s", path);
+}
+
+int root_open_path(int root, const char *path, Error *e) {
+        int fd = file_open_regular(root, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+
+        if (fd >= 0)
+                return fd;
+        if (fd == -EINVAL)
+                return error_set(e, fd, "%s: not a regular file", path);
+        return fd == -ENOENT || fd == -ENOTDIR || fd == -ENODATA ? -ENOENT : error_errno(e, fd, "%s", path);
 }
 
 /* gzip, or zlib's two bytes: deflate with a window of at most 32 KiB, and the check of both. */

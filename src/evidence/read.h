@@ -10,8 +10,9 @@
 
 /* A descriptor of the root folder ("" or NULL: "/"), to be closed. */
 int root_open_dir(const char *root, Error *e);
-/* Opens a path below it for reading; no link, absolute ones included, leads out of it. -ENOENT without a text
- * in `e`, as for what is often not there. */
+/* Open a folder, or a regular file, below it for reading; no link, absolute ones included, leads out of it.
+ * -ENOENT without a text in `e`, as for what is often not there, or is empty. */
+int root_open_folder(int root, const char *path, Error *e);
 int root_open_path(int root, const char *path, Error *e);
 /* As root_open_path(), and reads it. What is compressed by gzip or zlib comes out inflated; `limit` holds for
  * both forms. */

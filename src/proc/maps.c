@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/maps.h"
+#include "base/file.h"
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/task.h"
@@ -198,9 +199,9 @@ int mapping_open(pid_t pid, const Mapping *m) {
         if (m->path[0] != '/' || m->deleted)
                 return -ENOENT;
         snprintf(path, sizeof(path), "/proc/%d/root%s", pid, m->path);
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        fd = file_open_regular(AT_FDCWD, path, 0);
         if (fd < 0)
-                return -errno;
+                return fd;
         if (fstat(fd, &st) < 0 || st.st_ino != m->inode) {
                 close(fd);
                 return -ESTALE;

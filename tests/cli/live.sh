@@ -266,6 +266,28 @@ value "j['processes']" "[]"
 exec 3>&- 4<&- 5>&- 6<&-
 wait "$one" "$two"
 
+# What anybody may put at the path of a file of theirs that is mapped is not opened unless it is a file: a device may act when it
+# is. Whoever waits to write into a FIFO goes on when somebody opens it for reading.
+cp "$tmp/v0" "$root/bin/target"
+rm -f "$tmp"/*.in "$tmp"/*.out
+start one "$root/bin/target"
+one=$pid
+exec 3>"$tmp/one.in" 4<"$tmp/one.out"
+ask first 0
+rm "$root/bin/target"
+mkfifo "$tmp/fifo"
+ln -s "$tmp/fifo" "$root/bin/target"
+(: >"$tmp/fifo" && : >"$tmp/opened") &
+writer=$!
+expect 0 converge --json --root "$root"
+kill -0 "$writer" || fail "a FIFO at the path of a mapped file was opened"
+: <"$tmp/fifo"
+wait "$writer"
+rm "$root/bin/target"
+exec 3>&- 4<&-
+wait "$one"
+rm -f "$tmp"/*.in "$tmp"/*.out
+
 # A library whose file name changes with its version, found again by its soname; and a target in a mount
 # namespace and root folder of its own.
 make_library "$root/lib/libanswer.so.1.0" 0
