@@ -3,7 +3,9 @@
 #include "build/passes.h"
 #include "build/values.h"
 
+#include <Zydis/Zydis.h>
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Code that a process runs once, when it starts or loads the image: constructors, what main does before it
@@ -386,6 +388,106 @@ static void mark_main(const Code *code, Arena *arena, const Function *main, cons
         }
 }
 
+/* An instruction that only loads a number to hand it on, as the line of a message. */
+static bool loads_number(const Code *code, const Insn *insn) {
+        const uint8_t *b = image_bytes(code->image, insn_addr(code, insn), insn->length);
+
+        if (b && insn->length > 1 && (b[0] & 0xf0) == 0x40) /* REX */
+                b++;
+        return b && ((b[0] & 0xf8) == 0xb8 || b[0] == 0x68 || b[0] == 0x6a);
+}
+
+/* Whether more than numbers that are handed on has changed. */
+static bool really_changed(const Diff *d, const Match *m) {
+        const Function *f = match_old(d, m), *g = match_new(d, m);
+        const CodePart *p = &d->old->parts[f->parts[0]], *q = &d->new->parts[g->parts[0]];
+
+        if (f->n_insns != g->n_insns || p->n_insns != q->n_insns)
+                return true;
+        for (uint32_t i = 0; i < p->n_insns; i++) {
+                const Insn *a = &d->old->insns[p->insn + i], *b = &d->new->insns[q->insn + i];
+
+                if (a->norm != b->norm && !(loads_number(d->old, a) && loads_number(d->new, b)))
+                        return true;
+        }
+        return false;
+}
+
+/* The variable of the image that a reference leads to; 0: none. */
+static uint64_t variable_of(const Code *code, const Ref *r) {
+        Place p = place_of(code, r->target);
+        const ImageReloc *copy;
+
+        if (p.kind == PLACE_POINTER)
+                p = place_of(code, p.target);
+        else
+                p.target = r->target;
+        copy = p.kind == PLACE_DATA ? image_reloc_at(code->image, r->target) : NULL;
+        return p.kind != PLACE_DATA || (copy && copy->type == R_X86_64_COPY) ? 0 : r->target;
+}
+
+static bool writes(const Code *code, const Ref *r) {
+        Op op;
+
+        if (takes_address(r) || values_decode_one(code, r->insn, &op) < 0)
+                return true;
+        return op.has_mem && op.mem_first && op.mnemonic != ZYDIS_MNEMONIC_CMP &&
+               op.mnemonic != ZYDIS_MNEMONIC_TEST && op.mnemonic != ZYDIS_MNEMONIC_CALL &&
+               op.mnemonic != ZYDIS_MNEMONIC_JMP && op.mnemonic != ZYDIS_MNEMONIC_PUSH;
+}
+
+typedef struct Use {
+        uint64_t variable;
+        const Function *user;
+} Use;
+
+static int by_variable(const void *a, const void *b) {
+        const Use *x = a, *y = b;
+
+        return x->variable < y->variable ? -1 : x->variable > y->variable;
+}
+
+/* The variables that changed functions use which will run again, sorted. */
+static Use *uses_of_changed(Diff *d, const bool *once, size_t *n) {
+        size_t room = 0;
+        Use *out;
+
+        for (size_t k = 0; k < d->n_matches; k++)
+                if (d->matches[k].kind == MATCH_CHANGED && !once[d->matches[k].old])
+                        room += match_old(d, &d->matches[k])->n_refs;
+        out = arena_newa(d->arena, Use, room + 1);
+        *n = 0;
+        for (size_t k = 0; k < d->n_matches; k++) {
+                const Match *m = &d->matches[k];
+                const Function *f = m->kind == MATCH_CHANGED && !once[m->old] ? match_old(d, m) : NULL;
+
+                if (!f || !really_changed(d, m))
+                        continue;
+                for (uint32_t i = 0; i < f->n_refs; i++) {
+                        uint64_t variable = variable_of(d->old, &d->old->refs[f->ref + i]);
+
+                        if (variable)
+                                out[(*n)++] = (Use){ variable, f };
+                }
+        }
+        if (*n)
+                qsort(out, *n, sizeof(*out), by_variable);
+        return out;
+}
+
+/* Who uses a variable that `f`, which has run, writes; NULL: nobody. */
+static const Function *user_of(const Code *code, const Function *f, const Use *uses, size_t n) {
+        for (uint32_t i = 0; i < f->n_refs && n; i++) {
+                const Ref *r = &code->refs[f->ref + i];
+                const Use key = { variable_of(code, r), NULL },
+                          *found = key.variable ? bsearch(&key, uses, n, sizeof(*uses), by_variable) : NULL;
+
+                if (found && writes(code, r))
+                        return found->user;
+        }
+        return NULL;
+}
+
 /* Tells of changed functions that only main's start reaches. */
 static void judge_before_waiting(Diff *d) {
         const Code *code = d->old;
@@ -393,6 +495,8 @@ static void judge_before_waiting(Diff *d) {
         const Function *main = main_function(code);
         bool *later, *reached, *spine, more = true, any = false;
         uint32_t *n_refs;
+        size_t n_uses;
+        Use *uses;
 
         if (!main || image->type == ET_EXEC ||
             d->n_changed == 0) /* data of ET_EXEC names functions by number */
@@ -433,12 +537,21 @@ static void judge_before_waiting(Diff *d) {
                                 later[g] = more = true;
                 }
         }
+        for (uint32_t i = 0; i < code->n_functions; i++)
+                reached[i] = reached[i] && !later[i] && !spine[i]; /* once */
+        uses = uses_of_changed(d, reached, &n_uses);
         for (uint32_t i = 0; i < code->n_functions; i++) {
                 const Match *m = &d->matches[d->old_match[i]];
+                const Function *user;
 
-                if (reached[i] && !later[i] && !spine[i] && m->kind == MATCH_CHANGED)
-                        verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, code->functions[i].name,
-                                    "main runs it once, before it waits for events");
+                if (!reached[i] || m->kind != MATCH_CHANGED)
+                        continue;
+                verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, code->functions[i].name,
+                            "main runs it once, before it waits for events");
+                user = really_changed(d, m) ? user_of(code, &code->functions[i], uses, n_uses) : NULL;
+                if (user)
+                        verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_CHANGED, code->functions[i].name,
+                                    "%s uses a variable that it has written", user->name);
         }
 }
 
