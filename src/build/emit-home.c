@@ -354,6 +354,48 @@ static bool same_import(const Place *p, const Place *q) {
                strcmp(p->name, q->name) == 0 && strcmp(p->version, q->version) == 0;
 }
 
+/* Symbols by name, then version. */
+static int symbol_compare(const Image *image, uint32_t symbol, const char *name, const char *version) {
+        int r = strcmp(image->dynsyms[symbol].name, name);
+
+        return r ? r : strcmp(image->dynsyms[symbol].version, version);
+}
+
+static int plt_compare(const void *x, const void *y, void *image) {
+        const ImagePlt *a = &((const Image *)image)->plts[*(const uint32_t *)x],
+                       *b = &((const Image *)image)->plts[*(const uint32_t *)y];
+        const ImageSymbol *s = &((const Image *)image)->dynsyms[b->symbol];
+        int r = symbol_compare(image, a->symbol, s->name, s->version);
+
+        return r ? r : a < b ? -1 : a > b;
+}
+
+/* The first PLT entry of the old image for that symbol, or NULL. */
+static const ImagePlt *old_plt(Emitter *m, const char *name, const char *version) {
+        const Image *o = m->d->old_image;
+        size_t lo = 0, hi;
+
+        if (!m->plts) {
+                m->plts = arena_newa(m->d->arena, uint32_t, o->n_plts + 1);
+                for (size_t i = 0; i < o->n_plts; i++)
+                        if (o->plts[i].symbol)
+                                m->plts[m->n_plts++] = (uint32_t)i;
+                qsort_r(m->plts, m->n_plts, sizeof(*m->plts), plt_compare, (void *)o);
+        }
+        hi = m->n_plts;
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (symbol_compare(o, o->plts[m->plts[mid]].symbol, name, version) < 0)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return lo < m->n_plts && symbol_compare(o, o->plts[m->plts[lo]].symbol, name, version) == 0
+                       ? &o->plts[m->plts[lo]]
+                       : NULL;
+}
+
 /* A PLT entry or GOT slot of the new image: the old image's where it has one for the same symbol,
  * else one of the patch's own, bound when the patch is applied. */
 static bool slot_home(Emitter *m, const Function *user, uint64_t target, const Place *q, Home *out) {
@@ -364,14 +406,11 @@ static bool slot_home(Emitter *m, const Function *user, uint64_t target, const P
                 const ImageReloc *r;
                 Home h;
 
-                for (size_t i = 0; i < o->n_plts; i++) {
-                        const ImageSymbol *s = &o->dynsyms[o->plts[i].symbol];
+                const ImagePlt *there = old_plt(m, q->name, q->version);
 
-                        if (o->plts[i].symbol && strcmp(s->name, q->name) == 0 &&
-                            strcmp(s->version, q->version) == 0) {
-                                *out = (Home){ PATCH_BASE_OLD, o->plts[i].addr };
-                                return true;
-                        }
+                if (there) {
+                        *out = (Home){ PATCH_BASE_OLD, there->addr };
+                        return true;
                 }
                 r = image_reloc_at(n, plt->got);
                 if (!r || !word_home(m, user, r, &h))

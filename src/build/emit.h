@@ -13,6 +13,8 @@ typedef struct Emitter {
         VEC(uint32_t) queue; /* carried functions whose references are to be followed */
         bool *whole;         /* by new section: carried as it is (constants) */
         VEC(uint32_t) slots; /* relocations of the old image's GOT */
+        uint32_t *plts;      /* the old image's PLT entries with a symbol, sorted by it; NULL: not yet */
+        size_t n_plts;
         VEC(PatchSection) sections;
         VEC(PatchReloc) relocs;
         VEC(PatchSite) sites;
