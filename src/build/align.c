@@ -197,7 +197,7 @@ end:
                 vec_push(out, (InsnPair){ a->insns[a1 + i], b->insns[b1 + i] });
 }
 
-void align_match(Diff *d, uint32_t match) {
+void align_match(Diff *d, Arena *arena, uint32_t match) {
         const Match *m = &d->matches[match];
         PairVec out = { 0 };
         Side a, b;
@@ -207,7 +207,7 @@ void align_match(Diff *d, uint32_t match) {
         a = side_make(d->old, match_old(d, m));
         b = side_make(d->new, match_new(d, m));
         align_range(&a, 0, a.n, &b, 0, b.n, 0, &out);
-        d->alignments[match].pairs = arena_dup(d->arena, out.items, out.n * sizeof(InsnPair));
+        d->alignments[match].pairs = arena_dup(arena, out.items, out.n * sizeof(InsnPair));
         d->alignments[match].n = out.n;
         vec_free(&out);
         free(a.insns);

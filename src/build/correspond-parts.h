@@ -4,14 +4,28 @@
 #include "base/vec.h"
 #include "build/votes.h"
 
+#include <stdatomic.h>
+
 /* What the parts of correspond() share. */
 
 typedef struct Blame { /* a constant that differs: whoever uses it has changed */
         uint64_t new, size;
 } Blame;
 
+typedef struct Become { /* a match that is of another kind, once all are compared */
+        uint32_t match;
+        MatchKind kind;
+        const char *why;
+} Become;
+
 typedef struct Work {
         Diff *d;
+        Arena *arena;    /* what lasts as long as the diff: reasons, alignments */
+        size_t from, to; /* the matches that are compared here */
+        atomic_bool *
+                join_asked; /* not NULL: another thread compares others, so nothing is joined but said here */
+        VEC(Become) becomes;
+        bool tls_moved;
         VEC(Vote) votes;  /* variables */
         VEC(Vote) consts; /* constants with the same content */
         VEC(Blame) blames;
@@ -34,3 +48,13 @@ void blames_widen(Work *w);
 /* Blames of constants that differ behind a reference which nobody compares. Sorts the votes for constants. */
 void blames_of_tails(Work *w);
 bool blamed(const Work *w, uint64_t new);
+
+/* correspond.c: holds a pair with the same instructions against the map, and votes. Returns what kind it is.
+ */
+Become correspond_pair(Work *w, uint32_t match);
+/* Votes by the aligned instructions of a changed pair. */
+void correspond_aligned(Work *w, uint32_t match);
+void correspond_become(Work *w, uint32_t match, MatchKind kind, const char *why);
+/* correspond-pairs.c: compares all pairs once, collects their votes anew, and says which are of another kind.
+ */
+void correspond_pairs(Work *w, unsigned threads);

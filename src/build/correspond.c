@@ -19,7 +19,7 @@
  * function alone whose variable would have moved among its neighbours with nothing that explains it.
  */
 
-static void become(Work *w, uint32_t match, MatchKind kind, const char *why) {
+void correspond_become(Work *w, uint32_t match, MatchKind kind, const char *why) {
         Match *m = &w->d->matches[match];
 
         if (m->kind != MATCH_IDENTICAL && !(m->kind == MATCH_CARRIED && kind == MATCH_CHANGED))
@@ -84,6 +84,10 @@ static void join_places(Work *w, const Place *p, const Place *q) {
             q->offset || d->matches[d->old_match[p->index]].kind != MATCH_REMOVED ||
             d->matches[d->new_match[q->index]].kind != MATCH_ADDED)
                 return;
+        if (w->join_asked) {
+                *w->join_asked = true;
+                return;
+        }
         if ((w->late || match_likeness(w->d, p->index, q->index) >= 50) &&
             !(w->guess && match_twin_of_more(w->d, p->index)) &&
             match_join(w->d, p->index, q->index, BASIS_CALLER))
@@ -145,7 +149,7 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                 m = &d->matches[d->old_match[p.index]];
                 if (m->new == q.index && p.part == q.part &&p.offset == q.offset)
                         return REF_SAME;
-                *why = arena_printf(d->arena, "refers to %s instead of %s", d->new->functions[q.index].name,
+                *why = arena_printf(w->arena, "refers to %s instead of %s", d->new->functions[q.index].name,
                                     d->old->functions[p.index].name);
                 return REF_OTHER;
         }
@@ -153,13 +157,13 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
                 if (p.slot == q.slot && p.offset == q.offset && strcmp(p.name, q.name) == 0 &&
                     strcmp(p.version, q.version) == 0)
                         return REF_SAME;
-                *why = arena_printf(d->arena, "refers to %s instead of %s", q.name, p.name);
+                *why = arena_printf(w->arena, "refers to %s instead of %s", q.name, p.name);
                 return REF_OTHER;
         case PLACE_TLS:
                 if (p.type == q.type && p.offset == q.offset && strcmp(p.name, q.name) == 0)
                         return REF_SAME;
                 /* (nothing but the place tells local ones apart) */
-                d->tls_moved = d->tls_moved || (p.type == q.type && !p.name[0] && !q.name[0]);
+                w->tls_moved = w->tls_moved || (p.type == q.type && !p.name[0] && !q.name[0]);
                 *why = "refers to another thread-local variable";
                 return REF_OTHER;
         case PLACE_POINTER:
@@ -218,28 +222,38 @@ static RefResult compare_targets(Work *w, const Function *f, const Function *g, 
         return REF_OTHER;
 }
 
-static void compare_pair(Work *w, uint32_t match) {
+/* What the kind of a match is when one of its references says `found`. */
+static void find_kind(Become *b, MatchKind found, const char *why) {
+        if (b->kind != MATCH_IDENTICAL && !(b->kind == MATCH_CARRIED && found == MATCH_CHANGED))
+                return;
+        b->kind = found;
+        b->why = why;
+}
+
+Become correspond_pair(Work *w, uint32_t match) {
         Diff *d = w->d;
         const Match *m = &d->matches[match];
         const Function *f = match_old(d, m), *g = match_new(d, m);
+        Become b = { match, m->kind, m->why };
         const char *why = "";
 
         if (f->n_refs != g->n_refs) {
-                become(w, match, MATCH_CHANGED, "references");
-                return;
+                find_kind(&b, MATCH_CHANGED, "references");
+                return b;
         }
         for (uint32_t i = 0; i < f->n_refs; i++) {
-                const Ref *a = &d->old->refs[f->ref + i], *b = &d->new->refs[g->ref + i];
+                const Ref *x = &d->old->refs[f->ref + i], *y = &d->new->refs[g->ref + i];
                 RefResult r;
 
-                if (a->kind != b->kind || a->field_size != b->field_size) {
-                        become(w, match, MATCH_CHANGED, "references");
+                if (x->kind != y->kind || x->field_size != y->field_size) {
+                        find_kind(&b, MATCH_CHANGED, "references");
                         continue;
                 }
-                r = compare_targets(w, f, g, a, a->target, b->target, match, &why);
+                r = compare_targets(w, f, g, x, x->target, y->target, match, &why);
                 if (r != REF_SAME)
-                        become(w, match, r == REF_CONST ? MATCH_CARRIED : MATCH_CHANGED, why);
+                        find_kind(&b, r == REF_CONST ? MATCH_CARRIED : MATCH_CHANGED, why);
         }
+        return b;
 }
 
 /* The nth reference of an instruction. Callers go through a function in order: `hint` is where the
@@ -265,7 +279,7 @@ enum {
 };
 
 /* References of aligned instructions vote when enough neighbours are aligned too. */
-static void vote_aligned(Work *w, uint32_t match) {
+void correspond_aligned(Work *w, uint32_t match) {
         Diff *d = w->d;
         const Match *m = &d->matches[match];
         const Function *f = match_old(d, m), *g = match_new(d, m);
@@ -535,7 +549,8 @@ static void apply_blames(Work *w) {
                 for (uint32_t k = 0; k < g->n_refs; k++)
                         if (takes_address(&d->new->refs[g->ref + k]) &&
                             blamed(w, d->new->refs[g->ref + k].target))
-                                become(w, i, MATCH_CARRIED, "a constant beside one that it uses changed");
+                                correspond_become(w, i, MATCH_CARRIED,
+                                                  "a constant beside one that it uses changed");
         }
 }
 
@@ -669,22 +684,14 @@ const MapEntry *diff_map(const Diff *d, uint64_t new_addr) {
         return lo < d->n_map && d->map[lo].new == new_addr ? &d->map[lo] : NULL;
 }
 
-void correspond(Diff *d) {
-        Work w = { .d = d };
+void correspond(Diff *d, unsigned threads) {
+        Work w = { .d = d, .arena = d->arena };
 
         /* Rounds: a pair that turns out to have changed no longer counts as two equal functions. */
         for (unsigned round = 0; round < 8; round++) {
-                w.votes.n = w.consts.n = 0;
                 w.changed = false;
                 w.late = round > 0;
-                for (uint32_t i = 0; i < d->n_matches; i++) {
-                        if (d->matches[i].kind == MATCH_IDENTICAL || d->matches[i].kind == MATCH_CARRIED)
-                                compare_pair(&w, i);
-                        if (d->matches[i].kind == MATCH_CHANGED) {
-                                align_match(d, i);
-                                vote_aligned(&w, i);
-                        }
-                }
+                correspond_pairs(&w, threads);
                 vote_symbols(&w);
                 for (size_t k = 0, n = 0, sorted = 0; k < DATA_DEPTH; k++, sorted = n) {
                         n = w.votes.n;
@@ -701,7 +708,7 @@ void correspond(Diff *d) {
                                 continue;
                         e = find_edge(&w, v->new, v->old);
                         if (e && e->loses)
-                                become(&w, v->match, MATCH_CHANGED, "refers to another variable");
+                                correspond_become(&w, v->match, MATCH_CHANGED, "refers to another variable");
                 }
                 if (round > 0) /* the pairs are found */
                         blames_of_tails(&w);
@@ -719,6 +726,7 @@ void correspond(Diff *d) {
         vec_free(&w.votes);
         vec_free(&w.consts);
         vec_free(&w.blames);
+        vec_free(&w.becomes);
         arena_free(w.scratch);
         for (size_t i = 0; i < d->n_matches; i++)
                 switch (d->matches[i].kind) {

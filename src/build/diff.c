@@ -131,6 +131,7 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
         arena = arena_new();
         d = arena_new0(arena, Diff);
         d->arena = arena;
+        d->beside = arena_new();
         d->old_image = old;
         d->new_image = new;
         verdict_init(&d->verdict, arena);
@@ -138,7 +139,7 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
         if (r < 0)
                 return r;
         match_functions(d);
-        correspond(d);
+        correspond(d, threads);
         exchange_tables(d);
         judge_identity(d);
         judge_order(d);
@@ -156,6 +157,7 @@ Diff *diff_free(Diff *d) {
         if (d) {
                 code_free(d->old);
                 code_free(d->new);
+                arena_free(d->beside);
                 arena_free(d->arena);
         }
         return NULL;

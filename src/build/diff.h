@@ -70,7 +70,7 @@ typedef struct ConstWord {
 } ConstWord;
 
 typedef struct Diff {
-        Arena *arena;
+        Arena *arena, *beside; /* the other one is a second thread's */
         const Image *old_image, *new_image;
         Code *old, *new;
         Match *matches; /* one per old function in order, then the added ones */

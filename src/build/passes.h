@@ -20,11 +20,11 @@ bool match_join(Diff *d, uint32_t old, uint32_t new, MatchBasis basis);
 
 /* Compares references and constants of the pairs, builds the map; pairs whose references or
  * constants differ become CHANGED or CARRIED. Needs alignments only for CHANGED pairs, which it
- * makes as it finds them. */
-void correspond(Diff *d);
+ * makes as it finds them. The same with any number of threads, of which two are used. */
+void correspond(Diff *d, unsigned threads);
 
-/* Aligns the instructions of one changed pair. */
-void align_match(Diff *d, uint32_t match);
+/* Aligns the instructions of one changed pair; the alignment lies in the arena. */
+void align_match(Diff *d, Arena *arena, uint32_t match);
 
 /* Finds constant tables that differ, and carries their users, or refuses. After correspond. */
 void exchange_tables(Diff *d);
