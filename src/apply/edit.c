@@ -140,6 +140,7 @@ void edits_undo(Edits *s, int mem_fd) {
                 const EditSpan *x = &s->spans[--s->written];
 
                 mem_write(mem_fd, x->addr, s->before + x->at, x->size);
+                fault("undo-page", NULL);
         }
 }
 

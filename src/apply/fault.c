@@ -12,13 +12,21 @@ const char *const fault_names[] = {
         "switch-word", "switch-written", "switch-header", "switch-marked",  "resumed",        NULL,
 };
 
-static const char *armed;
-static FaultKind armed_kind;
+const char *const fault_undo_names[] = { "undo-time", "undo-header", "undo-page", "undo-journal", NULL };
+
+static const char *armed, *following;
+static FaultKind armed_kind, following_kind;
 static pid_t front;
 
 void fault_set(const char *name, FaultKind kind) {
         armed = name;
         armed_kind = name ? kind : FAULT_NONE;
+        following = NULL;
+}
+
+void fault_then(const char *name, FaultKind kind) {
+        following = name;
+        following_kind = kind;
 }
 
 void fault_front(pid_t pid) {
@@ -30,7 +38,9 @@ int fault(const char *name, Error *e) {
 
         if (!armed || strcmp(armed, name) != 0)
                 return 0;
-        armed = NULL;
+        armed = following;
+        armed_kind = following_kind;
+        following = NULL;
         if (kind == FAULT_ERROR)
                 return error_set(e, -EIO, "fault %s", name);
         if ((kind == FAULT_KILL_FRONT || kind == FAULT_KILL_BOTH) && front > 1)

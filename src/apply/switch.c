@@ -84,6 +84,28 @@ static bool same_memory(const Switch *s) {
         return true;
 }
 
+/*
+ * What was written, backwards. Each step leaves what a repair can go on from: a journal that lost its first
+ * entries would not tell any more what a patch that is replaced had there.
+ */
+static void go_back(Switch *s, size_t journalled, size_t marked) {
+        for (size_t i = 0; marked == s->n_marks && i < s->n_marks; i++) {
+                write_time(s, &s->marks[i], s->marks[i].from.time_sec);
+                fault("undo-time", NULL);
+        }
+        while (marked-- > 0) {
+                write_mark(s, &s->marks[marked], PATCH_STATE_SWITCHING, s->marks[marked].op, s->txn);
+                fault("undo-header", NULL);
+        }
+        edits_undo(&s->edits, s->mem_fd);
+        while (journalled-- > 0) {
+                const Mark *m = &s->marks[journalled];
+
+                write_mark(s, m, m->from.state, m->from.op, m->from.txn);
+                fault("undo-journal", NULL);
+        }
+}
+
 /* All threads are stopped at a safe point. The journal first, then the code, then the journal. */
 static int commit(Switch *s, EngineResult *res, Error *e) {
         size_t journalled = 0, marked = 0;
@@ -128,16 +150,8 @@ static int commit(Switch *s, EngineResult *res, Error *e) {
         }
         if (r == 0)
                 r = fault("switch-marked", e);
-        if (r < 0) { /* backwards */
-                for (size_t i = 0; marked == s->n_marks && i < s->n_marks; i++)
-                        write_time(s, &s->marks[i], s->marks[i].from.time_sec);
-                while (marked-- > 0)
-                        write_mark(s, &s->marks[marked], PATCH_STATE_SWITCHING, s->marks[marked].op, s->txn);
-                edits_undo(&s->edits, s->mem_fd);
-                for (size_t i = 0; i < journalled; i++)
-                        write_mark(s, &s->marks[i], s->marks[i].from.state, s->marks[i].from.op,
-                                   s->marks[i].from.txn);
-        }
+        if (r < 0)
+                go_back(s, journalled, marked);
         return r;
 }
 

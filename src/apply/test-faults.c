@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -109,6 +110,34 @@ static void provoke_and_look(FaultKind kind, const char *how) {
                 }
 }
 
+/* An error, and the guardian is killed while it undoes what it did; and killed where a step happens for the
+ * second time. */
+static void killed_in_the_undo(void **state) {
+        (void)state;
+        for (size_t i = 0; fault_names[i]; i++)
+                for (size_t k = 0;
+                     strncmp(fault_names[i], "switch-", 7) == 0 && (k == 0 || fault_undo_names[k - 1]); k++)
+                        for (Step step = 0; step < STEPS; step++) {
+                                const char *then = k ? fault_undo_names[k - 1] : fault_names[i];
+                                Victim v = victim_start_with("w2", NULL);
+                                EngineResult res;
+                                char name[64];
+
+                                snprintf(name, sizeof(name), "%s, then %s (%d)", fault_names[i], then,
+                                         (int)step);
+                                if (step != STEP_APPLY)
+                                        assert_int_equal(victim_apply(&v, two, &res), 0);
+                                guardian_end();
+                                fault_set(fault_names[i], k ? FAULT_ERROR : FAULT_NONE);
+                                fault_then(then, FAULT_KILL_GUARDIAN);
+                                do_step(&v, step);
+                                fault_set(NULL, FAULT_NONE);
+                                check_whole(&v, name);
+                                guardian_end();
+                                victim_stop(&v);
+                        }
+}
+
 static void error_is_undone(void **state) {
         (void)state;
         provoke_and_look(FAULT_ERROR, NULL);
@@ -170,6 +199,7 @@ int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(error_is_undone),
                 cmocka_unit_test(killed_guardian_is_repaired),
+                cmocka_unit_test(killed_in_the_undo),
                 cmocka_unit_test(without_a_chain),
                 cmocka_unit_test(chain_puts_registers_back),
                 cmocka_unit_test(killed_front_end_changes_nothing),
