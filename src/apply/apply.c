@@ -7,6 +7,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/mem.h"
+#include "proc/quota.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -260,6 +261,38 @@ static int map_plan(Session *s, Plan *plan, bool share, int mem_fd, Error *e) {
         return r;
 }
 
+/*
+ * At the limit of its control group the kernel kills somebody in it for a page that we have written to. What
+ * of the process's own code becomes private with the switch counts, too.
+ */
+static int leave_memory(Session *s, const Plan *plan) {
+        enum { MARGIN = 65536 }; /* page tables, and what else its calls take for a moment */
+        uint64_t need = MARGIN, left = quota_memory_left(s->pid);
+
+        if (left == UINT64_MAX)
+                return 0;
+        for (size_t i = 0; i < plan->n; i++) {
+                const Patch *p = plan->items[i].patch;
+                uint64_t page = 0;
+
+                for (size_t k = 0; k < p->n_sites; k++) {
+                        need += p->sites[k].patch_addr / PAGE_SIZE_X86 == page ? 0 : PAGE_SIZE_X86;
+                        page = p->sites[k].patch_addr / PAGE_SIZE_X86;
+                }
+                if (plan->items[i].header) /* it has the rest already */
+                        continue;
+                need += p->lo - shadow_lo(p) + p->n_words * PAGE_SIZE_X86;
+                for (size_t k = 0; k < p->n_sections; k++)
+                        need += p->sections[k].size ? align_up(p->sections[k].size, PAGE_SIZE_X86) : 0;
+        }
+        if (need <= left)
+                return 0;
+        return refuse(s->res, REFUSAL_CODE_NO_ROOM, plan->items[0].patch->name,
+                      "its control group is near its limit of memory: %llu KiB are left to process %d, %llu "
+                      "may be needed",
+                      (unsigned long long)left >> 10, s->pid, (unsigned long long)need >> 10);
+}
+
 static int stage_all(Session *s, Plan *plan, int mem_fd, Error *e) {
         bool needed = false, share = !(s->options && s->options->no_sharing);
         int r = 0;
@@ -391,7 +424,9 @@ int session_apply(Session *s, const Patch *const *patches, size_t n, Error *e) {
                 r = plan_patch(s, patches[i], &plan, e);
         if (r || !plan.n)
                 return r;
-        r = bury(&plan, sw.mem_fd, e);
+        r = leave_memory(s, &plan);
+        if (r == 0)
+                r = bury(&plan, sw.mem_fd, e);
         if (r == 0)
                 r = stage_all(s, &plan, sw.mem_fd, e);
         if (r)

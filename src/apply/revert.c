@@ -93,18 +93,19 @@ static int repair_one(Session *s, uint64_t txn, Error *e) {
                 for (size_t i = 0; i < s->n_headers; i++) {
                         const Header *h = &s->headers[i];
                         Mark m = { .at = h->self, .from = *h, .op = h->op };
-                        bool stays = h->op == OP_REPLACED && !complete;
+                        bool there = header_counts(s, h); /* its image may have been unloaded since */
+                        bool stays = h->op == OP_REPLACED && !complete && there;
 
                         if (h->txn != txn || h->state != PATCH_STATE_SWITCHING)
                                 continue;
-                        if (round == 0 && !complete)
+                        if (round == 0 && !complete && there)
                                 take_out(s, &sw, i, true);
                         if (round == 1 && stays)
                                 add_header_edits(h, false, true, (uint32_t)(i << 24), &sw.edits);
                         if (round == 0)
                                 continue;
-                        m.to = stays || (complete && h->op == OP_APPLY) ? PATCH_STATE_ACTIVE
-                                                                        : PATCH_STATE_REVERTED;
+                        m.to = stays || (complete && there && h->op == OP_APPLY) ? PATCH_STATE_ACTIVE
+                                                                                 : PATCH_STATE_REVERTED;
                         sw.marks[sw.n_marks++] = m;
                 }
         r = switch_run(&sw, s->options, &counters, e);

@@ -285,6 +285,113 @@ static void forged_journal_is_given_up_on(void **state) {
         victim_stop(&v);
 }
 
+/* Of two images of one interrupted switch one was unloaded: the other is repaired, and nothing is written
+ * where the first one was. */
+static void repair_without_an_image(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        HeaderSite site = { .old_addr = 1, .new_addr = 1, .patch_addr = 1, .jump_addr = 1, .n = 5 };
+        char strings[] = "";
+        Header gone = { .state = PATCH_STATE_SWITCHING,
+                        .op = OP_APPLY,
+                        .txn = 7,
+                        .image_base = 0x10000,
+                        .old_id = p->old_id,
+                        .new_id = p->new_id,
+                        .n_sites = 1,
+                        .sites = &site,
+                        .strings = strings,
+                        .strings_size = sizeof(strings),
+                        .name = "gone" };
+        uint8_t bytes[HEADER_STATE_BYTES], whole[4096] = { 0 };
+        Header *headers;
+        EngineResult res;
+        size_t n;
+        Maps maps;
+        Error e;
+        int fd;
+
+        (void)state;
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        forge(&v, &gone, "page");
+        assert_int_equal(header_size(&gone), sizeof(whole));
+        header_encode(&gone, whole);
+        fd = mem_open(v.pid);
+        assert_int_equal(mem_write(fd, gone.self, whole, sizeof(whole)), 0);
+        assert_int_equal(maps_read(v.pid, &maps, &e), 0);
+        assert_int_equal(header_find(v.pid, &maps, &headers, &n, &e), 0);
+        assert_int_equal(n, 2);
+        for (size_t i = 0; i < n; i++)
+                if (headers[i].self != gone.self) {
+                        headers[i].state = PATCH_STATE_SWITCHING;
+                        headers[i].op = OP_REVERT;
+                        headers[i].txn = gone.txn;
+                        header_encode_state(&headers[i], bytes);
+                        assert_int_equal(
+                                mem_write(fd, headers[i].self + HEADER_STATE_AT, bytes, sizeof(bytes)), 0);
+                }
+        headers_free(&headers, n);
+        close(fd);
+        if (victim_revert(&v, &res) != 0)
+                fail_msg("%s %s", res.subject, res.detail);
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        assert_int_equal(header_find(v.pid, &maps, &headers, &n, &e), 0);
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(headers[i].state, PATCH_STATE_REVERTED);
+        headers_free(&headers, n);
+        maps_free(&maps);
+        victim_stop(&v);
+}
+
+/* A control group of our own with a limit of memory, and the names of its two files. */
+static bool memory_group(pid_t pid, char *folder, size_t size, const char **limit) {
+        char line[512], where[256], type[32], options[128], id[16];
+        FILE *f = fopen("/proc/mounts", "r");
+        bool found = false;
+
+        while (!found && f && fgets(line, sizeof(line), f)) {
+                if (sscanf(line, "%*s %255s %31s %127s", where, type, options) != 3)
+                        continue;
+                *limit = strcmp(type, "cgroup2") == 0 ? "memory.max" : "memory.limit_in_bytes";
+                snprintf(folder, size, "%s/staunch-memory-%d", where, pid);
+                if (strncmp(type, "cgroup", 6) != 0 || mkdir(folder, 0755) < 0)
+                        continue;
+                snprintf(id, sizeof(id), "%d", pid);
+                found = put(folder, *limit, "4194304") && put(folder, "cgroup.procs", id);
+                if (!found)
+                        rmdir(folder);
+        }
+        if (f)
+                fclose(f);
+        return found;
+}
+
+/* Its control group has next to no memory left: what we would need the kernel would get by killing it. */
+static void memory_limit_is_kept(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        char folder[512];
+        const char *limit = NULL;
+        EngineResult res;
+
+        (void)state;
+        if (!memory_group(v.pid, folder, sizeof(folder), &limit)) {
+                victim_stop(&v);
+                print_message("no control group for memory\n");
+                skip();
+        }
+        assert_int_equal(victim_ask(&v, "eat 1008", NULL), 0);
+        assert_int_equal(try_for(v.pid, p, 1000000, &res), ENGINE_REFUSED);
+        assert_int_equal(res.refusal, REFUSAL_CODE_NO_ROOM);
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        assert_true(put(folder, limit, "8388608"));
+        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        victim_stop(&v);
+        while (rmdir(folder) < 0 && errno == EBUSY) /* it is being taken apart */
+                usleep(1000);
+}
+
 /* One page of a file, mapped again and again, says that it is a patch; and a few say that they are large. */
 static void forged_headers_have_a_limit(void **state) {
         Victim v = victim_start_with(NULL, NULL);
@@ -493,6 +600,8 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(locked_memory),
                 cmocka_unit_test(import_that_is_never_chosen),
                 cmocka_unit_test(tiny_stack_is_left_alone),
+                cmocka_unit_test(repair_without_an_image),
+                cmocka_unit_test(memory_limit_is_kept),
                 cmocka_unit_test(forged_slots_have_a_limit),
         };
 

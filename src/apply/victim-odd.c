@@ -289,6 +289,15 @@ static void commands(void) {
                         printf("%d 0\n", failed);
                 } else if (strncmp(line, "fill ", 5) == 0) {
                         printf("%d 0\n", fill_maps(atoi(line + 5)));
+                } else if (strncmp(line, "eat ", 4) == 0) {
+                        size_t size = (size_t)atoi(line + 4) * PAGE;
+                        uint8_t *eaten =
+                                mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+                        madvise(eaten, size, MADV_NOHUGEPAGE);
+                        for (size_t i = 0; eaten != MAP_FAILED && i < size; i += PAGE)
+                                eaten[i] = 1;
+                        printf("%d 0\n", eaten == MAP_FAILED);
                 } else if (strcmp(line, "lock") == 0) {
                         printf("%d 0\n", mlockall(MCL_CURRENT | MCL_FUTURE));
                 } else if (strcmp(line, "lock little") == 0) {
