@@ -147,6 +147,22 @@ static bool other_place(const PairView *p, uint32_t new_op) {
                !value_equal(a->at, b->at) && held(p->new, old, a) >= held(p->old, old, a);
 }
 
+/* What the old function holds against that number, the new one holds against it as often as before: another
+ * number came in, and the pairing is a mistake. */
+static bool still_held(const PairView *p, uint32_t new_op) {
+        const Op *like = &p->old->ops[p->partner[new_op]];
+        Value with = p->old->op_value[p->partner[new_op]];
+        size_t old = 0, new = 0;
+
+        for (uint32_t i = 0; i < p->old->n_ops; i++)
+                old += p->old->ops[i].mnemonic == like->mnemonic && p->old->ops[i].has_imm &&
+                       p->old->ops[i].imm == like->imm && p->old->op_value[i].root == with.root;
+        for (uint32_t i = 0; i < p->new->n_ops; i++)
+                new += p->new->ops[i].mnemonic == like->mnemonic && p->new->ops[i].has_imm &&
+                       p->new->ops[i].imm == like->imm && p->new->op_value[i].root == with.root;
+        return new >= old;
+}
+
 static bool text_of_length(const Image *image, uint64_t addr, int64_t length) {
         const uint8_t *b =
                 length > 0 && length < ENUM_MAX ? image_bytes(image, addr, (uint64_t)length + 1) : NULL;
@@ -211,7 +227,7 @@ void collect_constants(Judge *j, const PairView *p) {
                         continue;
                 /* A number far from the old one is no place in an enumeration that moved; it may be another
                  * mark that objects bear. */
-                if (!near && (stores || !equality(p->new, i) || old_number(p, b) ||
+                if (!near && (stores || !equality(p->new, i) || old_number(p, b) || still_held(p, i) ||
                               !value_of_object(j, p->new, i, b->dst)))
                         continue;
                 if (stores) {
