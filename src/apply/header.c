@@ -301,9 +301,38 @@ static bool may_hold(const Mapping *m) {
                makedev(m->dev_major, m->dev_minor) == memfd_device();
 }
 
+/* The page at `addr` is one of the file, not a private copy. When that cannot be told: false. */
+static bool is_file_page(int pagemap, uint64_t addr) {
+        enum { PRESENT = 63, SWAPPED = 62, FILE_OR_SHARED = 61 };
+        uint64_t entry;
+
+        if (pread(pagemap, &entry, sizeof(entry), (off_t)(addr / PAGE_SIZE_X86 * sizeof(entry))) !=
+            sizeof(entry))
+                return false;
+        if (!(entry >> PRESENT & 1))
+                return !(entry >> SWAPPED & 1);
+        return entry >> FILE_OR_SHARED & 1;
+}
+
+/* Only who may write to the process has made this page. One of a file that it was given, and maps to read, is
+ * what somebody else says. */
+static bool is_own_page(pid_t pid, uint64_t addr) {
+        char path[64];
+        bool own;
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        own = !is_file_page(fd, addr);
+        close(fd);
+        return own;
+}
+
 int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) {
         VEC(Header) v = { 0 };
-        size_t sum = 0;
+        size_t sum = 0, seen = 0; /* also of what is no header: it costs the same */
 
         for (size_t i = 0; i < maps->n; i++) {
                 const Mapping *m = &maps->items[i];
@@ -319,7 +348,7 @@ int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) 
                 if (size > HEADER_MAX_SIZE || size < HEADER_FIXED)
                         continue;
                 sum += size;
-                if (v.n == HEADERS_MAX || sum > HEADERS_MAX_SIZE) {
+                if (seen++ == HEADERS_MAX || sum > HEADERS_MAX_SIZE) {
                         headers_free(&v.items, v.n);
                         return error_set(e, -E2BIG, "process %d: more is said of patches than can be", pid);
                 }
@@ -327,29 +356,15 @@ int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) 
                 if (!bytes || mem_read_some(pid, m->start, bytes, size) < size ||
                     header_decode(bytes, size, &h) < 0)
                         continue;
-                if (h.state != PATCH_STATE_STAGED && h.self != m->start) {
+                if (h.self != m->start || !is_own_page(pid, m->start)) {
                         header_free(&h);
                         continue;
                 }
-                h.self = m->start;
                 vec_push(&v, h);
         }
         *out = v.items;
         *n = v.n;
         return 0;
-}
-
-/* The page at `addr` is one of the file, not a private copy. When that cannot be told: false. */
-static bool is_file_page(int pagemap, uint64_t addr) {
-        enum { PRESENT = 63, SWAPPED = 62, FILE_OR_SHARED = 61 };
-        uint64_t entry;
-
-        if (pread(pagemap, &entry, sizeof(entry), (off_t)(addr / PAGE_SIZE_X86 * sizeof(entry))) !=
-            sizeof(entry))
-                return false;
-        if (!(entry >> PRESENT & 1))
-                return !(entry >> SWAPPED & 1);
-        return entry >> FILE_OR_SHARED & 1;
 }
 
 bool header_is_current(pid_t pid, const Header *h, const Loaded *loaded, size_t n) {

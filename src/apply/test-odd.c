@@ -285,6 +285,31 @@ static void forged_journal_is_given_up_on(void **state) {
         victim_stop(&v);
 }
 
+/* A process maps what somebody else gave it, to read it, and that says that it is a patch which was not
+ * finished: what it says to be its place is not taken away from the process. */
+static void foreign_header_is_not_believed(void **state) {
+        static const uint8_t zeros[16];
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        Header h = { .state = PATCH_STATE_STAGED,
+                     .old_id = p->old_id,
+                     .new_id = p->new_id,
+                     .hi = 1 << 30,
+                     .name = "forged" };
+        EngineResult res;
+        int fd;
+
+        (void)state;
+        forge(&v, &h, "page");
+        assert_int_equal(victim_ask(&v, "copies 1", NULL), 0);
+        fd = mem_open(v.pid);
+        assert_int_equal(mem_write(fd, h.self, zeros, sizeof(zeros)), 0);
+        close(fd);
+        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        victim_stop(&v);
+}
+
 /* Of two images of one interrupted switch one was unloaded: the other is repaired, and nothing is written
  * where the first one was. */
 static void repair_without_an_image(void **state) {
@@ -600,6 +625,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(locked_memory),
                 cmocka_unit_test(import_that_is_never_chosen),
                 cmocka_unit_test(tiny_stack_is_left_alone),
+                cmocka_unit_test(foreign_header_is_not_believed),
                 cmocka_unit_test(repair_without_an_image),
                 cmocka_unit_test(memory_limit_is_kept),
                 cmocka_unit_test(forged_slots_have_a_limit),

@@ -229,8 +229,13 @@ static uint8_t *pages, pages_were[PAGES][PAGE];
 static int page_files[PAGES];
 
 static bool put_page(size_t i) {
-        return mmap(pages + i * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, page_files[i], 0) !=
-               MAP_FAILED;
+        volatile uint8_t *at = mmap(pages + i * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+                                    page_files[i], 0);
+
+        if (at == MAP_FAILED)
+                return false;
+        *at = *at; /* a copy of its own */
+        return mprotect(pages + i * PAGE, PAGE, PROT_READ) == 0;
 }
 
 static bool make_pages(void) {
