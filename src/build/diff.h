@@ -76,8 +76,10 @@ typedef struct Diff {
         Match *matches; /* one per old function in order, then the added ones */
         size_t n_matches;
         uint32_t *old_match, *new_match; /* function index -> index into matches */
-        Alignment *alignments;           /* per match; empty unless CHANGED */
-        MapEntry *map;                   /* sorted by new */
+        const struct NormKey *old_by_norm,
+                *new_by_norm;  /* functions sorted by content; NULL: not asked for yet */
+        Alignment *alignments; /* per match; empty unless CHANGED */
+        MapEntry *map;         /* sorted by new */
         size_t n_map;
         ConstTable *tables; /* relocated constants that the patch brings anew */
         size_t n_tables;

@@ -440,18 +440,58 @@ void match_alike(Diff *d) {
                         match_join(d, i, m.to_new[i], m.basis[i]);
 }
 
-bool match_twin_of_more(const Diff *d, uint32_t old) {
+typedef struct NormKey {
+        uint64_t norm;
+        uint32_t function;
+} NormKey;
+
+static int norm_compare(const void *x, const void *y) {
+        const NormKey *a = x, *b = y;
+
+        return a->norm < b->norm ? -1 : a->norm > b->norm;
+}
+
+/* Functions by their content. */
+static const NormKey *by_norm(Arena *arena, const Code *code) {
+        NormKey *keys = arena_newa(arena, NormKey, code->n_functions + 1);
+
+        for (uint32_t i = 0; i < code->n_functions; i++)
+                keys[i] = (NormKey){ code->functions[i].norm, i };
+        qsort(keys, code->n_functions, sizeof(*keys), norm_compare);
+        return keys;
+}
+
+/* How many functions with that content have a match of that kind. */
+static size_t count_twins(const Diff *d, const NormKey *keys, uint32_t n, const uint32_t *match,
+                          MatchKind kind, uint64_t norm) {
+        uint32_t lo = 0, hi = n;
+        size_t twins = 0;
+
+        while (lo < hi) {
+                uint32_t mid = lo + (hi - lo) / 2;
+
+                if (keys[mid].norm < norm)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        for (; lo < n && keys[lo].norm == norm; lo++)
+                twins += d->matches[match[keys[lo].function]].kind == kind;
+        return twins;
+}
+
+bool match_twin_of_more(Diff *d, uint32_t old) {
         uint64_t norm = d->old->functions[old].norm;
-        size_t twins_old = 0, twins_new = 0;
+        size_t twins_old, twins_new;
 
         if (!names_variables(d->old, old))
                 return false;
-        for (size_t i = 0; i < d->n_matches; i++) {
-                const Match *x = &d->matches[i];
-
-                twins_old += x->kind == MATCH_REMOVED && d->old->functions[x->old].norm == norm;
-                twins_new += x->kind == MATCH_ADDED && d->new->functions[x->new].norm == norm;
+        if (!d->old_by_norm) {
+                d->old_by_norm = by_norm(d->arena, d->old);
+                d->new_by_norm = by_norm(d->arena, d->new);
         }
+        twins_old = count_twins(d, d->old_by_norm, d->old->n_functions, d->old_match, MATCH_REMOVED, norm);
+        twins_new = count_twins(d, d->new_by_norm, d->new->n_functions, d->new_match, MATCH_ADDED, norm);
         return twins_new > 0 && twins_old != twins_new;
 }
 

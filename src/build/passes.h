@@ -14,7 +14,7 @@ void match_alike(Diff *d);
 unsigned match_likeness(const Diff *d, uint32_t old, uint32_t new);
 /* One of several functions without a partner that have the same content and name variables, of which the new
  * build has more or fewer: a likeness of their callers does not tell which is which. */
-bool match_twin_of_more(const Diff *d, uint32_t old);
+bool match_twin_of_more(Diff *d, uint32_t old);
 /* A removed and an added function turn out to be one. False when they are no such two. */
 bool match_join(Diff *d, uint32_t old, uint32_t new, MatchBasis basis);
 
