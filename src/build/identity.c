@@ -6,7 +6,8 @@
  * Constants that changed live twice after a patch: the old one, to which the objects of the process
  * may point, and the new one, which carried code uses. That is right only as long as nobody keeps or
  * compares the address: code that stores it, returns it, hands it on or compares it would sooner or
- * later hold an old address against a new one. Text is left out: it is read, not compared by address.
+ * later hold an old address against a new one. Text is left out: it is read, and kept by many who only read
+ * it. But who compares the address of a text itself (the default, which must not be freed) is seen.
  */
 
 static bool inside(const Values *w, Value v, Side side, uint64_t addr, uint64_t size) {
@@ -67,16 +68,107 @@ static const ConstTable *changed_at(const Diff *d, uint64_t new) {
         return table_at(d, new);
 }
 
+enum { MAX_TEXTS = 16 };
+
+static bool is_text(const Code *code, uint64_t addr) {
+        return place_of(code, addr).kind == PLACE_CONST &&
+               constant_is_text(code->image, addr, const_extent(code, addr));
+}
+
+/* The address in its own image, which the values of the new side may name by what lies there in the old one;
+ * 0: none that the function takes. */
+static uint64_t own_address(Values *w, Side side, const Function *f, Value v) {
+        const Diff *d = values_diff(w);
+        uint64_t old;
+
+        if (v.stride || v.root == (uint32_t)VALUE_UNSET)
+                return 0;
+        if (v.root >= ROOT_FIRST && values_node(w, v.root)->kind == NODE_FRESH_GLOBAL)
+                return (uint64_t)(values_node(w, v.root)->off + v.off);
+        if (v.root != ROOT_IMAGE || side == SIDE_OLD)
+                return v.root == ROOT_IMAGE ? (uint64_t)v.off : 0;
+        for (uint32_t k = 0; k < f->n_refs; k++) {
+                uint64_t target = d->new->refs[f->ref + k].target;
+
+                if (locate_data(d, target, &old) == MAP_TESTIFIED && old == (uint64_t)v.off)
+                        return target;
+        }
+        return 0;
+}
+
+/* The texts whose addresses the function holds something against. */
+static size_t texts_compared(Values *w, Side side, uint32_t function, uint64_t *out) {
+        const FnValues *f = values_of(w, side, function);
+        const Code *code = values_code(w, side);
+        size_t n = 0;
+
+        for (uint32_t i = 0; !f->incomplete && i < f->n_ops && n < MAX_TEXTS; i++) {
+                uint64_t addr = f->ops[i].kind == OP_CMP
+                                        ? own_address(w, side, &code->functions[function], f->op_value[i])
+                                        : 0;
+
+                if (addr && is_text(code, addr))
+                        out[n++] = addr;
+        }
+        return n;
+}
+
+/* A text that the function may use by its address, and that the old process does not have. */
+static bool takes_new_text(const Diff *d, const Function *g) {
+        for (uint32_t k = 0; k < g->n_refs; k++) {
+                const Ref *r = &d->new->refs[g->ref + k];
+                const MapEntry *e = takes_address(r) ? diff_map(d, r->target) : NULL;
+
+                if (takes_address(r) && (!e || e->state != MAP_TESTIFIED) && is_text(d->new, r->target))
+                        return true;
+        }
+        return false;
+}
+
+static void judge_texts(Diff *d, Values **w) {
+        uint64_t old[MAX_TEXTS], new[MAX_TEXTS];
+
+        for (uint32_t i = 0; i < d->n_matches; i++) {
+                const Match *m = &d->matches[i];
+                size_t n, n_old;
+
+                if ((m->kind != MATCH_CHANGED && m->kind != MATCH_CARRIED) ||
+                    !takes_new_text(d, match_new(d, m)))
+                        continue;
+                if (!*w)
+                        *w = values_new(d);
+                n_old = texts_compared(*w, SIDE_OLD, m->old, old);
+                n = n_old ? texts_compared(*w, SIDE_NEW, m->new, new) : 0;
+                for (size_t k = 0; k < n_old; k++) {
+                        uint64_t brought = 0;
+                        bool same = false;
+
+                        for (size_t t = 0; t < n; t++) {
+                                const MapEntry *e = diff_map(d, new[t]);
+
+                                same = same || pointees_same(d, old[k], new[t]);
+                                if (!e || e->state != MAP_TESTIFIED)
+                                        brought = new[t];
+                        }
+                        if (same || !brought)
+                                continue;
+                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, brought),
+                                    "the text changed, and %s compares its address", match_new(d, m)->name);
+                        break;
+                }
+        }
+}
+
 void judge_identity(Diff *d) {
         Values *w = NULL;
 
-        if (d->n_changed_consts == 0 && d->n_tables == 0)
-                return;
+        judge_texts(d, &w);
         for (uint32_t i = 0; i < d->n_matches; i++) {
                 const Match *m = &d->matches[i];
                 const Function *f = match_old(d, m), *g = match_new(d, m);
 
-                if (m->kind == MATCH_IDENTICAL || m->kind == MATCH_REMOVED)
+                if (m->kind == MATCH_IDENTICAL || m->kind == MATCH_REMOVED ||
+                    (d->n_changed_consts == 0 && d->n_tables == 0))
                         continue;
                 for (uint32_t k = 0; k < g->n_refs; k++) {
                         const Ref *r = &d->new->refs[g->ref + k];
