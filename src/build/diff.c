@@ -145,6 +145,7 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
         judge_order(d);
         judge_hazards(d);
         judge_left(d);
+        judge_folded(d);
         r = judge_grade(d, threads, options, e);
         if (r < 0)
                 return r;

@@ -51,6 +51,8 @@ const Function *main_function(const Code *code);
 void judge_order(Diff *d);
 /* Refuses changed functions that old code without a partner calls, and nobody who has not changed. */
 void judge_left(Diff *d);
+/* Refuses functions that a linker had folded into one, and that are two now. */
+void judge_folded(Diff *d);
 
 /* What a reference refers to, in terms that can be compared between two builds. */
 typedef enum PlaceKind {
