@@ -49,6 +49,19 @@ static void note_escapes(Run *r, const State *s, uint32_t callee) {
         }
 }
 
+/* Whoever has the address of a local may have written all of it: it ends where the next one begins whose
+ * address was handed out, if not before. */
+static void kill_escaped(const Run *r, State *s) {
+        for (size_t k = 0; k < r->escapes.n; k++) {
+                int64_t off = r->escapes.items[k].off, end = off + ESCAPE_SPAN;
+
+                for (size_t i = 0; i < r->escapes.n; i++)
+                        if (r->escapes.items[i].off > off)
+                                end = MIN(end, r->escapes.items[i].off);
+                state_slots_kill(s, off, (uint32_t)(end - off));
+        }
+}
+
 /* A small function of the image that returns what it was given, or what hangs on that. */
 static bool summary(Run *r, const State *s, uint32_t target, Value *out) {
         const FnValues *f;
@@ -162,8 +175,7 @@ bool run_call(Run *r, State *s, const Op *op, Value at, bool tail) {
         for (int i = 0; i < 16; i++)
                 if (changed & (1u << i))
                         s->reg[i] = value_any();
-        for (size_t k = 0; k < r->escapes.n; k++)
-                state_slots_kill(s, r->escapes.items[k].off, 8);
+        kill_escaped(r, s);
         s->reg[RAX] = result;
         record_value(r, result);
         return !(known && (known->flags & KNOWN_NORETURN));
