@@ -81,6 +81,8 @@ void state_copy(State *to, const State *from);
 bool state_join(Run *r, State *to, const State *from, bool widen);
 uint32_t state_slot_at(const State *s, int64_t off);
 void state_slots_kill(State *s, int64_t off, uint32_t width);
+/* Forgets the slots in [from, to) that hold numbers. */
+void state_numbers_kill(State *s, int64_t from, int64_t to);
 void state_slot_set(State *s, int64_t off, uint32_t width, Value v);
 Value run_join(Run *r, Value a, Value b);
 Value run_global(Run *r, uint64_t addr);

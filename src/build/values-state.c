@@ -42,6 +42,16 @@ void state_slots_kill(State *s, int64_t off, uint32_t width) {
         }
 }
 
+void state_numbers_kill(State *s, int64_t from, int64_t to) {
+        uint32_t kept = state_slot_at(s, from), i = kept;
+
+        for (; i < s->n && s->slots[i].off < to; i++)
+                if (s->slots[i].v.root != ROOT_NONE)
+                        s->slots[kept++] = s->slots[i];
+        memmove(&s->slots[kept], &s->slots[i], (s->n - i) * sizeof(Slot));
+        s->n -= i - kept;
+}
+
 void state_slot_set(State *s, int64_t off, uint32_t width, Value v) {
         uint32_t i;
 

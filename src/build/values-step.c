@@ -50,7 +50,8 @@ static void note_escapes(Run *r, const State *s, uint32_t callee) {
 }
 
 /* Whoever has the address of a local may have written all of it: it ends where the next one begins whose
- * address was handed out, if not before. */
+ * address was handed out, if not before. Numbers behind its first word are forgotten. A pointer there may be
+ * another local's, and if it is not, it is still one to a thing of its type. */
 static void kill_escaped(const Run *r, State *s) {
         for (size_t k = 0; k < r->escapes.n; k++) {
                 int64_t off = r->escapes.items[k].off, end = off + ESCAPE_SPAN;
@@ -58,7 +59,8 @@ static void kill_escaped(const Run *r, State *s) {
                 for (size_t i = 0; i < r->escapes.n; i++)
                         if (r->escapes.items[i].off > off)
                                 end = MIN(end, r->escapes.items[i].off);
-                state_slots_kill(s, off, (uint32_t)(end - off));
+                state_slots_kill(s, off, 8);
+                state_numbers_kill(s, off, end);
         }
 }
 
