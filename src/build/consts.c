@@ -152,8 +152,10 @@ static bool is_character(const Image *image, uint64_t addr) {
 
 /* The end of a text: an empty string that a linker found there. Two bytes of a number in front of another one
  * that begins with a zero are no text: it has to begin behind a zero and have some characters, and another
- * text has to follow, at once or after padding. */
-static bool ends_text(const Image *image, uint64_t addr) {
+ * text has to follow, at once or after padding. No number of several bytes is referred to at an odd address.
+ */
+static bool ends_text(const Code *code, uint64_t addr) {
+        const Image *image = code->image;
         const uint8_t *b = image_bytes(image, addr, 1);
         uint64_t n = 0, next = addr + 1;
 
@@ -168,8 +170,9 @@ static bool ends_text(const Image *image, uint64_t addr) {
         while (n < TEXT_SURE && is_character(image, addr - n - 1))
                 n++;
         b = image_bytes(image, addr - n - 1, 1);
-        return n == TEXT_SURE ||
-               (b && b[0] == 0 && (n >= TEXT_MIN || (n >= 2 && addr % 4 && next > addr + 1)));
+        return n == TEXT_SURE || (b && b[0] == 0 &&
+                                  (n >= TEXT_MIN || (n >= 2 && addr % 4 && next > addr + 1) ||
+                                   (n >= 2 && (addr - n) % 2 && is_target(code, addr - n))));
 }
 
 static bool same_within(const Diff *d, uint64_t old, uint64_t new, unsigned depth) {
@@ -192,7 +195,7 @@ static bool same_within(const Diff *d, uint64_t old, uint64_t new, unsigned dept
         } else if (all_zero(a + n, n_old - n)) {
                 return true;
         }
-        if (ends_text(d->old_image, old) && ends_text(d->new_image, new))
+        if (ends_text(d->old, old) && ends_text(d->new, new))
                 return true;
         while (n > 1 && a[n - 1] == 0 && a[n - 2] == 0)
                 n--; /* padding of the text itself */
