@@ -100,6 +100,20 @@ static int mark(Staged *staged, int mem_fd, PatchState state) {
         return mem_write(mem_fd, staged->start, fixed, sizeof(fixed));
 }
 
+/*
+ * A switch gives the pages of the image that it writes to a copy of their own, and by that it is known later
+ * that the image was not unloaded meanwhile. What is registered before any switch needs that, too: one byte
+ * is written as it is.
+ */
+static void mark_image(const Staged *staged, int mem_fd) {
+        const Patch *p = staged->shadow->patch;
+        uint64_t addr = p->n_sites ? staged->header.image_base + p->sites[0].patch_addr : 0;
+        uint8_t byte;
+
+        if (addr && mem_read_fd(mem_fd, addr, &byte, 1) == 0)
+                mem_write(mem_fd, addr, &byte, 1);
+}
+
 int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e) {
         const Patch *p = staged->shadow->patch;
         uint64_t functions[MAX_UNWINDERS], answer, args[3] = { shadow_base(staged) + p->eh_frame };
@@ -155,6 +169,7 @@ int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e
         if (r == 0) {
                 memcpy(staged->header.digest, p->digest, sizeof(staged->header.digest));
                 r = mark(staged, mem_fd, PATCH_STATE_REVERTED);
+                mark_image(staged, mem_fd);
         } else if (!*kept) {
                 mark(staged, mem_fd, PATCH_STATE_STAGED);
         }

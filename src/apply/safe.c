@@ -120,6 +120,7 @@ struct StackReader {
         bool no_query;
         Maps maps;          /* only without PROCMAP_QUERY: read once a stop */
         const Maps *before; /* as they were read while the process ran */
+        const World *world; /* of the stop */
         uint8_t *bytes;
         size_t room, used;
         StackCopy *stacks;
@@ -186,20 +187,26 @@ static bool mapping_at(StackReader *r, uint64_t addr, Mapping *out) {
         return m != NULL;
 }
 
+/* May a stack that begins at `sp` go on where a mapping of it ends? Behind the thread's own block, which
+ * thread libraries put at the end of a stack, comes something else: another allocation, as a rule. */
+static bool may_go_on(uint64_t sp, uint64_t end, uint64_t thread_pointer) {
+        return end && end - sp <= SCAN_MAX && !(thread_pointer > sp && thread_pointer < end);
+}
+
 /* Where a stack ends that begins at `sp`, as far as the mappings `m` tell; 0: there is no memory. A stack may
  * be of several mappings: a part of it is locked, or was given other properties. */
-static uint64_t expected_end(const Maps *maps, uint64_t sp) {
+static uint64_t expected_end(const Maps *maps, uint64_t sp, uint64_t thread_pointer) {
         const Mapping *m = maps_at(maps, sp), *next;
         uint64_t end = m ? m->end : 0;
 
-        while (end && end - sp <= SCAN_MAX && (next = maps_at(maps, end)) && (next->prot & MAP_W))
+        while (may_go_on(sp, end, thread_pointer) && (next = maps_at(maps, end)) && (next->prot & MAP_W))
                 end = next->end;
         return end;
 }
 
 /* The same as it is now. */
-static uint64_t stack_end(StackReader *r, uint64_t sp) {
-        uint64_t end = r->no_query ? 0 : expected_end(r->before, sp);
+static uint64_t stack_end(StackReader *r, uint64_t sp, uint64_t thread_pointer) {
+        uint64_t end = r->no_query ? 0 : expected_end(r->before, sp, thread_pointer);
         Mapping m;
 
         /*
@@ -207,17 +214,19 @@ static uint64_t stack_end(StackReader *r, uint64_t sp) {
          * before that is memory is seen when it is copied: what cannot be read is no stack, and what is
          * another mapping by now is looked at, too.
          */
-        if (end && end - sp <= SCAN_MAX && (!mapping_at(r, end, &m) || (m.start == end && !(m.prot & MAP_W))))
+        if (end && end - sp <= SCAN_MAX &&
+            (!mapping_at(r, end, &m) ||
+             (m.start == end && (!(m.prot & MAP_W) || !may_go_on(sp, end, thread_pointer)))))
                 return end;
         end = mapping_at(r, sp, &m) ? m.end : 0;
-        while (end && end - sp <= SCAN_MAX && mapping_at(r, end, &m) && (m.prot & MAP_W))
+        while (may_go_on(sp, end, thread_pointer) && mapping_at(r, end, &m) && (m.prot & MAP_W))
                 end = m.end;
         return end;
 }
 
 /* Plans the copy of the stack that begins at `sp`. False when there is no memory there. */
 static bool plan(StackReader *r, uint64_t sp, size_t thread) {
-        uint64_t end = stack_end(r, sp);
+        uint64_t end = stack_end(r, sp, r->world->threads[thread].regs.fs_base);
         StackCopy c = { .sp = sp, .thread = thread };
 
         if (!end)
@@ -446,6 +455,7 @@ int safe_check(const SafeSet *s, const World *w, StackReader *r, Unwinder *unwin
         size_t proved = SIZE_MAX;
 
         r->n = r->used = 0;
+        r->world = w;
         maps_free(&r->maps);
         if (!s->n)
                 return 0;

@@ -86,8 +86,9 @@ static void edits_are_layered(void **state) {
 }
 
 /* What the stack of a thread that stands at `sp` is found to hold. */
-static int look_at(const Maps *before, const uint8_t *sp, uint64_t inside) {
-        StoppedThread t = { .tid = getpid(), .regs = { .rsp = (uintptr_t)sp, .rip = 1 } };
+static int look_at(const Maps *before, const uint8_t *sp, uint64_t thread_pointer, uint64_t inside) {
+        StoppedThread t = { .tid = getpid(),
+                            .regs = { .rsp = (uintptr_t)sp, .rip = 1, .fs_base = thread_pointer } };
         World w = { .threads = &t, .n = 1 };
         SafeSet s = { 0 };
         SafeBlame blame;
@@ -118,18 +119,22 @@ static void stacks_end_where_they_do_now(void **state) {
         memcpy(at + 2 * PAGE, &inside, sizeof(inside));
         assert_int_equal(mprotect(at + PAGE, (PAGES - 1) * PAGE, PROT_NONE), 0);
         assert_int_equal(maps_read(getpid(), &before, &e), 0);
-        assert_int_equal(look_at(&before, at, inside), 0);
+        assert_int_equal(look_at(&before, at, 0, inside), 0);
         assert_int_equal(mprotect(at + PAGE, (PAGES - 2) * PAGE, PROT_READ | PROT_WRITE), 0);
-        assert_int_equal(look_at(&before, at, inside), SAFE_BUSY); /* one mapping with what was its end */
+        assert_int_equal(look_at(&before, at, 0, inside), SAFE_BUSY); /* one mapping with what was its end */
         assert_int_equal(mlock(at + PAGE, PAGE), 0);
-        assert_int_equal(look_at(&before, at, inside), SAFE_BUSY); /* another */
+        assert_int_equal(look_at(&before, at, 0, inside), SAFE_BUSY); /* another */
         assert_int_equal(maps_read(getpid(), &later, &e), 0);
-        assert_int_equal(look_at(&later, at, inside), SAFE_BUSY);
+        assert_int_equal(look_at(&later, at, 0, inside), SAFE_BUSY);
+        /* Not behind the thread's own block: with the hint, and without. */
+        assert_int_equal(look_at(&later, at, (uintptr_t)at + PAGE / 2, inside), 0);
+        assert_int_equal(look_at(&before, at, (uintptr_t)at + PAGE / 2, inside), 0);
+        assert_int_equal(look_at(&later, at, (uintptr_t)at + 2 * PAGE + PAGE / 2, inside), SAFE_BUSY);
         assert_int_equal(munlock(at + PAGE, PAGE), 0);
         assert_int_equal(mprotect(at + PAGE, (PAGES - 1) * PAGE, PROT_NONE), 0);
-        assert_int_equal(look_at(&later, at, inside), 0); /* it ends earlier by now */
+        assert_int_equal(look_at(&later, at, 0, inside), 0); /* it ends earlier by now */
         munmap(at, PAGES * PAGE);
-        assert_int_equal(look_at(&later, at, inside), SAFE_BUSY); /* no stack at all */
+        assert_int_equal(look_at(&later, at, 0, inside), SAFE_BUSY); /* no stack at all */
 }
 
 static void header_round_trip(void **state) {

@@ -288,6 +288,45 @@ exec 3>&- 4<&-
 wait "$one"
 rm -f "$tmp"/*.in "$tmp"/*.out
 
+# What was put into a process and told to its unwinder stays there when the process is too busy, and is used by the next try.
+cat >"$tmp/busy.c" <<'C'
+#include <stdio.h>
+#include <unistd.h>
+__attribute__((noinline)) int forever(void) {
+        volatile int turns = 0;
+#if NEW
+        puts("another start");
+#endif
+        puts("ready");
+        fflush(stdout);
+        while (turns < 1000000)
+                turns += usleep(1000) == 0;
+        return turns;
+}
+int main(void) {
+        return forever();
+}
+C
+for v in 0 1; do
+        "$CC" -O2 -Wl,--build-id -DNEW="$v" -o "$tmp/busy$v" "$tmp/busy.c" -Wl,--no-as-needed -lgcc_s
+done
+expect 0 build "$tmp/busy0" "$tmp/busy1" -o "$tmp/busy.patch"
+mkfifo "$tmp/busy.out"
+"$tmp/busy0" >"$tmp/busy.out" &
+busy=$!
+started="$started $busy"
+read -r got <"$tmp/busy.out"
+lies() { grep -c 'memfd:staunch' "/proc/$busy/maps"; }
+expect 3 apply --json "$tmp/busy.patch" --pid "$busy" --deadline 0.05
+value "j['processes'][0]['refusal']['code']" process-busy
+once=$(lies)
+[ "$once" -gt 0 ] || fail "nothing was put into the busy process"
+for i in 1 2 3; do
+        expect 3 apply --json "$tmp/busy.patch" --pid "$busy" --deadline 0.05
+done
+[ "$(lies)" = "$once" ] || fail "$(lies) mappings after four tries, and $once after the first"
+kill "$busy"
+
 # A library whose file name changes with its version, found again by its soname; and a target in a mount
 # namespace and root folder of its own.
 make_library "$root/lib/libanswer.so.1.0" 0
