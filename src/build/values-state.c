@@ -48,6 +48,8 @@ void state_numbers_kill(State *s, int64_t from, int64_t to) {
         for (; i < s->n && s->slots[i].off < to; i++)
                 if (s->slots[i].v.root != ROOT_NONE)
                         s->slots[kept++] = s->slots[i];
+        if (kept == i)
+                return;
         memmove(&s->slots[kept], &s->slots[i], (s->n - i) * sizeof(Slot));
         s->n -= i - kept;
 }
