@@ -155,8 +155,9 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
                           si->si_status);
         if (job == JOB_QUARANTINE && (code == WORK_DONE || code == WORK_AGAIN)) {
                 j->harms.n -= j->harms_begun;
-                memmove(j->harms.items, j->harms.items + j->harms_begun,
-                        j->harms.n * sizeof(*j->harms.items));
+                if (j->harms_begun)
+                        memmove(j->harms.items, j->harms.items + j->harms_begun,
+                                j->harms.n * sizeof(*j->harms.items));
         } else if (job == JOB_QUARANTINE) {
                 j->harms_wait = j->harms.n == j->harms_begun;
         }
