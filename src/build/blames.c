@@ -28,20 +28,6 @@ static bool whole_jump_table(const Code *code, uint64_t addr, const uint8_t *con
         return n >= 3 && all_zero(content + (uint64_t)n * size, extent - (uint64_t)n * size);
 }
 
-static size_t target_index(const Code *code, uint64_t addr) {
-        size_t lo = 0, hi = code->n_targets;
-
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-
-                if (code->targets[mid] < addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        return lo;
-}
-
 /* Some instruction reads what is at that very place: an element of a table of numbers, as a rule. Texts are
  * handed on by their address. */
 static bool read_at_once(Work *w, uint64_t addr) {
@@ -52,12 +38,12 @@ static bool read_at_once(Work *w, uint64_t addr) {
                 w->reads = arena_newa(w->d->arena, bool, code->n_targets + 1);
                 for (size_t i = 0; i < code->n_refs; i++)
                         if (code->refs[i].kind == REF_PCREL && !code->refs[i].lea) {
-                                k = target_index(code, code->refs[i].target);
+                                k = target_from(code, code->refs[i].target);
                                 w->reads[k] = w->reads[k] || (k < code->n_targets &&
                                                               code->targets[k] == code->refs[i].target);
                         }
         }
-        k = target_index(code, addr);
+        k = target_from(code, addr);
         return k < code->n_targets && code->targets[k] == addr && w->reads[k];
 }
 
@@ -73,7 +59,7 @@ void blames_widen(Work *w) {
 
         for (size_t i = 0; i < n; i++) {
                 Blame b = w->blames.items[i];
-                size_t lo = target_index(code, b.new);
+                size_t lo = target_from(code, b.new);
                 const uint8_t *differs = image_bytes(code->image, b.new, b.size);
 
                 if (is_text(w, b.new, b.size) &&

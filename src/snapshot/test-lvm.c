@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/macro.h"
 #include "snapshot/snapshot.h"
+#include "snapshot/test-folder.h"
 #include "store/baseline.h"
 
 #include <errno.h>
@@ -22,30 +23,9 @@
  * prints; what they call a snapshot is a file system on a loop device. With LVM itself: tests/vm, case
  * rollback. */
 
-static char dir[] = "/tmp/test-lvm-XXXXXX", path[PATH_MAX], root[64], state_dir[128];
+static char root[64], state_dir[128];
 static SnapshotPolicy policy = { .kind = SNAPSHOT_AUTO };
 static SnapshotContext context;
-
-static const char *in(const char *name) {
-        snprintf(path, sizeof(path), "%s/%s", dir, name);
-        return path;
-}
-
-static void put(const char *name, const char *text, mode_t mode) {
-        assert_int_equal(file_write_atomic(in(name), text, strlen(text), NULL), 0);
-        assert_int_equal(chmod(in(name), mode), 0);
-}
-
-static char *get(const char *name) {
-        static char text[8192];
-        FileBytes f = { 0 };
-
-        assert_int_equal(file_read(in(name), sizeof(text) - 1, &f, NULL), 0);
-        memcpy(text, f.bytes, f.size);
-        text[f.size] = 0;
-        file_release(&f);
-        return text;
-}
 
 static int begin(void **state) {
         (void)state;

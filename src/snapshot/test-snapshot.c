@@ -4,6 +4,7 @@
 #include "base/macro.h"
 #include "snapshot/retain.h"
 #include "snapshot/snapshot.h"
+#include "snapshot/test-folder.h"
 #include "store/baseline.h"
 
 #include <errno.h>
@@ -19,31 +20,9 @@
 
 /* The provider hook against a program of the test's, and what is dropped when. */
 
-static char dir[] = "/tmp/test-snapshot-XXXXXX", path[PATH_MAX];
 static Store *store;
 static SnapshotPolicy policy;
 static SnapshotContext context;
-
-static const char *in(const char *name) {
-        snprintf(path, sizeof(path), "%s/%s", dir, name);
-        return path;
-}
-
-static void put(const char *name, const char *text, mode_t mode) {
-        assert_int_equal(file_write_atomic(in(name), text, strlen(text), NULL), 0);
-        assert_int_equal(chmod(in(name), mode), 0);
-}
-
-static char *get(const char *name) {
-        static char text[8192];
-        FileBytes f = { 0 };
-
-        assert_int_equal(file_read(in(name), sizeof(text) - 1, &f, NULL), 0);
-        memcpy(text, f.bytes, f.size);
-        text[f.size] = 0;
-        file_release(&f);
-        return text;
-}
 
 static int begin(void **state) {
         (void)state;

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
+#ifdef OTHER
+#define LOAD subject_load
+#else
+#define LOAD ToolsOnLoad
+#endif
 static long *limit;
 /* The host calls it once, when it has loaded the plug-in. */
-void *ToolsOnLoad(long *context) {
+void *LOAD(long *context) {
         if (!limit) {
                 limit = calloc(1, sizeof(*limit));
                 *limit = (VERSION >= 2 ? 5 : 3) * *context;
