@@ -18,5 +18,6 @@ int main(void) {
 
 void target_check(int version) {
         EXPECT_EQ(step(10), version >= 2 ? 12 : 11);
-        EXPECT(base == getpid() * 3L + 1 || (base == getpid() * 5L + 1 && version >= 2)); /* the build that began made it */
+        /* The build that made it last: after a switch or a revert the loop may not have come by yet. */
+        EXPECT(base == getpid() * 3L + 1 || base == getpid() * 5L + 1);
 }
