@@ -80,7 +80,8 @@ static int print(const json_t *answer) {
         size_t i;
 
         if (!json_array_size(subjects)) {
-                puts("Nothing is watched: no process carries a patch, and the policy has no [[probe]].");
+                puts("Nothing was measured yet: what carries a patch is, every [health] sample_interval, and "
+                     "each [[probe]].");
                 return EXIT_DONE;
         }
         table_init(&table, arena, ELEMENTSOF(titles));

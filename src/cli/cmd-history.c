@@ -129,7 +129,8 @@ static int open_state(const Options *o, Store **store) {
 }
 
 static int run_history(const Command *self, int argc, char **argv) {
-        static const char *const titles[] = { "TIME", "PID", "UNIT", "IMAGE", "OUTCOME", "PATCH", "REASON" };
+        static const char *const titles[] = { "TIME",    "PID",   "UNIT OR PROCESS", "IMAGE",
+                                              "OUTCOME", "PATCH", "REASON" };
         _cleanup_(options_free) Options o;
         _cleanup_(store_closep) Store *store = NULL;
         _cleanup_(arena_freep) Arena *arena = arena_new();

@@ -210,12 +210,16 @@ static int resume(const BaselineCli *c, const Options *o) {
 
         if (r < 0)
                 return report_error(&e);
-        if (o->json)
-                return json_print(json_pack("{s:o}", "reason", json_text(e.text)));
-        if (r)
+        if (o->json) {
+                int code = json_print(json_pack("{s:o}", "reason", json_text(e.text)));
+
+                if (code != EXIT_DONE)
+                        return code;
+        } else if (r) {
                 report_error(&e);
-        else
+        } else {
                 say_nothing_unfinished(c);
+        }
         return r == BASELINE_WENT_WRONG ? EXIT_REFUSED : EXIT_DONE;
 }
 
@@ -255,7 +259,7 @@ static int run(const Command *self, int argc, char **argv) {
 
 const Command command_rollback = {
         .name = "rollback",
-        .arguments = "BASELINE|--last [OPTION]...",
+        .arguments = "BASELINE|--last|--resume [OPTION]...",
         .summary = "Goes back to the versions from before a baseline",
         .help = "BASELINE is its number: 'staunch history' shows them.\n\n"
                 "      --last          the newest that can be rolled back\n"

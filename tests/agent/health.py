@@ -12,6 +12,10 @@ import threading
 
 from machine import Builds, Machine, equal, only_root, run
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
+
+import shape  # noqa: E402
+
 STAUNCHD, STAUNCH, SERVER = sys.argv[1:4]
 NAME = f"health{os.getpid()}"  # whose health it is: not that of another test's
 BEFORE = 100  # results before a patch that the rule looks at
@@ -124,7 +128,12 @@ def good_patch_is_kept(m):
     have = health(m)
     equal(have["state"], "observing", "the state of the patch")
     assert NAME in staunch(0, "health", "--runtime", os.path.join(m.dir, "run"))
-    assert json.loads(staunch(0, "health", "--json", "--runtime", os.path.join(m.dir, "run")))["subjects"], have
+    told = json.loads(staunch(0, "health", "--json", "--runtime", os.path.join(m.dir, "run")))
+    shape.check(shape.SHAPES["health"], told, "")
+    assert told["subjects"], have
+    shape.check(shape.SHAPES["history"], json.loads(staunch(0, "history", "--json", "--state", os.path.join(m.dir, "state"))), "")
+    for line in staunch(0, "events", "--json", "--file", m.events_file).splitlines():
+        shape.check(shape.SHAPES["event"], json.loads(line), "")
     # The agent is killed and goes on where it stopped; it knows what was before from its state.
     m.stop()
     m.start()

@@ -17,6 +17,10 @@ import tempfile
 import threading
 import traceback
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
+
+import shape  # noqa: E402
+
 STAUNCH, HOOK, PROBE = (os.path.abspath(p) for p in sys.argv[1:4])
 
 SYSTEMCTL = """#!/bin/sh
@@ -139,7 +143,10 @@ class Root:
         return self.run(*self.command(*argv), code=code, **kw)
 
     def json(self, *argv, code=0):
-        return json.loads(self.staunch(*argv, "--json", code=code))
+        have = json.loads(self.staunch(*argv, "--json", code=code))
+        name = {"snapshot": "snapshots", "rollback": "rollback-plan"}.get(argv[0], argv[0])
+        shape.check(shape.SHAPES[name], have, "")
+        return have
 
     def versions(self):
         out = self.run("dpkg-query", "--show", "--showformat", "${Package} ${Version} ${db:Status-Status}\n")

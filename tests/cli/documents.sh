@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The manual page and the completion know exactly the commands and options that the program has.
+# The manual page is well formed, and bash completes exactly the commands, options and values that the program has; agree.py has the
+# other shells and what the manual page says.
 . "$(dirname "$0")/lib.sh"
 page=$here/../../man/staunch.1
 completion=$here/../../packaging/completion
@@ -30,17 +31,9 @@ commands=$(sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' "$tmp/out" | sort)
 for command in $commands; do
         expect 0 "$command" --help
         options=$(grep -o -e '--[a-z-]*' "$tmp/out" | grep -v -e '^--[a-z-]*-$' | sort -u | grep -v -x -e --explain)
-        grep -q "^$command\$" <(sed -n 's/^\.SS //p' "$page") || fail "the manual page does not have $command"
-        grep -q "'$command:" "$completion/_staunch" || fail "zsh does not complete $command"
-        grep -q -e "-a $command " "$completion/staunch.fish" || fail "fish does not complete $command"
         completed=$(complete_words staunch "$command" -- | grep '^--' | grep -v -x -e --explain)
         [ "$command" = explain ] || [ "$completed" = "$options" ] ||
                 fail "$command: bash completes $(echo $completed), the program has $(echo $options)"
-        for option in $options; do
-                grep -q -e "$(echo "$option" | sed 's/-/\\\\-/g')" "$page" || fail "the manual page does not have $option"
-                grep -q -e "$option" "$completion/_staunch" || fail "zsh does not complete $option"
-                grep -q -e "-l ${option#--} " "$completion/staunch.fish" || fail "fish does not complete $option"
-        done
 done
 complete_words staunch diff --accept data- | grep -q -x data-const || fail "bash completes no code to accept"
 complete_words staunch diff --accept process- | grep -q . && fail "bash offers codes that cannot be accepted"

@@ -18,11 +18,17 @@ BUILD_ID = Hex(r"([0-9a-f]{2})*")
 DIGEST = Hex(r"[0-9a-f]{64}")
 FUNCTIONS = {"identical": int, "changed": int, "carried": int, "added": int, "removed": int}
 TIME = Hex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+SECOND = Hex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+DIGEST_OR_NONE = Hex(r"([0-9a-f]{64})?")
+NUMBER = float  # of 0 or more
 FINDING = {"code": Hex(r"[a-z0-9-]+"), "kind": {"update", "process", "advice"}, "subject": str, "detail": str}
 VERDICT = {"hotpatch", "restart", "unchanged", "unsupported"}
 GRADE = {"unproved", "consistent", "proved"}
 CVE_STATE = {"not-affected", "current", "hotpatched", "unknown", "exposed-in-memory", "exposed"}
 ASSESSED = {"unchanged", "hotpatch", "unknown", "restart"}
+HEALTH = {"observing", "degraded", "confirmed", "unjudged"}
+BASELINE = {"planned", "snapshot", "restarting", "settling", "done", "rolling-back", "rebooting", "rolled-back", "failed",
+            "rollback-failed", "cancelled"}
 SIDE = {"path": str, "build_id": BUILD_ID}
 
 BUILD = {"file": str, "patch": (None, str), "digest": (None, DIGEST), "verdict": VERDICT, "grade": GRADE,
@@ -79,6 +85,29 @@ SHAPES = {
                             "functions": FUNCTIONS, "digest": (None, DIGEST), "usec": int, "peak_kib": int}],
                  "summary": {"processes": int, "patched": int, "restart": int, "errors": int, "current": int,
                              "hotpatchable": int, "reverted": int, "revertible": int}},
+    "health": {"subjects": [{"subject": str, "patch": (None, DIGEST), "patched": (None, TIME), "state": (None, HEALTH),
+                             "series": [{"name": str, "measure": {"response", "cpu", "memory"}, "usual": (None, NUMBER),
+                                         "last": (None, NUMBER), "results": int, "state?": HEALTH, "before?": (None, NUMBER),
+                                         "after?": (None, NUMBER), "results_before?": int, "results_after?": int}]}]},
+    "history": {"actions": [{"time": SECOND, "pid": int, "comm": str, "unit": str, "image": str, "old_build_id": BUILD_ID,
+                             "new_build_id": BUILD_ID, "digest": DIGEST_OR_NONE, "action": {"apply", "revert", "restart"}, "outcome": str,
+                             "reason": str, "detail": str, "functions": int, "pause_usec": int}],
+                "baselines": [{"id": int, "time": SECOND, "changed": SECOND, "state": BASELINE, "reason": str}]},
+    "snapshots": {"changes": [{"id": int, "time": TIME, "baseline": (None, int), "complete": bool, "reason": str,
+                               "packages": [{"name": str, "arch": str, "old_version": str, "new_version": str,
+                                             "copy": (None, {"kept", "archive", "rebuilt"}), "bytes": int}]}],
+                  "snapshots": [{"id": int, "time": TIME, "provider": str, "name": str, "state": {"taking", "ready", "failed"},
+                                 "reason": str, "change": (None, int)}]},
+    "rollback": {"baseline": int, "state": {"rolled-back", "rebooting", "rollback-failed"}, "reason": str},
+    "rollback-plan": {"baseline": int, "state": BASELINE, "units": [str], "snapshot": (None, str),
+                      "packages": [{"name": str, "arch": str, "from": str, "to": (None, str), "done": bool}]},
+    "event": {"time": TIME, "id": int, "kind": Hex(r"[a-z-]+"), "priority": int, "message": str, "fields": dict},
+    "config": {"patch_mode": {"automatic", "assess-only", "manual"}, "safe_point_deadline_usec": int,
+               "unresponsive_after_usec": int, "scan_interval_sec": int, "package_restarts": {"allow", "hold"},
+               "exclude": [{"by": {"unit", "user", "cgroup", "path"}, "pattern": str}],
+               "accept": [{"package": str, "code": str}],
+               "hook": [{"command": [str], "user": str, "timeout_usec": int}], "windows": int, "drains": int,
+               "reboot": {"IfRequired", "Never", "Always"}, "restart_timeout_sec": int, "automatic_rollback": bool},
     "doctor": {"checks": [{"group": {"Kernel", "Machine", "Agent"}, "name": Hex(r"[a-z-]+"),
                            "grade": {"ok", "warning", "problem", "not-applicable"}, "seen": str, "why": str, "todo": str}],
                "problems": int, "warnings": int},
@@ -134,8 +163,12 @@ def check(shape, value, where):
     elif shape is int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             sys.exit(f"{where}: {value!r} is not a count")
+    elif shape is NUMBER:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
+            sys.exit(f"{where}: {value!r} is not a number of 0 or more")
     elif not isinstance(value, shape):
         sys.exit(f"{where}: {value!r} is not {shape.__name__}")
 
 
-check(SHAPES[sys.argv[1]], json.load(sys.stdin), "")
+if __name__ == "__main__":
+    check(SHAPES[sys.argv[1]], json.load(sys.stdin), "")
