@@ -610,6 +610,69 @@ static void blocked_guardian_is_left_alone(void **state) {
         victim_stop(&v);
 }
 
+/* While a patch is staged the process begins to filter its calls, also those of the thread that works for us:
+ * it would be killed for what it never does by itself. */
+static void filter_of_this_moment_is_no_harm(void **state) {
+        Patch *p = one("answer", 2);
+
+        (void)state;
+        for (int usec = 0; usec < 6000; usec += 100) {
+                Victim v = victim_start_with(NULL, NULL);
+                char command[32];
+                EngineResult res;
+
+                snprintf(command, sizeof(command), "filter %d", usec);
+                assert_int_equal(victim_ask(&v, command, NULL), 0);
+                if (try_for(v.pid, p, 5000000, &res) != 0)
+                        fail_msg("%s %s", refusal_get(res.refusal)->code, res.detail);
+                assert_int_equal(victim_ask(&v, "call", NULL), 2);
+                victim_stop(&v);
+        }
+}
+
+/* What becomes of an apply during which a process that shares the memory is made, and goes into the function:
+ * it has its id before work on the process begins, and cannot be found until all have been stopped once. */
+static RefusalCode apply_during_birth(Victim *v, pid_t maker, Patch *p) {
+        siginfo_t ended = { 0 };
+        TaskStatus s = { 0 };
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                EngineResult res = { .refusal = REFUSAL_N };
+                int r = try_for(v->pid, p, 2000000, &res);
+
+                _exit(r < 0 ? REFUSAL_N + 1 : (int)res.refusal);
+        }
+        while (!s.tracer && waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+               !ended.si_pid && task_status(v->pid, maker, &s, NULL) == 0)
+                usleep(1000);
+        assert_int_equal(victim_ask(v, "end birth", NULL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        return (RefusalCode)WEXITSTATUS(status);
+}
+
+static void sharer_that_is_being_made_is_seen(void **state) {
+        Patch *p = one("probing", 3);
+        RefusalCode code;
+
+        (void)state;
+        do {
+                Victim v = victim_start_with(NULL, NULL);
+                int maker = 0;
+
+                if (victim_ask(&v, "begin birth", &maker) < 0) {
+                        victim_stop(&v);
+                        print_message("no userfaultfd here\n");
+                        skip();
+                }
+                code = apply_during_birth(&v, maker, p);
+                victim_stop(&v);
+        } while (code == REFUSAL_CODE_PROCESS_STOP); /* the birth took too long */
+        assert_int_equal(code, REFUSAL_CODE_PROCESS_BUSY);
+}
+
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(kernel_workers_are_left_alone),
@@ -620,7 +683,8 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(blocked_guardian_is_left_alone),
                 cmocka_unit_test(forged_journal_is_given_up_on),
                 cmocka_unit_test(forged_headers_have_a_limit),
-
+                cmocka_unit_test(sharer_that_is_being_made_is_seen),
+                cmocka_unit_test(filter_of_this_moment_is_no_harm),
                 cmocka_unit_test(out_of_mappings),
                 cmocka_unit_test(locked_memory),
                 cmocka_unit_test(import_that_is_never_chosen),

@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process with habits that few have; it answers on a pipe like victim.c. */
 #include <link.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PAGE = 4096 };
@@ -273,6 +281,79 @@ static int map_copies(int n) {
         return 0;
 }
 
+/* A process is made that shares the memory. The kernel has given it its id, and then cannot go on: where the
+ * id of its descriptor is to be written, userfaultfd keeps the page back. */
+static struct {
+        int fd;
+        pid_t maker;
+        uint8_t *page;
+} birth;
+
+static int in_probing_of_another(void *arg) {
+        (void)arg;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        probing(fds[0]);
+        _exit(0);
+}
+
+static void *bear(void *stack) {
+        birth.maker = (pid_t)syscall(SYS_gettid);
+        if (clone(in_probing_of_another, stack, CLONE_VM | CLONE_PIDFD | SIGCHLD, NULL, birth.page) < 0)
+                exit(3);
+        for (;;) /* it ends with the thread that made it */
+                pause();
+}
+
+static int begin_birth(void) {
+        struct uffdio_api api = { .api = UFFD_API };
+        struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+        struct uffd_msg event;
+        char *stack = malloc(65536);
+        pthread_t t;
+
+        birth.fd = (int)syscall(SYS_userfaultfd, 0);
+        birth.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (birth.fd < 0 || ioctl(birth.fd, UFFDIO_API, &api) < 0)
+                return -1;
+        range.range.start = (uintptr_t)birth.page;
+        range.range.len = PAGE;
+        if (ioctl(birth.fd, UFFDIO_REGISTER, &range) < 0 ||
+            pthread_create(&t, NULL, bear, stack + 65536) != 0)
+                return -1;
+        return read(birth.fd, &event, sizeof(event)) == sizeof(event) ? 0 : -1;
+}
+
+static int end_birth(void) {
+        struct uffdio_zeropage zero = { .range = { (uintptr_t)birth.page, PAGE } };
+
+        return ioctl(birth.fd, UFFDIO_ZEROPAGE, &zero);
+}
+
+/* After so many microseconds no thread may make other calls than these any more. */
+static void *filter_all(void *usec) {
+        static const int allowed[] = { SYS_read,  SYS_write,           SYS_rt_sigprocmask,
+                                       SYS_futex, SYS_restart_syscall, SYS_exit };
+        enum { N = sizeof(allowed) / sizeof(*allowed) };
+        struct sock_filter f[2 + 2 * N] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0) };
+        struct timespec now, begin;
+
+        for (int i = 0; i < N; i++) {
+                f[1 + 2 * i] =
+                        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], 0, 1);
+                f[2 + 2 * i] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        }
+        f[1 + 2 * N] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        do
+                clock_gettime(CLOCK_MONOTONIC, &now);
+        while ((now.tv_sec - begin.tv_sec) * 1000000 + (now.tv_nsec - begin.tv_nsec) / 1000 < (intptr_t)usec);
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
+                &(struct sock_fprog){ sizeof(f) / sizeof(*f), f });
+        syscall(SYS_exit, 0); /* the library would make other calls */
+        return NULL;
+}
+
 static void commands(void) {
         pthread_t t = 0;
         char line[64];
@@ -290,7 +371,8 @@ static void commands(void) {
                 } else if (strcmp(line, "release") == 0) {
                         int failed = write(fds[1], "x", 1) != 1;
 
-                        pthread_join(t, NULL);
+                        if (t)
+                                pthread_join(t, NULL);
                         printf("%d 0\n", failed);
                 } else if (strncmp(line, "fill ", 5) == 0) {
                         printf("%d 0\n", fill_maps(atoi(line + 5)));
@@ -325,6 +407,15 @@ static void commands(void) {
                         printf("%d 0\n", make_pages() ? pthread_create(&t, NULL, keep, NULL) : -1);
                 } else if (strncmp(line, "copies ", 7) == 0) {
                         printf("%d 0\n", map_copies(atoi(line + 7)));
+                } else if (strcmp(line, "begin birth") == 0) {
+                        int failed = begin_birth();
+
+                        printf("%d %d\n", failed, birth.maker);
+                } else if (strcmp(line, "end birth") == 0) {
+                        printf("%d 0\n", end_birth());
+                } else if (strncmp(line, "filter ", 7) == 0) {
+                        printf("%d 0\n",
+                               pthread_create(&t, NULL, filter_all, (void *)(intptr_t)atoi(line + 7)));
                 } else if (strcmp(line, "submit") == 0) {
                         printf("%d 0\n", ring_submit());
                 } else if (strcmp(line, "reap") == 0) {

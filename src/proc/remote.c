@@ -72,7 +72,8 @@ static int wait_event_stop(pid_t tid, uint64_t wait_usec) {
 
 static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Remote *out, Error *e) {
         Remote r = { .pid = pid, .tid = tid, .gate = gate, .spin = true };
-        uintptr_t options = PTRACE_O_TRACESYSGOOD;
+        const uintptr_t options = PTRACE_O_TRACESYSGOOD;
+        bool suspended = false;
         TaskStatus status;
         uint8_t code[2];
         int q;
@@ -87,20 +88,18 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
                 return REMOTE_BUSY;
         if (!strchr("RSTt", status.state) || task_look(pid, tid).worker)
                 return REMOTE_BUSY;
-        if (status.seccomp)
-                options |= PTRACE_O_SUSPEND_SECCOMP;
-        if (ptrace(PTRACE_SEIZE, tid, 0, options) < 0) {
+        /* Also of a thread that has no filter: another may give it one at any moment. */
+        if (ptrace(PTRACE_SEIZE, tid, 0, options | PTRACE_O_SUSPEND_SECCOMP) == 0) {
+                suspended = true;
+        } else if (errno == ESRCH) {
+                return REMOTE_BUSY;
+        } else if (errno != EPERM && errno != EACCES && errno != EINVAL && errno != EIO) {
+                return error_errno(e, -errno, "thread %d: seize", tid);
+        } else if (ptrace(PTRACE_SEIZE, tid, 0, options) < 0) {
                 if (errno == ESRCH)
                         return REMOTE_BUSY;
-                if (errno != EPERM && errno != EACCES && errno != EINVAL && errno != EIO)
-                        return error_errno(e, -errno, "thread %d: seize", tid);
-                if (task_status(pid, tid, &status, e) == 0 && status.tracer)
-                        return REMOTE_TRACED;
-                if (!status.seccomp || ptrace(PTRACE_SEIZE, tid, 0, 0) < 0)
-                        return REMOTE_PERMISSION;
-                ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-                late_add(tid);
-                return REMOTE_SECCOMP;
+                return task_status(pid, tid, &status, e) == 0 && status.tracer ? REMOTE_TRACED
+                                                                               : REMOTE_PERMISSION;
         }
         q = ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0 ? -errno : wait_event_stop(tid, wait_usec);
         if (q == -ETIMEDOUT)
@@ -123,7 +122,8 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
                 let_go(tid, 0);
                 return REMOTE_ELSEWHERE;
         }
-        if (dispatches_syscalls(tid)) {
+        if (dispatches_syscalls(tid) ||
+            (!suspended && (task_status(pid, tid, &status, NULL) < 0 || status.seccomp))) {
                 let_go(tid, 0);
                 return REMOTE_SECCOMP;
         }

@@ -21,8 +21,7 @@
 enum {
         LISTING_USEC = 500000,
         IDS_MAX = 256,
-        IDS_BEFORE = 32, /* ids are given out some time before their tasks can be found */
-        NO_MEMORY = 0,   /* kcmp: the same as that of `nobody` */
+        NO_MEMORY = 0, /* kcmp: the same as that of `nobody` */
 };
 
 typedef struct Listed {
@@ -168,7 +167,7 @@ int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, Error *e) {
                 if (r)
                         add_process(other, &found, &n_found);
         }
-        for (pid_t id = MAX(listing.newest - IDS_BEFORE, 1); id <= newest; id++)
+        for (pid_t id = MAX(listing.newest - SHARERS_UNBORN, 1); id <= newest; id++)
                 if (id != pid && shares_memory(pid, id, &ignored) > 0)
                         add_process(id, &found, &n_found);
         /* Without memory it would have been told to share that of everybody who has none. */

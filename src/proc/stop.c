@@ -3,7 +3,6 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/hold.h"
-#include "proc/sharers.h"
 #include "proc/task.h"
 #include "proc/wait.h"
 
@@ -48,6 +47,14 @@ static int open_task(pid_t pid) {
         return fd;
 }
 
+/* A thread that makes a process may be anywhere between its id and its being there; when all have been
+ * stopped it is there. Most of these ids are of tasks that have ended. */
+static void list_unborn(World *w) {
+        for (pid_t id = MAX(w->newest - SHARERS_UNBORN + 1, 1); id <= w->newest; id++)
+                if (kill(id, 0) < 0 && errno == ESRCH)
+                        w->unborn[w->n_unborn++] = id;
+}
+
 int world_init(World *w, pid_t pid, Error *e) {
         _cleanup_(closep) int newest_fd = task_newest_open();
         pid_t newest = newest_fd < 0 ? (pid_t)newest_fd : task_newest(newest_fd);
@@ -56,6 +63,7 @@ int world_init(World *w, pid_t pid, Error *e) {
 
         if (newest < 0)
                 return error_errno(e, newest, "/proc/loadavg");
+        list_unborn(&made);
         r = sharers_find(pid, newest, &made.pids, &made.n_pids, e);
         if (r < 0)
                 return r;
@@ -212,6 +220,16 @@ size_t world_threads(const World *w) {
         return n;
 }
 
+/* Is that a task with the memory of the stopped thread that is not itself stopped? */
+static bool is_new_sharer(const World *w, pid_t stopped, pid_t id) {
+        if (syscall(SYS_kcmp, stopped, id, KCMP_VM, 0, 0) != 0)
+                return false;
+        for (size_t i = 0; i < w->n; i++)
+                if (w->threads[i].tid == id)
+                        return false;
+        return true;
+}
+
 /* Did a process that shares the memory appear after world_init? Its maker is stopped now. */
 static bool new_sharer(const World *w) {
         pid_t newest = task_newest(w->newest_fd);
@@ -221,15 +239,12 @@ static bool new_sharer(const World *w) {
                 stopped = w->threads[i].gone ? 0 : w->threads[i].tid;
         if (newest < 0 || newest < pid || newest - pid > MAX_NEW_TASKS)
                 return newest != pid;
+        for (size_t i = 0; i < w->n_unborn; i++)
+                if (is_new_sharer(w, stopped, w->unborn[i]))
+                        return true;
         while (++pid <= newest)
-                if (syscall(SYS_kcmp, stopped, pid, KCMP_VM, 0, 0) == 0) {
-                        bool ours = false;
-
-                        for (size_t i = 0; i < w->n; i++)
-                                ours |= w->threads[i].tid == pid;
-                        if (!ours)
-                                return true;
-                }
+                if (is_new_sharer(w, stopped, pid))
+                        return true;
         return false;
 }
 
