@@ -2,6 +2,7 @@
 #include "base/macro.h"
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/policy-tree.h"
 #include "cli/text.h"
 #include "deliver/policy.h"
 
@@ -61,6 +62,7 @@ static int show_json(const Policy *p) {
         json_object_set_new(j, "reboot", json_string(reboot_setting_text(p->restart.reboot)));
         json_object_set_new(j, "restart_timeout_sec", json_integer(p->restart.timeout_sec));
         json_object_set_new(j, "automatic_rollback", json_boolean(p->automatic_rollback));
+        json_object_set_new(j, "policy", policy_tree(p));
         return json_print(j);
 }
 
@@ -74,15 +76,10 @@ static int show(const char *path, bool as_json) {
         if (as_json) {
                 code = show_json(&p);
         } else {
-                printf("patch_mode            %s\nsafe_point_deadline   %g s\nunresponsive_after    %g "
-                       "s\nscan_interval         %u s\n"
-                       "package_restarts      %s\n"
-                       "reboot                %s\nautomatic_rollback    %s\n%zu excluded, %zu accepted, %zu "
-                       "hooks\n",
-                       patch_mode_text(p.mode), (double)p.deadline_usec / 1e6,
-                       (double)p.unresponsive_usec / 1e6, p.scan_sec, p.hold_restarts ? "hold" : "allow",
-                       reboot_setting_text(p.restart.reboot), p.automatic_rollback ? "true" : "false",
-                       p.n_exclude, p.n_accept, p.n_hook);
+                json_t *tree = policy_tree(&p);
+
+                policy_tree_print(tree, stdout);
+                json_decref(tree);
         }
         policy_free(&p);
         return code;
@@ -109,7 +106,8 @@ const Command command_config = {
         .name = "config",
         .arguments = "check|show [FILE]",
         .summary = "Checks the agent's policy, or shows what is in force",
-        .help = "FILE is " POLICY_FILE " unless given; FILE.d/*.toml are read after it.\n\n"
+        .help = "FILE is " POLICY_FILE " unless given; FILE.d/*.toml are read after it.\n"
+                "show prints all of it, defaults included, as one file that means the same.\n\n"
                 "      --json          print JSON (show)\n"
                 "      --explain CODE  say what a code means\n"
                 "  -h, --help          this text\n\n"

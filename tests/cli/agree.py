@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """agree.py STAUNCH: what --help says of each command, its options and its exit codes is what staunch(1) and the completions for zsh
 and fish say; the shapes of docs/json.md are those of shape.py; the packaged policy is valid when nothing in it is commented out, has
-the defaults, and knows the keys of docs/policy.md and staunch.toml(5); documents in the packages lead to documents in the packages."""
+the defaults, config show prints a policy with every key as it was, and it knows the keys of docs/policy.md and staunch.toml(5); documents in the packages lead to documents in the packages."""
 
 import glob
 import json
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 
 import shape
 
@@ -158,6 +159,112 @@ NAMED = {("diff", 0): "diff", ("build", 0): "build", ("show", 0): "show", ("appl
          ("events", 0): "event", ("config show", 0): "config"}
 
 
+EVERY = """
+patch_mode = "assess-only"
+safe_point_deadline = "1500ms"
+unresponsive_after = "90s"
+scan_interval = "1h"
+package_restarts = "hold"
+[exclude]
+unit = ["postgresql@*.service", "a \\"b\\".service"]
+user = ["postgres"]
+cgroup = ["/machine.slice/*"]
+path = ["/opt/*"]
+[[accept]]
+package = "libxml2"
+code = "layout-unproved"
+[[accept]]
+package = "*"
+code = "data-const"
+[[hook]]
+events = ["patch-failed", "restart-pending"]
+command = ["/usr/local/bin/tell", "--all"]
+user = "operator"
+timeout = "1min"
+[baseline]
+snapshot = "hook"
+keep = 3
+keep_for = "30d"
+min_free = "512MiB"
+max_size = 1000001
+limit = "3min"
+settle = "0s"
+automatic_rollback = false
+require_snapshot = true
+hook = ["/usr/local/lib/my-snapshot", "x"]
+hook_timeout = "2min"
+[[window]]
+name = "once"
+start = "2026-12-01 22:00"
+duration = "90min"
+[[window]]
+name = "often"
+start = "2026-12-01 22:00"
+duration = "3h"
+time_zone = "Europe/Berlin"
+expiration = "2027-12-01 22:00"
+recur = "1Month Second Tuesday Offset-4"
+unit = ["a*.service", "machine"]
+[restart]
+reboot = "IfRequired"
+timeout = "10min"
+settle = "7s"
+stop_at_failure = false
+never = ["db.service"]
+allow = ["docker.service"]
+reboot_command = "systemctl kexec"
+reboot_required = "/run/other"
+[[drain]]
+unit = "shop.service"
+before = "/usr/local/bin/off"
+after = "/usr/local/bin/on"
+timeout = "1min"
+force = true
+[[drain]]
+unit = "web.service"
+haproxy = "/run/haproxy/admin.sock"
+server = ["shop/web1", "shop/web2"]
+timeout = "2min"
+force = false
+[health]
+automatic_rollback = false
+sample_interval = "50ms"
+[[probe]]
+unit = "nginx.service"
+name = "front"
+http = "https://127.0.0.1/"
+expect = "204"
+interval = "5s"
+timeout = "10ms"
+verify_tls = false
+[[probe]]
+process = "haproxy"
+name = "port"
+tcp = "[::1]:80"
+interval = "10s"
+timeout = "5s"
+verify_tls = true
+[[probe]]
+unit = "x.service"
+name = "own"
+command = ["/usr/local/bin/ask", "it"]
+user = "operator"
+interval = "1d"
+timeout = "5s"
+verify_tls = true
+[metrics]
+listen = "[::1]:9464"
+"""
+
+
+def keys_within(value):
+    if isinstance(value, list):
+        return set().union(*map(keys_within, value))
+    if isinstance(value, dict):
+        return set(value).union(*map(keys_within, value.values()))
+    return set()
+
+
 def policy():
     """The packaged policy with its comment marks taken away, once as it is and once empty."""
     text = read("packaging/staunch.toml")
@@ -173,6 +280,14 @@ def policy():
         for key, value in default.items():
             if not isinstance(value, (list, dict)) and key not in ("windows", "drains") and got[key] != value:
                 fail(f"packaging/staunch.toml: {key} is {got[key]} there, and {value} by default")
+        with open(written, "w") as f:
+            f.write(EVERY)
+        told, tree = tomllib.loads(staunch("config", "show", written)), tomllib.loads(EVERY)
+        for section in tree:
+            if told.get(section) != tree[section]:
+                fail(f"config show of a policy with every key: {section} is {told.get(section)}, and was {tree[section]}")
+        if json.loads(staunch("config", "show", "--json", written))["policy"] != tree:
+            fail("config show --json of a policy with every key has another one")
         for at, example in enumerate(re.findall(r"^```toml\n(.*?)^```", read("docs/policy.md") + read("docs/guide.md"), re.M | re.S)):
             with open(written, "w") as f:
                 f.write(example)
@@ -190,6 +305,8 @@ def policy():
             if key:
                 documented.add(key)
     section_keys = set(re.findall(r"^(\w+) = ", full, re.M))
+    same("keys of docs/policy.md", documented, "there", keys_within(tree) - set(tree) | {k for k in tree if k in documented},
+         "in the policy with every key")
     within("keys of packaging/staunch.toml", section_keys, "in docs/policy.md", documented)
     within("keys of docs/policy.md", documented, "in staunch.toml(5)", set(re.findall(r"\w+", page)))
 

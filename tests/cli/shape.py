@@ -107,7 +107,7 @@ SHAPES = {
                "exclude": [{"by": {"unit", "user", "cgroup", "path"}, "pattern": str}],
                "accept": [{"package": str, "code": str}],
                "hook": [{"command": [str], "user": str, "timeout_usec": int}], "windows": int, "drains": int,
-               "reboot": {"IfRequired", "Never", "Always"}, "restart_timeout_sec": int, "automatic_rollback": bool},
+               "reboot": {"IfRequired", "Never", "Always"}, "restart_timeout_sec": int, "automatic_rollback": bool, "policy": dict},
     "doctor": {"checks": [{"group": {"Kernel", "Machine", "Agent"}, "name": Hex(r"[a-z-]+"),
                            "grade": {"ok", "warning", "problem", "not-applicable"}, "seen": str, "why": str, "todo": str}],
                "problems": int, "warnings": int},
