@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * A growable array: VEC(T) declares its type; vec_push appends (memory out: the process ends, as
@@ -22,6 +23,18 @@
                         (v)->items = vec_grow((v)->items, (v)->room, sizeof(*(v)->items)); \
                 }                                                                          \
                 (v)->items[(v)->n++] = (__VA_ARGS__);                                      \
+        } while (0)
+
+/* All of `from`, which stays as it is. */
+#define vec_append(v, from)                                                                          \
+        do {                                                                                         \
+                if ((v)->n + (from)->n > (v)->room) {                                                \
+                        (v)->room = (v)->n + (from)->n;                                              \
+                        (v)->items = vec_grow((v)->items, (v)->room, sizeof(*(v)->items));           \
+                }                                                                                    \
+                if ((from)->n)                                                                       \
+                        memcpy((v)->items + (v)->n, (from)->items, (from)->n * sizeof(*(v)->items)); \
+                (v)->n += (from)->n;                                                                 \
         } while (0)
 
 #define vec_free(v)                     \

@@ -243,26 +243,19 @@ static int decode_all(Code *code, const RangeVec *ranges, bool *undecoded, unsig
         for (unsigned i = 1; i < n; i++)
                 pthread_join(ids[i], NULL);
 
-        for (unsigned i = 0; i < n; i++) {
-                code->n_insns += jobs[i].insns.n;
-                code->n_refs += jobs[i].refs.n;
-        }
-        code->insns = arena_newa(code->arena, Insn, code->n_insns + 1);
-        code->refs = arena_newa(code->arena, Ref, code->n_refs + 1);
-        code->n_insns = code->n_refs = 0;
-        for (unsigned i = 0; i < n; i++) {
+        /* What the first has found is the beginning already. */
+        for (unsigned i = 1; i < n; i++) {
                 for (size_t k = jobs[i].from; k < jobs[i].to; k++)
-                        code->parts[k].insn += (uint32_t)code->n_insns;
-                if (jobs[i].insns.n)
-                        memcpy(code->insns + code->n_insns, jobs[i].insns.items,
-                               jobs[i].insns.n * sizeof(Insn));
-                if (jobs[i].refs.n)
-                        memcpy(code->refs + code->n_refs, jobs[i].refs.items, jobs[i].refs.n * sizeof(Ref));
-                code->n_insns += jobs[i].insns.n;
-                code->n_refs += jobs[i].refs.n;
+                        code->parts[k].insn += (uint32_t)jobs[0].insns.n;
+                vec_append(&jobs[0].insns, &jobs[i].insns);
+                vec_append(&jobs[0].refs, &jobs[i].refs);
                 vec_free(&jobs[i].insns);
                 vec_free(&jobs[i].refs);
         }
+        code->insns = jobs[0].insns.items;
+        code->n_insns = jobs[0].insns.n;
+        code->refs = jobs[0].refs.items;
+        code->n_refs = jobs[0].refs.n;
         return 0;
 }
 
@@ -579,7 +572,7 @@ static void sort_refs(Code *code) {
                 code->refs[n++].function = r->function; /* still the part */
         }
         code->n_refs = n;
-        sorted = arena_newa(code->arena, Ref, n + 1);
+        sorted = vec_grow(NULL, n + 1, sizeof(*sorted));
         for (size_t i = 0; i < n; i++)
                 code->functions[code->parts[code->refs[i].function].function].n_refs++;
         for (uint32_t i = 0; i + 1 < code->n_functions; i++)
@@ -596,6 +589,7 @@ static void sort_refs(Code *code) {
                         sorted[start[function]] = code->refs[i];
                         sorted[start[function]++].function = function;
                 }
+        free(code->refs);
         code->refs = sorted;
 }
 
@@ -750,7 +744,10 @@ int code_load(const Image *image, unsigned threads, Code **out, Error *e) {
 }
 
 Code *code_free(Code *code) {
-        if (code)
+        if (code) {
+                free(code->insns);
+                free(code->refs);
                 arena_free(code->arena);
+        }
         return NULL;
 }

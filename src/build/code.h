@@ -85,7 +85,7 @@ typedef struct Code {
         uint32_t *parts_to; /* by block of text: how many parts start at or before its first byte */
         uint64_t n_blocks, parts_base;
         unsigned block_shift;
-        Insn *insns;
+        Insn *insns; /* it and refs by free() */
         size_t n_insns;
         Ref *refs;
         size_t n_refs;
