@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """agree.py STAUNCH: what --help says of each command, its options and its exit codes is what staunch(1) and the completions for zsh
-and fish say; the shapes of docs/json.md are those of shape.py; the packaged policy is valid when nothing in it is commented out, has
-the defaults, config show prints a policy with every key as it was, and it knows the keys of docs/policy.md and staunch.toml(5); documents in the packages lead to documents in the packages."""
+and fish say; the shapes of docs/json.md are those of shape.py; the packaged policy is valid when nothing in it is commented out, and
+has the defaults; docs/policy.md and staunch.toml(5) have all keys, and config show prints a policy with each of them as it was;
+documents in the packages lead to documents in the packages, and links of all documents somewhere."""
 
 import glob
 import json
