@@ -253,6 +253,28 @@ static bool initial_same(Emitter *m, const Function *user, uint64_t target, uint
         return false;
 }
 
+/* The address is the end of what lies before it, in both builds: the last thing there that new code refers to
+ * is at its old place, as far from the end as it was. */
+static bool ends_as_before(const Diff *d, uint64_t end, uint64_t old_end) {
+        const ImageSection *before = image_section_at(d->new_image, end - 1);
+        size_t lo = 0, hi = d->new->n_targets;
+        uint64_t last, old;
+
+        while (lo < hi) { /* the first target at or above */
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (d->new->targets[mid] < end)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        if (!before || lo == 0 || d->new->targets[lo - 1] < before->addr)
+                return true; /* nobody walks there */
+        last = d->new->targets[lo - 1];
+        return !table_at(d, last) && locate_data(d, last, &old) == MAP_TESTIFIED &&
+               old_end - old == end - last;
+}
+
 bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Place *q, Home *out) {
         Diff *d = m->d;
         const Function *doubtful;
@@ -338,7 +360,7 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
                         *out = (Home){ PATCH_BASE_OLD, e->old };
                         return true;
                 }
-                if (t && q->offset == 0) {
+                if (t && q->offset == 0 && (s->type != SHT_DYNAMIC || ends_as_before(d, target, t->addr))) {
                         *out = (Home){ PATCH_BASE_OLD, t->addr };
                         return true;
                 }

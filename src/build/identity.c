@@ -58,6 +58,12 @@ static bool keeps(Values *w, Side side, uint32_t function, uint64_t addr, uint64
                     f->op_value[i].root != VALUE_UNSET && inside(w, f->op_value[i], side, addr, size))
                         return true;
         }
+        /* The end of what lies before it: new code would walk along the old one of that, to the end of the
+         * new one. */
+        for (size_t i = 0; i < f->n_ends; i++)
+                if (inside(w, f->ends[i].end, side, addr, size) &&
+                    !inside(w, f->ends[i].at, side, addr, size))
+                        return true;
         return false;
 }
 

@@ -116,7 +116,8 @@ Place place_of(const Code *code, uint64_t addr) {
                                 .offset = addr - section->addr };
         }
         out = (Place){ .section = section, .target = addr, .offset = addr - section->addr };
-        if (section->flags & SHF_EXECINSTR)
+        /* What is in the dynamic section is the loader's: its address is the end of the table before it. */
+        if ((section->flags & SHF_EXECINSTR) || section->type == SHT_DYNAMIC)
                 out.kind = PLACE_OTHER;
         else if (!(section->flags & SHF_WRITE))
                 out.kind = PLACE_CONST;

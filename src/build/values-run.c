@@ -367,6 +367,8 @@ static void finish(Run *r, FnValues *out) {
         out->n_tables = r->tables.n;
         out->tables = arena_dup(arena, r->tables.items, r->tables.n * sizeof(JumpTable));
         out->result = r->result.root == (uint32_t)VALUE_UNSET ? value_any() : r->result;
+        out->n_ends = r->ends.n;
+        out->ends = arena_dup(arena, r->ends.items, r->ends.n * sizeof(WalkEnd));
         out->op_value = r->op_value;
         if (r->scaled.n)
                 qsort(r->scaled.items, r->scaled.n, sizeof(uint32_t), root_compare);
@@ -433,4 +435,5 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
         vec_free(&r.tables);
         vec_free(&r.stores);
         vec_free(&r.scaled);
+        vec_free(&r.ends);
 }

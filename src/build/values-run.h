@@ -71,6 +71,7 @@ typedef struct Run {
         VEC(JumpTable) tables;
         VEC(Store) stores;
         VEC(uint32_t) scaled;
+        VEC(WalkEnd) ends;
         Value result;
         Value *op_value;
         uint32_t op;

@@ -287,6 +287,9 @@ static Value compared(Run *r, const State *s, const Op *op) {
         Value second = op->src >= 0 ? s->reg[op->src] : op->has_imm ? run_imm(r, op) : value_any();
         Value first = op->dst >= 0 && !(op->has_mem && op->mem_first) ? s->reg[op->dst] : value_any();
 
+        if (r->record && of_image(r, first) && of_image(r, second))
+                vec_push(&r->ends, (WalkEnd){ values_canonical(r->w, r->side, first),
+                                              values_canonical(r->w, r->side, second) });
         return of_image(r, second) && !of_image(r, first) ? second : first;
 }
 

@@ -133,6 +133,11 @@ typedef struct JumpTable {
         bool relative; /* 32-bit words, relative to base; else 64-bit addresses */
 } JumpTable;
 
+/* Two addresses of the image are held against one another: a walk along something, and where it ends. */
+typedef struct WalkEnd {
+        Value at, end; /* canonical */
+} WalkEnd;
+
 typedef struct FnValues {
         const Code *code;
         uint32_t function;
@@ -150,6 +155,8 @@ typedef struct FnValues {
         size_t n_tables;
         uint32_t *scaled; /* roots of what was loaded and then multiplied, or indexes an array; sorted */
         size_t n_scaled;
+        WalkEnd *ends;
+        size_t n_ends;
         Value result;
         Value *op_value; /* per op: canonical value that it put into its first register, or compared; root
                             VALUE_UNSET where it was never reached */
