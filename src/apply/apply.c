@@ -267,10 +267,8 @@ static int map_plan(Session *s, Plan *plan, bool share, int mem_fd, Error *e) {
  */
 static int leave_memory(Session *s, const Plan *plan) {
         enum { MARGIN = 65536 }; /* page tables, and what else its calls take for a moment */
-        uint64_t need = MARGIN, left = quota_memory_left(s->pid);
+        uint64_t need = MARGIN, left;
 
-        if (left == UINT64_MAX)
-                return 0;
         for (size_t i = 0; i < plan->n; i++) {
                 const Patch *p = plan->items[i].patch;
                 uint64_t page = 0;
@@ -285,6 +283,7 @@ static int leave_memory(Session *s, const Plan *plan) {
                 for (size_t k = 0; k < p->n_sections; k++)
                         need += p->sections[k].size ? align_up(p->sections[k].size, PAGE_SIZE_X86) : 0;
         }
+        left = quota_memory_left(s->pid, need);
         if (need <= left)
                 return 0;
         return refuse(s->res, REFUSAL_CODE_NO_ROOM, plan->items[0].patch->name,

@@ -96,7 +96,8 @@ static uint64_t field(const char *text, const char *name) {
         return 0;
 }
 
-static uint64_t left_in(const char *folder, const Names *names) {
+/* The statistics are the dear part: the kernel gathers them when they are read. */
+static uint64_t left_in(const char *folder, const Names *names, uint64_t enough) {
         _cleanup_(freep) char *text = NULL;
         char path[2 * MAX_PATH];
         uint64_t limit, used, clean = 0, busy;
@@ -104,6 +105,8 @@ static uint64_t left_in(const char *folder, const Names *names) {
 
         if (!read_number(folder, names->limit, &limit) || !read_number(folder, names->used, &used))
                 return UINT64_MAX;
+        if (limit > used && limit - used >= enough)
+                return limit - used;
         snprintf(path, sizeof(path), "%s/memory.stat", folder);
         if (proc_read(path, MAX_TEXT, &text, &n) == 0) {
                 clean = field(text, names->inactive) + field(text, names->active);
@@ -113,13 +116,13 @@ static uint64_t left_in(const char *folder, const Names *names) {
         return limit - MIN(limit, used) + clean / 2;
 }
 
-static uint64_t left_above(char *folder, size_t root, const Names *names) {
+static uint64_t left_above(char *folder, size_t root, const Names *names, uint64_t enough) {
         uint64_t left = UINT64_MAX;
 
         for (;;) {
                 char *slash;
 
-                left = MIN(left, left_in(folder, names));
+                left = MIN(left, left_in(folder, names, enough));
                 slash = strrchr(folder, '/');
                 if (!slash || slash <= folder + root)
                         return left;
@@ -127,12 +130,12 @@ static uint64_t left_above(char *folder, size_t root, const Names *names) {
         }
 }
 
-uint64_t quota_memory_left(pid_t pid) {
+uint64_t quota_memory_left(pid_t pid, uint64_t enough) {
         char mount[MAX_PATH], group[MAX_PATH], folder[2 * MAX_PATH];
         bool first = find_group(pid, "memory", group) && find_mount("cgroup", "memory", mount);
 
         if (!first && !(find_group(pid, "", group) && find_mount("cgroup2", NULL, mount)))
                 return UINT64_MAX;
         snprintf(folder, sizeof(folder), "%s%s", mount, group);
-        return left_above(folder, strlen(mount), first ? &version_1 : &version_2);
+        return left_above(folder, strlen(mount), first ? &version_1 : &version_2, enough);
 }
