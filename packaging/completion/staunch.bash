@@ -53,7 +53,7 @@ _staunch() {
         build) options='-o --output --debug-old --debug-new --no-debug --accept --json' ;;
         show) options='--json' ;;
         apply) options='--pid --all --deadline --runtime --json' ;;
-        revert) options='--pid --all --deadline --no-hold --state --json' ;;
+        revert) options='--pid --all --deadline --accept --no-hold --state --json' ;;
         verify) options='--pid --all --json' ;;
         status) options='--pid --json' ;;
         list) options='--config --state --json' ;;

@@ -36,6 +36,7 @@ complete -c staunch -n '__fish_seen_subcommand_from explain' -f -a '(__staunch_c
 complete -c staunch -n '__fish_seen_subcommand_from converge diff build show apply revert verify status list history health events snapshot rollback config window doctor' -l json -d 'Print JSON'
 complete -c staunch -n '__fish_seen_subcommand_from converge apply revert verify status' -l pid -x -a '(__fish_complete_pids)' -d 'This process'
 complete -c staunch -n '__fish_seen_subcommand_from apply revert verify' -l all -d 'Every process that is concerned'
+complete -c staunch -n '__fish_seen_subcommand_from revert' -l accept -x -a 'revert-unproved' -d 'Although the way back is not proved'
 complete -c staunch -n '__fish_seen_subcommand_from revert' -l no-hold -d 'Let the agent apply it again'
 complete -c staunch -n '__fish_seen_subcommand_from converge apply revert' -l deadline -x -d 'How long to try, in seconds'
 complete -c staunch -n '__fish_seen_subcommand_from converge diff build' -l accept -x -a '(__staunch_codes)' -d 'Do not let this reason count'

@@ -154,6 +154,7 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
                 child_log(LOG_WARNING, "a round did not end well (%s %d)", code < 0 ? "signal" : "code",
                           si->si_status);
         if (job == JOB_QUARANTINE && (code == WORK_DONE || code == WORK_AGAIN)) {
+                j->all_wanted |= j->harms_begun > 0; /* what is to be restarted for it */
                 j->harms.n -= j->harms_begun;
                 if (j->harms_begun)
                         memmove(j->harms.items, j->harms.items + j->harms_begun,

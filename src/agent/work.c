@@ -24,7 +24,7 @@
 enum {
         CPU_SEC = 900, /* for one comparison */
         /* What users and containers could make us do, with files of their own: */
-        OTHERS_CPU_SEC = 60,
+        OTHERS_CPU_SEC = 120,
         OTHERS_MAX = 16, /* comparisons in one round */
         HISTORY_DAYS = 400,
         CACHE_DAYS = 30,
@@ -177,6 +177,18 @@ static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
                      "Outdated images are in use; patching begins");
         run->told = true;
         return false;
+}
+
+/* As RoundOptions.harm. */
+static const char *harm_of(void *data, const ProcessPatch *patch) {
+        char digest[2 * DIGEST_SIZE + 1];
+        const Run *run = data;
+
+        digest_text(patch->digest, digest);
+        for (size_t i = 0; i < run->quarantine.n; i++)
+                if (!run->quarantine.items[i].by_hand && strcmp(run->quarantine.items[i].digest, digest) == 0)
+                        return run->quarantine.items[i].reason;
+        return NULL;
 }
 
 static bool is_trusted(void *work, const Process *p) {
@@ -543,6 +555,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                  .known = known,
                                  .compare = compare,
                                  .compare_data = &run,
+                                 .harm = harm_of,
                                  .carries = keep_carried,
                                  .carries_data = &run };
         Builds builds = { 0 };
@@ -583,10 +596,19 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         return r < 0 ? r : result;
 }
 
+/* Does the policy accept that it is taken out although its way back is not proved? */
+static bool reverts_unproved(const Run *run, const Process *p, const ProcessPatch *patch) {
+        _cleanup_(maps_free) Maps maps = { 0 };
+        const Mapping *m = maps_read(p->pid, &maps, NULL) == 0 ? maps_at(&maps, patch->image_base) : NULL;
+
+        return patch->way_back != WAY_BACK_PROVED && round_reverts_unproved(run->w->policy, m ? m->path : "");
+}
+
 /* Returns WORK_AGAIN when it is worth another try. */
 static int revert_one(Run *run, const Process *p, const ProcessPatch *patch, const char *reason) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
-        EngineOptions options = { .deadline_usec = run->w->policy->deadline_usec };
+        EngineOptions options = { .deadline_usec = run->w->policy->deadline_usec,
+                                  .unproved = reverts_unproved(run, p, patch) };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
         int r = engine_revert(p->pid, patch->digest, &options, &result, &e);
@@ -621,7 +643,9 @@ static int revert_one(Run *run, const Process *p, const ProcessPatch *patch, con
         tell(run->w, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, &a,
              arena_printf(run->arena, "%s (pid %d): the patch of %s %s: %s%s", p->comm, p->pid, patch->name,
                           r == 0 ? "was taken out" : "could not be taken out", a.detail,
-                          again ? "; it is tried again" : ""));
+                          again                                                     ? "; it is tried again"
+                          : r > 0 && result.refusal == REFUSAL_CODE_REVERT_UNPROVED ? "; a restart is pending"
+                                                                                    : ""));
         return again ? WORK_AGAIN : WORK_DONE;
 }
 
@@ -638,15 +662,11 @@ static int take_out_quarantined(Run *run, Error *e) {
                     outdated_status(all.items[i].pid, run->w->root, &have, &n, NULL) < 0)
                         continue;
                 for (size_t k = 0; k < n; k++) {
-                        char digest[2 * DIGEST_SIZE + 1];
+                        const char *harm =
+                                have[k].state == PATCH_STATE_ACTIVE ? harm_of(run, &have[k]) : NULL;
 
-                        digest_text(have[k].digest, digest);
-                        for (size_t q = 0; have[k].state == PATCH_STATE_ACTIVE && q < run->quarantine.n; q++)
-                                if (!run->quarantine.items[q].by_hand &&
-                                    strcmp(run->quarantine.items[q].digest, digest) == 0 &&
-                                    revert_one(run, &all.items[i], &have[k],
-                                               run->quarantine.items[q].reason) == WORK_AGAIN)
-                                        result = WORK_AGAIN;
+                        if (harm && revert_one(run, &all.items[i], &have[k], harm) == WORK_AGAIN)
+                                result = WORK_AGAIN;
                 }
         }
         work_enter((void *)run->w, NULL);

@@ -20,6 +20,7 @@ typedef struct EngineOptions {
         uint64_t deadline_usec; /* for reaching a safe point; default 5 s when 0 */
         uint64_t retry_usec;    /* first pause between tries, doubles up to 100 ms; 0: 1 ms */
         bool no_sharing;        /* do not try to share read-only pages between processes */
+        bool unproved;          /* revert: also what is not WAY_BACK_PROVED, which is refused otherwise */
 } EngineOptions;
 
 typedef struct EngineResult {
@@ -38,8 +39,9 @@ typedef struct EngineResult {
  * patch of the same base replaces it in one step. */
 int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const EngineOptions *options,
                  EngineResult *result, Error *e);
-/* Takes out the patch with that digest (NULL: every patch). The old code runs again; variables that
- * the patch added and read-only code that a thread might still hold an address of stay mapped. */
+/* Takes out the patch with that digest (NULL: every patch, all or nothing). The old code runs again;
+ * variables that the patch added and read-only code that a thread might still hold an address of stay mapped.
+ */
 int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *options, EngineResult *result,
                   Error *e);
 
@@ -50,11 +52,21 @@ typedef enum PatchState {
         PATCH_STATE_REVERTED,
 } PatchState;
 
+/* May old code run on what the patch's code made? docs/safety.md, claim 37. */
+typedef enum WayBack {
+        WAY_BACK_UNKNOWN, /* put in by a program that did not ask */
+        WAY_BACK_PROVED,
+        WAY_BACK_UNPROVED,
+} WayBack;
+enum { WAY_BACK_WHY = 128 }; /* bytes of a reason, with the NUL */
+
 /* What one process says of itself. */
 typedef struct ProcessPatch {
         uint8_t digest[32];
         BuildId old_id, new_id;
         char name[64];
+        WayBack way_back;
+        char way_back_why[WAY_BACK_WHY]; /* one reason; "": none, or not known */
         PatchState state;
         uint64_t image_base;          /* address = image_base + vaddr of the old image */
         uint64_t shadow_base;         /* address = shadow_base + new vaddr */

@@ -99,7 +99,9 @@ void header_encode_fixed(const Header *h, uint8_t to[HEADER_FIXED]) {
         p = put(p, h->old_id.bytes, BUILD_ID_MAX);
         p = put32(p, h->new_id.n);
         p = put(p, h->new_id.bytes, BUILD_ID_MAX);
-        put(p, h->name, sizeof(h->name));
+        p = put(p, h->name, sizeof(h->name));
+        p = put32(p, h->way_back);
+        put(p, h->way_back_why, sizeof(h->way_back_why));
 }
 
 void header_encode(const Header *h, uint8_t *to) {
@@ -219,12 +221,15 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         take_id(&c, &h.old_id);
         take_id(&c, &h.new_id);
         take_into(&c, h.name, sizeof(h.name));
+        h.way_back = (WayBack)cursor_u32(&c);
+        take_into(&c, h.way_back_why, sizeof(h.way_back_why));
         if (c.failed || h.state < PATCH_STATE_STAGED || h.state > PATCH_STATE_REVERTED ||
             h.op > OP_REPLACED || h.n_sites > PATCH_MAX_SITES || h.n_code > PATCH_MAX_SECTIONS ||
             h.strings_size > HEADER_MAX_SIZE || h.n_variables > PATCH_MAX_VARIABLES ||
             h.n_testimonies > PATCH_MAX_TESTIMONIES || h.n_users > PATCH_MAX_USERS ||
             h.n_words > PATCH_MAX_WORDS || h.size != header_size(&h) || h.size > HEADER_MAX_SIZE ||
-            h.lo > h.hi || h.hi - h.lo > PATCH_MAX_SPAN || memchr(h.name, 0, sizeof(h.name)) == NULL)
+            h.lo > h.hi || h.hi - h.lo > PATCH_MAX_SPAN || memchr(h.name, 0, sizeof(h.name)) == NULL ||
+            h.way_back > WAY_BACK_UNPROVED || memchr(h.way_back_why, 0, sizeof(h.way_back_why)) == NULL)
                 return -EBADMSG;
         cursor_seek(&c, HEADER_FIXED);
         h.sites = calloc(h.n_sites + 1, sizeof(*h.sites));

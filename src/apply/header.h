@@ -55,6 +55,8 @@ typedef struct Header {
         uint8_t digest[32];
         BuildId old_id, new_id;
         char name[64];
+        WayBack way_back;
+        char way_back_why[WAY_BACK_WHY]; /* a first reason, cut off; "" unless unproved */
         HeaderSite *sites;
         size_t n_sites;
         HeaderRange *code;

@@ -39,6 +39,16 @@ static void take_out(Session *s, Switch *sw, size_t i, bool repair) {
         add_shadow_ranges(s, h, &sw->safe);
 }
 
+/* Old code that is put back runs on what new code made. */
+static int judge_way_back(Session *s, const Header *h) {
+        if (h->way_back == WAY_BACK_PROVED || (s->options && s->options->unproved))
+                return 0;
+        return refuse(s->res, REFUSAL_CODE_REVERT_UNPROVED, h->name, "%s",
+                      h->way_back_why[0]                 ? h->way_back_why
+                      : h->way_back == WAY_BACK_UNPROVED ? "not the same layout for the old code"
+                                                         : "put in by a program that did not ask");
+}
+
 int session_revert(Session *s, const uint8_t *digest, Error *e) {
         _cleanup_(switch_free) Switch sw = { 0 };
         int r = open_switch(s, &sw, e);
@@ -51,6 +61,9 @@ int session_revert(Session *s, const uint8_t *digest, Error *e) {
                 if (h->state != PATCH_STATE_ACTIVE || !header_counts(s, h) ||
                     (digest && memcmp(digest, h->digest, sizeof(h->digest)) != 0))
                         continue;
+                r = judge_way_back(s, h);
+                if (r)
+                        return r;
                 take_out(s, &sw, i, false);
                 sw.marks[sw.n_marks++] =
                         (Mark){ .at = h->self, .from = *h, .op = OP_REVERT, .to = PATCH_STATE_REVERTED };

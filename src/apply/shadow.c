@@ -217,6 +217,18 @@ static int make_jumps(Shadow *s, Error *e) {
         return 0;
 }
 
+static void set_way_back(Header *h, const Verdict *v) {
+        h->way_back = WAY_BACK_PROVED;
+        for (size_t i = 0; i < v->n && h->way_back == WAY_BACK_PROVED; i++) {
+                const Finding *f = &v->findings[i];
+
+                if (f->code != REFUSAL_CODE_REVERT_UNPROVED)
+                        continue;
+                h->way_back = WAY_BACK_UNPROVED;
+                snprintf(h->way_back_why, sizeof(h->way_back_why), "%s: %s", f->subject, f->detail);
+        }
+}
+
 static int make_header(Shadow *s, Error *e) {
         const Patch *p = s->patch;
         Header *h = &s->header;
@@ -230,6 +242,7 @@ static int make_header(Shadow *s, Error *e) {
         h->old_id = p->old_id;
         h->new_id = p->new_id;
         snprintf(h->name, sizeof(h->name), "%s", p->name);
+        set_way_back(h, &p->verdict);
         h->n_sites = p->n_sites;
         h->n_code = count_code(p);
         h->strings_size = names_size(p);

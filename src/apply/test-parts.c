@@ -171,7 +171,9 @@ static void header_round_trip(void **state) {
                      .image_base = 0x10000,
                      .shadow_base = 0x20000,
                      .self = 0x1000,
-                     .txn = 7 };
+                     .txn = 7,
+                     .way_back = WAY_BACK_UNPROVED,
+                     .way_back_why = "answer: why" };
         size_t size = header_size(&h);
         uint8_t *bytes = calloc(1, size);
         Header again;
@@ -181,6 +183,8 @@ static void header_round_trip(void **state) {
         header_encode(&h, bytes);
         assert_int_equal(header_decode(bytes, size, &again), 0);
         assert_int_equal(again.sites[0].jump_addr, 4);
+        assert_int_equal(again.way_back, WAY_BACK_UNPROVED);
+        assert_string_equal(again.way_back_why, "answer: why");
         assert_string_equal(again.strings + again.sites[0].name, "answer");
         assert_memory_equal(again.variables, &variable, sizeof(variable));
         assert_int_equal(again.testimonies[0].key, 77);

@@ -25,6 +25,10 @@ RefusalCode refusal_find(const char *code) {
         return (RefusalCode)i;
 }
 
+bool refusal_acceptable(RefusalCode code) {
+        return refusals[code].kind == REFUSAL_UPDATE || code == REFUSAL_CODE_REVERT_UNPROVED;
+}
+
 const char *layout_grade_text(LayoutGrade g) {
         static const char *const text[] = { "unproved", "consistent", "proved" };
 

@@ -25,6 +25,9 @@ const Refusal *refusal_get(RefusalCode code);
 /* Finds by "code" text; returns REFUSAL_N when there is none. */
 RefusalCode refusal_find(const char *code);
 
+/* May it be accepted: is it a reason against an update, or against taking its patch out? */
+bool refusal_acceptable(RefusalCode code);
+
 /* How sure the verdict is that no data layout changed. Ordered: worse to better. */
 typedef enum LayoutGrade { GRADE_UNPROVED, GRADE_CONSISTENT, GRADE_PROVED } LayoutGrade;
 const char *layout_grade_text(LayoutGrade g);

@@ -117,27 +117,26 @@ static int judge_grade(Diff *d, unsigned threads, const DiffOptions *options, Er
         return 0;
 }
 
-int diff_run(const Image *old, const Image *new, const DiffOptions *options, Diff **out, Error *e) {
-        static const DiffOptions defaults = { 0 };
-        _cleanup_(diff_freep) Diff *d = NULL;
-        uint64_t start = now_usec();
-        unsigned threads;
-        Arena *arena;
-        int r;
+static Diff *diff_new(const Image *old, const Image *new) {
+        Arena *arena = arena_new();
+        Diff *d = arena_new0(arena, Diff);
 
-        if (!options)
-                options = &defaults;
-        threads = options->threads ? options->threads : (unsigned)MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
-        arena = arena_new();
-        d = arena_new0(arena, Diff);
         d->arena = arena;
         d->beside = arena_new();
         d->old_image = old;
         d->new_image = new;
         verdict_init(&d->verdict, arena);
-        r = load_codes(old, new, threads, &d->old, &d->new, e);
-        if (r < 0)
-                return r;
+        return d;
+}
+
+static unsigned threads_of(const DiffOptions *options) {
+        return options->threads ? options->threads : (unsigned)MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+/* With both codes loaded. */
+static int compare(Diff *d, const DiffOptions *options, Error *e) {
+        unsigned threads = threads_of(options);
+
         match_functions(d);
         correspond(d, threads);
         exchange_tables(d);
@@ -146,7 +145,39 @@ int diff_run(const Image *old, const Image *new, const DiffOptions *options, Dif
         judge_hazards(d);
         judge_left(d);
         judge_folded(d);
-        r = judge_grade(d, threads, options, e);
+        return judge_grade(d, threads, options, e);
+}
+
+int diff_run(const Image *old, const Image *new, const DiffOptions *options, Diff **out, Error *e) {
+        static const DiffOptions defaults = { 0 };
+        _cleanup_(diff_freep) Diff *d = diff_new(old, new);
+        uint64_t start = now_usec();
+        int r;
+
+        if (!options)
+                options = &defaults;
+        r = load_codes(old, new, threads_of(options), &d->old, &d->new, e);
+        if (r == 0)
+                r = compare(d, options, e);
+        if (r < 0)
+                return r;
+        d->usec = now_usec() - start;
+        *out = TAKE_PTR(d);
+        return 0;
+}
+
+int diff_turn(Diff *there, const DiffOptions *options, Diff **out, Error *e) {
+        _cleanup_(diff_freep) Diff *d = diff_new(there->new_image, there->old_image);
+        DiffOptions turned = *options;
+        uint64_t start = now_usec();
+        int r;
+
+        turned.debug_old = options->debug_new;
+        turned.debug_new = options->debug_old;
+        d->old = TAKE_PTR(there->new);
+        d->new = TAKE_PTR(there->old);
+        diff_free(there);
+        r = compare(d, &turned, e);
         if (r < 0)
                 return r;
         d->usec = now_usec() - start;

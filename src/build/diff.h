@@ -93,6 +93,8 @@ typedef struct Diff {
         bool tls_moved;         /* some code uses another place of the thread-local block */
         bool constructor_doubt; /* some constructor may initialise something else now */
         size_t n_identical, n_changed, n_carried, n_added, n_removed;
+        const char *adds_variable; /* a function for which the patch adds a variable; NULL: it adds none. By
+                                      emit_patch() */
         Verdict verdict;
         uint64_t usec;
 } Diff;
@@ -106,6 +108,9 @@ typedef struct DiffOptions {
 /* Compares two images; takes neither over, both must outlive the diff. A refusal is a result: it is
  * in the verdict, and the return is 0. */
 int diff_run(const Image *old, const Image *new, const DiffOptions *options, Diff **out, Error *e);
+/* The same two images the other way round, with the code that was loaded for `there`, which it takes over,
+ * also on failure. `options`: as for `there`. */
+int diff_turn(Diff *there, const DiffOptions *options, Diff **out, Error *e);
 Diff *diff_free(Diff *d);
 static inline void diff_freep(Diff **d) {
         diff_free(*d);

@@ -342,8 +342,10 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
                 }
                 if (!emit_carry_data(m, user, from, to))
                         return false;
-                if (q->kind == PLACE_DATA)
+                if (q->kind == PLACE_DATA) {
                         emit_variable_range(m, from, to);
+                        d->adds_variable = user ? user->name : "data";
+                }
                 *out = (Home){ PATCH_BASE_SHADOW, target };
                 return true;
         case PLACE_IMPORT:

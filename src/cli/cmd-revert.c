@@ -40,9 +40,12 @@ static int find_patches(pid_t pid, const char *prefix, ProcessPatch **out, size_
 
 static void revert_process(const Process *p, const char *prefix, const EngineOptions *options, Hold *hold,
                            const ProcessPatch *patches, size_t n, Action *a) {
+        bool refused = false; /* nothing is touched, nor held, then */
         int r;
 
         for (size_t i = 0; i < n; i++)
+                refused |= !options->unproved && patches[i].way_back != WAY_BACK_PROVED;
+        for (size_t i = 0; i < n && !refused; i++)
                 hold_patch(hold, &patches[i]);
         r = engine_revert(p->pid, *prefix ? patches[0].digest : NULL, options, &a->result, &a->error);
         action_finish(a, r, DONE_REVERTED);
@@ -51,7 +54,8 @@ static void revert_process(const Process *p, const char *prefix, const EngineOpt
 }
 
 static int revert(const Options *o, const char *prefix) {
-        EngineOptions options = { .deadline_usec = o->deadline_usec };
+        EngineOptions options = { .deadline_usec = o->deadline_usec,
+                                  .unproved = o->accepted[REFUSAL_CODE_REVERT_UNPROVED] };
         ProcessList targets = { 0 };
         ActionList actions = { 0 };
         Error e = { 0 };
@@ -111,12 +115,16 @@ static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         _cleanup_(patch_freep) Patch *p = NULL;
         char digest[2 * DIGEST_SIZE + 1] = "";
-        int code = options_read(
-                &o, self, TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE | TAKES_STATE | TAKES_NO_HOLD,
-                argc, argv);
+        int code = options_read(&o, self,
+                                TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE | TAKES_STATE |
+                                        TAKES_NO_HOLD | TAKES_ACCEPT,
+                                argc, argv);
 
         if (code >= 0)
                 return code;
+        for (size_t i = 0; i < REFUSAL_N; i++)
+                if (o.accepted[i] && i != REFUSAL_CODE_REVERT_UNPROVED)
+                        return usage_error(self, "--accept: only 'revert-unproved' speaks against a revert");
         if (argc - optind > 1)
                 return usage_error(self, "one patch file or digest at a time");
         if (argc - optind == 1 && is_digest(argv[optind])) {
@@ -141,6 +149,10 @@ const Command command_revert = {
                 "Where there is an agent, it is held: not applied again until `staunch release`.\n\n"
                 "      --pid PID           this process (repeatable, or PID,PID,...)\n"
                 "      --all               every process that carries the patch\n"
+                "      --accept revert-unproved\n"
+                "                          also a patch whose way back is not proved ('staunch status' shows "
+                "that): the old\n"
+                "                          code may misread what the new code has made\n"
                 "      --deadline SECONDS  how long to try to find a safe moment (default 5)\n"
                 "      --no-hold           let the agent apply it again at its next round\n"
                 "      --state DIR         the agent's state (default " STATE_DIR ")\n"

@@ -80,6 +80,13 @@ static json_t *imports_json(const Patch *p) {
         return list;
 }
 
+static const char *way_back_text(const Patch *p) {
+        for (size_t i = 0; i < p->verdict.n; i++)
+                if (p->verdict.findings[i].code == REFUSAL_CODE_REVERT_UNPROVED)
+                        return "unproved";
+        return "proved";
+}
+
 static int show_json(const Patch *p) {
         json_t *j = json_object();
 
@@ -92,6 +99,7 @@ static int show_json(const Patch *p) {
         json_object_set_new(j, "new", side_json(p->new_path, p->new_version, &p->new_id, p->lo, p->hi));
         json_object_set_new(j, "grade", json_text(layout_grade_text(p->verdict.grade)));
         json_object_set_new(j, "evidence", json_text(p->verdict.evidence));
+        json_object_set_new(j, "way_back", json_text(way_back_text(p)));
         json_object_set_new(j, "sites", sites_json(p));
         json_object_set_new(j, "sections", sections_json(p));
         json_object_set_new(j, "imports", imports_json(p));
@@ -120,6 +128,7 @@ static void show_text(const Patch *p) {
         show_side("to", p->new_path, p->new_version, &p->new_id, a);
         printf("  %-10s%s%s%s\n", "layout", layout_grade_text(p->verdict.grade),
                *p->verdict.evidence ? ": " : "", text_safe(a, p->verdict.evidence));
+        printf("  %-10s%s\n", "way back", way_back_text(p));
         printf("  %-10s%zu function%s replaced; %lu bytes of code, %lu of constants, %lu of variables\n",
                "content", p->n_sites, plural(p->n_sites), sums.code, sums.constant, sums.writable);
         printf("  %-10s%zu relocation%s, %zu import%s\n\n", "", p->n_relocs, plural(p->n_relocs),

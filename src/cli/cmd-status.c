@@ -25,6 +25,12 @@ static const char *state_text(PatchState s) {
         return "unknown";
 }
 
+static const char *way_back_text(WayBack w) {
+        static const char *const text[] = { "unknown", "proved", "unproved" };
+
+        return text[w];
+}
+
 /* An interrupted switch, or an active patch of which jumps are missing. */
 static bool is_damaged(const ProcessPatch *p) {
         return p->state == PATCH_STATE_SWITCHING ||
@@ -44,6 +50,8 @@ static json_t *patch_json(const ProcessPatch *p) {
         json_object_set_new(j, "time", json_integer((json_int_t)p->time_sec));
         json_object_set_new(j, "image_base", json_hex(p->image_base));
         json_object_set_new(j, "shadow_base", json_hex(p->shadow_base));
+        json_object_set_new(j, "way_back", json_text(way_back_text(p->way_back)));
+        json_object_set_new(j, "way_back_reason", json_text(p->way_back_why));
         json_object_set_new(j, "intact", json_boolean(!is_damaged(p)));
         return j;
 }
@@ -69,13 +77,15 @@ static void add_rows(Table *t, const Process *p, const ProcessPatch *patches, si
                            "%s", state_text(q->state));
                 table_cell(t, is_damaged(q) ? COLOUR_BAD : COLOUR_NONE, "%u/%u", q->sites_intact, q->sites);
                 table_cell(t, COLOUR_NONE, "%s", when);
+                table_cell(t, q->way_back == WAY_BACK_PROVED ? COLOUR_NONE : COLOUR_WARN, "%s",
+                           way_back_text(q->way_back));
                 table_cell(t, COLOUR_DIM, "%.16s", digest);
         }
 }
 
 static void add_titles(Table *t) {
-        static const char *const titles[] = { "PID",   "PROCESS", "UNIT",  "IMAGE",
-                                              "STATE", "INTACT",  "SINCE", "DIGEST" };
+        static const char *const titles[] = { "PID",    "PROCESS", "UNIT",     "IMAGE", "STATE",
+                                              "INTACT", "SINCE",   "WAY BACK", "DIGEST" };
 
         for (size_t i = 0; i < ELEMENTSOF(titles); i++)
                 table_cell(t, COLOUR_BOLD, "%s", titles[i]);
@@ -137,7 +147,7 @@ static int look(const Options *o, bool judge) {
                 json_decref(list);
                 return report_error(&e);
         }
-        table_init(&t, arena, 8);
+        table_init(&t, arena, 9);
         t.right[0] = t.right[5] = true;
         add_titles(&t);
         collect(&targets, o, &t, list, &sums);

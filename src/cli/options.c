@@ -194,7 +194,7 @@ static int read_accept(Options *o, const Command *command, const char *text) {
                 return usage_error(command,
                                    "--accept: there is no refusal code '%s'. 'staunch explain' lists them.",
                                    text);
-        if (refusal_get(code)->kind != REFUSAL_UPDATE)
+        if (!refusal_acceptable(code))
                 return usage_error(
                         command, "--accept: '%s' is not a reason to refuse an update; it cannot be accepted.",
                         text);

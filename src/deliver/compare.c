@@ -2,6 +2,7 @@
 #include "deliver/compare.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "deliver/wayback.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +74,16 @@ static int keep_patch(Comparison *c, Patch *made, const CompareOptions *o, Error
         return patch_parse("the patch that was made", &file, &c->patch, e);
 }
 
+/* The patch says it too: who has only the file asks there. Takes `d` over. */
+static void judge_way_back(Diff *d, const CompareOptions *o, Comparison *c, Patch *made) {
+        size_t told = c->verdict.n;
+
+        wayback_judge(d, o, &c->verdict);
+        for (; told < c->verdict.n; told++)
+                verdict_add(&made->verdict, c->verdict.findings[told].code, c->verdict.findings[told].subject,
+                            "%s", c->verdict.findings[told].detail);
+}
+
 static int run_diff(Image *old, Image *new, const CompareOptions *o, Comparison *c, Error *e) {
         _cleanup_(diff_freep) Diff *d = NULL;
         _cleanup_(patch_freep) Patch *made = NULL;
@@ -98,6 +109,7 @@ static int run_diff(Image *old, Image *new, const CompareOptions *o, Comparison 
                 return 0;
         }
         c->outcome = OUTCOME_HOTPATCH;
+        judge_way_back(TAKE_PTR(d), o, c, made);
         return keep_patch(c, made, o, e);
 }
 

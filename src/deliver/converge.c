@@ -160,16 +160,58 @@ static int mark_current(ConvergedProcess *p, Error *e) {
         return 0;
 }
 
+static bool reverts_unproved(const ConvergeOptions *o, const char *path) {
+        return o->reverts_unproved ? o->reverts_unproved(o->patch_data, path)
+                                   : o->accepted && o->accepted[REFUSAL_CODE_REVERT_UNPROVED];
+}
+
+static bool may_revert(const ConvergedImage *image, const ConvergeOptions *o) {
+        return !image->carries || image->carried.way_back == WAY_BACK_PROVED ||
+               reverts_unproved(o, image->image->path);
+}
+
+static void keep_patch(Converged *c, ConvergedImage *image, const char *why) {
+        image->outcome = IMAGE_RESTART;
+        image->refusal = REFUSAL_CODE_REVERT_UNPROVED;
+        image->functions = 0;
+        image->verdict = NULL;
+        image->subject = base_name(image->image->path);
+        image->detail = arena_printf(c->outdated.arena, "%s%s%s", why, *why ? "; " : "",
+                                     image->carried.way_back_why[0] ? image->carried.way_back_why
+                                                                    : "its way back was not judged");
+}
+
+/* A patch that did harm, and can't be taken out for what the old code would find. Only a new process is rid
+ * of it. */
+static void judge_harm(Converged *c, ConvergedProcess *p, const ConvergeOptions *o) {
+        for (size_t i = 0; o->harm && i < p->of->n; i++) {
+                ConvergedImage *image = &p->images[i];
+                const char *harm = image->outcome == IMAGE_CURRENT && image->carries
+                                           ? o->harm(o->patch_data, &image->carried)
+                                           : NULL;
+
+                if (harm && !may_revert(image, o))
+                        keep_patch(c, image, arena_printf(c->outdated.arena, "%s", harm));
+        }
+}
+
+/* Its patch is to be taken out, if old code may go on with what new code left. */
+static void judge_revert(Converged *c, ConvergedImage *image, const ConvergeOptions *o) {
+        image->outcome = IMAGE_WOULD_REVERT;
+        image->functions = image->carried.sites;
+        if (!may_revert(image, o))
+                keep_patch(c, image, "");
+}
+
 /* What can be said of an image without touching the process. */
-static void judge_image(const Converged *c, ConvergedImage *image) {
+static void judge_image(Converged *c, ConvergedImage *image, const ConvergeOptions *o) {
         const OutdatedImage *from = image->image;
         const ConvergedPair *pair;
 
         if (image->outcome == IMAGE_CURRENT)
                 return;
         if (from->base) {
-                image->outcome = IMAGE_WOULD_REVERT;
-                image->functions = image->carried.sites;
+                judge_revert(c, image, o);
                 return;
         }
         if (from->pair == SIZE_MAX) {
@@ -192,8 +234,9 @@ static void judge_image(const Converged *c, ConvergedImage *image) {
                 image->functions = pair->comparison.patch->n_sites;
                 break;
         case OUTCOME_UNCHANGED: /* another build of the same code */
-                image->outcome = image->carries ? IMAGE_WOULD_REVERT : IMAGE_CURRENT;
-                image->functions = image->carried.sites;
+                image->outcome = IMAGE_CURRENT;
+                if (image->carries)
+                        judge_revert(c, image, o);
                 break;
         default:
                 image->outcome = IMAGE_RESTART;
@@ -256,7 +299,8 @@ static bool apply_chosen(Converged *c, ConvergedProcess *p, const bool *chosen, 
 }
 
 bool converge_reverts(const ConvergedImage *image) {
-        return image->image->base || image->outcome == IMAGE_REVERTED || image->outcome == IMAGE_WOULD_REVERT;
+        return image->image->base || image->outcome == IMAGE_REVERTED ||
+               image->outcome == IMAGE_WOULD_REVERT || image->refusal == REFUSAL_CODE_REVERT_UNPROVED;
 }
 
 /* Which patches are in force, and is that none but those to be taken out? Then one stop is enough for them.
@@ -296,7 +340,8 @@ static bool is_in_force(const ConvergedProcess *p, const ConvergedImage *image) 
 /* Takes the patch of one image, or (`all`) those of all images to be reverted out, and notes the outcome. */
 static int revert_image(Converged *c, ConvergedProcess *p, ConvergedImage *one, bool all,
                         const ConvergeOptions *o) {
-        EngineOptions options = { .deadline_usec = o->deadline_usec };
+        EngineOptions options = { .deadline_usec = o->deadline_usec,
+                                  .unproved = reverts_unproved(o, one->image->path) };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
         int r = engine_revert(p->of->process.pid, all ? NULL : one->carried.digest, &options, &result, &e);
@@ -333,9 +378,13 @@ static int revert_image(Converged *c, ConvergedProcess *p, ConvergedImage *one, 
 static bool revert_process(Converged *c, ConvergedProcess *p, const ConvergeOptions *o) {
         bool all = only_reverts(p), well = true;
 
+        for (size_t i = 0; i < p->of->n; i++) /* some of them only if that is accepted: one by one */
+                all &= p->images[i].outcome != IMAGE_WOULD_REVERT ||
+                       p->images[i].carried.way_back == WAY_BACK_PROVED;
         for (size_t i = 0; !p->gone && i < p->of->n; i++) {
                 ConvergedImage *image = &p->images[i];
 
+                well &= image->refusal != REFUSAL_CODE_REVERT_UNPROVED;
                 if (image->outcome != IMAGE_WOULD_REVERT)
                         continue;
                 if (!image->carries) /* taken out meanwhile */
@@ -567,9 +616,10 @@ int converge_run(const ConvergeOptions *o, Converged *out, Error *e) {
                                          c.outdated.n_processes);
                 enter(o, &p->of->process);
                 for (size_t k = 0; k < p->of->n; k++)
-                        judge_image(&c, &p->images[k]);
+                        judge_image(&c, &p->images[k], o);
                 hold_back(&c, p, o);
                 apply_process(&c, p, o);
+                judge_harm(&c, p, o);
                 count(&c, p);
         }
         enter(o, NULL);

@@ -20,7 +20,13 @@ typedef struct PairBytes {
 typedef struct ConvergeOptions {
         OutdatedOptions find;
         bool dry_run, no_debug;
-        const bool *accepted;   /* by RefusalCode */
+        const bool *accepted; /* by RefusalCode */
+        /* Is a patch of the image at `path` to be taken out although its way back is not proved? NULL: as
+         * `accepted` says. */
+        bool (*reverts_unproved)(void *data, const char *path);
+        /* What harm this patch has done, which a process keeps all the same; NULL: none. NULL: none has. */
+        const char *(*harm)(void *data, const ProcessPatch *patch);
+        void *patch_data;       /* of both */
         uint64_t deadline_usec; /* for a safe point, each process; 0: the engine's default */
         /* Compares a pair elsewhere (in another process); may release `bytes`. NULL: converge_compare(). */
         int (*compare)(void *data, const OutdatedPair *pair, PairBytes *bytes,

@@ -56,7 +56,7 @@ static void read_accept(PolicyReader *r, const TomlNode *t) {
         code = refusal_find(a.code);
         if (code == REFUSAL_N)
                 policy_mistake(r, toml_get(t, "code"), "no such code; 'staunch explain' lists them");
-        else if (refusal_get(code)->kind != REFUSAL_UPDATE)
+        else if (!refusal_acceptable(code))
                 policy_mistake(r, toml_get(t, "code"),
                                "cannot be accepted: it is of a process, not of an update");
         else

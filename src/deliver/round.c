@@ -40,20 +40,42 @@ static bool excluded(void *data, const Process *p, const char *path) {
         return pw && policy_excludes(policy, MATCH_USER, pw->pw_name);
 }
 
+static void read_accepted(const Policy *policy, const char *path, bool accepted[REFUSAL_N]) {
+        char package[256];
+
+        if (policy->n_accept)
+                policy_accepted(policy,
+                                package_of(PACKAGE_INFO, path, package, sizeof(package)) ? package : "",
+                                accepted);
+}
+
+bool round_reverts_unproved(const Policy *policy, const char *path) {
+        bool accepted[REFUSAL_N] = { 0 };
+
+        read_accepted(policy, path, accepted);
+        return accepted[REFUSAL_CODE_REVERT_UNPROVED];
+}
+
+static bool reverts_unproved(void *data, const char *path) {
+        return round_reverts_unproved(((const RoundOptions *)data)->policy, path);
+}
+
+static const char *harm(void *data, const ProcessPatch *patch) {
+        const RoundOptions *o = data;
+
+        return o->harm ? o->harm(o->compare_data, patch) : NULL;
+}
+
 static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const ConvergeOptions *converge,
                    Comparison *out, Error *e) {
         const RoundOptions *o = data;
         bool accepted[REFUSAL_N] = { 0 };
         ConvergeOptions here = *converge;
-        char package[256];
         int r;
 
         if (o->known && o->known(o->compare_data, pair, out))
                 return 0;
-        if (o->policy->n_accept)
-                policy_accepted(o->policy,
-                                package_of(PACKAGE_INFO, pair->path, package, sizeof(package)) ? package : "",
-                                accepted);
+        read_accepted(o->policy, pair->path, accepted);
         if (o->cache && cache_get(o->cache, bytes->old_digest, bytes->new_digest, accepted, out) == 0) {
                 if (build_id_equal(&out->old_id, &pair->old_id) &&
                     build_id_equal(&out->new_id, &pair->new_id))
@@ -89,6 +111,9 @@ int round_run(const RoundOptions *o, Converged *out, Error *e) {
                 .urgent_data = o->enter_data,
                 .compare = compare,
                 .compare_data = (void *)o,
+                .reverts_unproved = reverts_unproved,
+                .harm = harm,
+                .patch_data = (void *)o,
         };
 
         return converge_run(&options, out, e);

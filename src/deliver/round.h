@@ -31,6 +31,8 @@ typedef struct RoundOptions {
         /* As OutdatedOptions.carries: before the round changes anything. NULL: nobody is told. */
         void (*carries)(void *data, const Process *p, const ProcessPatch *patches, size_t n);
         void *carries_data;
+        /* As ConvergeOptions.harm; of `compare_data`. */
+        const char *(*harm)(void *data, const ProcessPatch *patch);
 } RoundOptions;
 
 /* Only one of the machine's programs changes processes at a time: a lock on this file, taken while a round
@@ -39,4 +41,7 @@ typedef struct RoundOptions {
 /* A descriptor that holds the lock; waits for it. Closing it lets go. */
 int round_lock(const char *path, Error *e);
 
+/* Does the policy accept that a patch of the image at `path` is taken out although its way back is not
+ * proved? */
+bool round_reverts_unproved(const Policy *policy, const char *path);
 int round_run(const RoundOptions *o, Converged *out, Error *e);

@@ -5,7 +5,7 @@
 
 /* Constants of the patch file that its writer and its reader share. docs/patch-format.md is normative. */
 enum {
-        FORMAT_VERSION = 3,
+        FORMAT_VERSION = 4,
 
         FORMAT_EHDR = 64,
         FORMAT_SHDR = 64,

@@ -462,7 +462,7 @@ class Run:
         self.verify(patched=patched)
 
     def revert(self):
-        out, _ = self.json(['revert', *self.pid_args(), '--deadline', self.deadline()], (0, 1, 3))
+        out, _ = self.json(['revert', *self.pid_args(), '--deadline', self.deadline(), '--accept', 'revert-unproved'], (0, 1, 3))
         self.outcomes(out, ('reverted',))
 
     def check(self, words):
