@@ -174,7 +174,10 @@ static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
                 return true;
         if (!run->told)
                 emit(run->w, EVENT_ROUND_STARTED, fields, ELEMENTSOF(fields),
-                     "Outdated images are in use; patching begins");
+                     run->w->policy->mode == PATCH_ASSESS_ONLY
+                             ? "Outdated images are in use; they are judged, and nothing is patched "
+                               "(assess-only)"
+                             : "Outdated images are in use; patching begins");
         run->told = true;
         return false;
 }

@@ -302,6 +302,7 @@ def assess_only_changes_nothing(m):
     equal(m.ask("converge")["ok"], True, "the round")
     equal(t.ask(100), 101, "the target")
     equal(m.kinds().count("patch-installed"), 0, "patches installed")
+    assert "nothing is patched" in m.await_event("round-started")["message"]
 
 
 def excluded_path_is_left_alone(m):

@@ -132,6 +132,10 @@ interval = "50ms"
         used = set(re.findall(r"\bstaunch_[a-z_]+", text_of))
         assert used, file
         equal(used - names, set(), f"metrics in {os.path.basename(file)} that do not exist")
+    documented = {name: kind for row in open(os.path.join(PACKAGING, "..", "docs", "metrics.md"))
+                  for kind in re.findall(r"^\|.*?\| (gauge|counter|histogram) \|", row)
+                  for name in re.findall(r"`(staunch_[a-z_]+)", row.split(f" | {kind} |")[0])}
+    equal(documented, dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M)), "the metrics of docs/metrics.md")
     if PROMTOOL:
         check(["check", "metrics"], text)
         check(["check", "rules", RULES])
