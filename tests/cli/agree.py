@@ -295,20 +295,33 @@ def policy():
             if "HOST" not in example:
                 staunch("config", "check", written)
         assert at >= 3, "where are the examples?"
-    page = read("man/staunch.toml.5").replace("\\-", "-").replace("\\(dq", '"')
+    page = read("man/staunch.toml.5")
     table, key, section = read("docs/policy.md"), None, ""
-    documented = set()
-    for row in re.findall(r"^\| (`.*?) \|", table, re.M):
+    documented, defaults, plain = set(), {}, table.index("## Maintenance windows")
+    for at in re.finditer(r"^\| (`.*?) \| (.*?) \|", table, re.M):
+        row, values = at.groups()
+        values = re.findall(r"`([^`]+)`", values)
         for word in re.findall(r"`([^`]+)`", row):
             found = re.match(r"(\[+\w+\]+)(?: (\w+))?$", word)
             section = found[1] if found else section
             key = found[2] if found else word
             if key:
                 documented.add(key)
-    section_keys = set(re.findall(r"^(\w+) = ", full, re.M))
+                if values and at.start() < plain and not section.startswith("[[") and section != "[exclude]":
+                    defaults.setdefault(section, []).append(f"{key} = {values.pop(0)}")
+    with tempfile.TemporaryDirectory() as folder:
+        written = os.path.join(folder, "staunch.toml")
+        with open(written, "w") as f:
+            f.write("\n".join(line for header, lines in defaults.items() for line in [header, *lines]))
+        told = tomllib.loads(staunch("config", "show", written))
+    have = {key: value for key, value in default["policy"].items() if value not in ({}, [])}
+    if told != have:
+        fail(f"the defaults of docs/policy.md are {told}, and those of the program {have}")
+    within("keys with a default", keys_within(list(have.values())), "in docs/policy.md", {
+        line.split()[0] for lines in defaults.values() for line in lines})
     same("keys of docs/policy.md", documented, "there", keys_within(tree) - set(tree) | {k for k in tree if k in documented},
          "in the policy with every key")
-    within("keys of packaging/staunch.toml", section_keys, "in docs/policy.md", documented)
+    within("keys of packaging/staunch.toml", keys_within(tomllib.loads(full)) - set(default["policy"]), "in docs/policy.md", documented)
     within("keys of docs/policy.md", documented, "in staunch.toml(5)", set(re.findall(r"\w+", page)))
 
 
