@@ -111,8 +111,15 @@ int edits_check(Edits *s, pid_t pid, uint32_t *owner, uint64_t *addr, Error *e) 
                         want += x->size;
                 }
                 got = process_vm_readv(pid, local, n, remote, n, 0);
-                if (got != (ssize_t)want)
-                        return error_errno(e, got < 0 ? -errno : -EFAULT, "process %d: read the code", pid);
+                if (got < 0 && errno != EFAULT)
+                        return error_errno(e, -errno, "process %d: read the code", pid);
+                for (size_t i = 0; got != (ssize_t)want && i < n; i++) {
+                        int r = mem_read_code(pid, s->spans[first + i].addr, local[i].iov_base,
+                                              local[i].iov_len);
+
+                        if (r < 0)
+                                return error_errno(e, r, "process %d: read the code", pid);
+                }
                 first += n;
         }
         memcpy(s->after, s->before, s->size);

@@ -51,7 +51,7 @@ static uint32_t count_intact(pid_t pid, const Header *h) {
                 const uint8_t *want = h->state == PATCH_STATE_ACTIVE ? s->after : s->before;
                 uint8_t have[PATCH_SITE_BYTES];
 
-                if (mem_read(pid, h->image_base + s->patch_addr, have, s->n) == 0 &&
+                if (mem_read_code(pid, h->image_base + s->patch_addr, have, s->n) == 0 &&
                     memcmp(have, want, s->n) == 0)
                         intact++;
         }

@@ -114,23 +114,69 @@ static void mark_image(const Staged *staged, int mem_fd) {
                 mem_write(mem_fd, addr, &byte, 1);
 }
 
+/* One libgcc of the process: where it is told of unwind data, and where it forgets it again. */
+typedef struct Told {
+        uint64_t tell, forget;
+} Told;
+
+static size_t find_unwinders(const Session *s, Told out[MAX_UNWINDERS]) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->n_loaded && n < MAX_UNWINDERS; i++)
+                if (is_unwinder(&s->loaded[i])) {
+                        out[n].tell = import_defined(s, &s->loaded[i], "__register_frame_info");
+                        out[n].forget = import_defined(s, &s->loaded[i], "__deregister_frame_info");
+                        n += out[n].tell != 0;
+                }
+        return n;
+}
+
+/* Those that were told forget it. False when one may still know it. */
+static bool forget(Remote *remote, int mem_fd, const Told *told, size_t n, uint64_t begin, uint64_t page) {
+        const uint64_t args[3] = { begin };
+
+        while (n-- > 0) {
+                uint64_t answer = 0;
+
+                if (!told[n].forget ||
+                    remote_invoke(remote, mem_fd, told[n].forget, args, WAIT_USEC, &answer) != 0 ||
+                    answer != page + n * OBJECT_BYTES)
+                        return false;
+        }
+        return true;
+}
+
+static int tell(Session *s, Remote *remote, int mem_fd, const Patch *p, uint64_t function, uint64_t begin,
+                uint64_t object, Error *e) {
+        const uint64_t args[3] = { begin, object };
+        uint64_t answer;
+        int r = remote_invoke(remote, mem_fd, function, args, WAIT_USEC, &answer);
+
+        if (r == -ETIMEDOUT)
+                return refuse(s->res, REFUSAL_CODE_PROCESS_BUSY, "", "its unwinder is in use");
+        if (r == -EOPNOTSUPP)
+                return refuse(s->res, REFUSAL_CODE_UNWIND_NEEDED, p->name,
+                              "process %d has shadow stacks: its unwinder cannot be told", s->pid);
+        if (r == -ENOMEM)
+                return refuse(s->res, REFUSAL_CODE_NO_ROOM, p->name,
+                              "the kernel gives process %d no more memory or mappings", s->pid);
+        return r < 0 ? error_errno(e, r, "process %d: cannot register unwind data", s->pid) : 0;
+}
+
 int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e) {
         const Patch *p = staged->shadow->patch;
-        uint64_t functions[MAX_UNWINDERS], answer, args[3] = { shadow_base(staged) + p->eh_frame };
+        const uint64_t begin = shadow_base(staged) + p->eh_frame;
         const uint64_t map[6] = { 0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1,
                                   0 };
+        Told told[MAX_UNWINDERS];
         Remote remote = { 0 };
-        int64_t page;
-        size_t n = 0;
+        size_t n, done = 0;
+        int64_t page = 0;
         int r;
 
         if (!p->eh_frame_size)
                 return 0;
-        for (size_t i = 0; i < s->n_loaded && n < MAX_UNWINDERS; i++)
-                if (is_unwinder(&s->loaded[i])) {
-                        functions[n] = import_defined(s, &s->loaded[i], "__register_frame_info");
-                        n += functions[n] != 0;
-                }
+        n = find_unwinders(s, told);
         if (!n)
                 return has_handlers(p) ? refuse(s->res, REFUSAL_CODE_UNWIND_NEEDED, p->name,
                                                 "the process has no libgcc_s that could be told")
@@ -151,27 +197,20 @@ int frames_register(Session *s, Staged *staged, int mem_fd, bool *kept, Error *e
         }
         if (r < 0)
                 error_errno(e, r, "process %d: memory for unwind data", s->pid);
-        for (size_t i = 0; i < n && r == 0; i++) {
-                args[1] = (uint64_t)page + i * OBJECT_BYTES;
-                r = remote_invoke(&remote, mem_fd, functions[i], args, WAIT_USEC, &answer);
-                if (r == -ETIMEDOUT)
-                        r = refuse(s->res, REFUSAL_CODE_PROCESS_BUSY, "", "its unwinder is in use");
-                else if (r == -EOPNOTSUPP)
-                        r = refuse(s->res, REFUSAL_CODE_UNWIND_NEEDED, p->name,
-                                   "process %d has shadow stacks: its unwinder cannot be told", s->pid);
-                else if (r == -ENOMEM)
-                        r = refuse(s->res, REFUSAL_CODE_NO_ROOM, p->name,
-                                   "the kernel gives process %d no more memory or mappings", s->pid);
-                else if (r < 0)
-                        error_errno(e, r, "process %d: cannot register unwind data", s->pid);
-                *kept |= r == 0;
+        while (r == 0 && done < n) {
+                r = tell(s, &remote, mem_fd, p, told[done].tell, begin, (uint64_t)page + done * OBJECT_BYTES,
+                         e);
+                done += r == 0;
         }
+        *kept = done > 0 && (r == 0 || !forget(&remote, mem_fd, told, done, begin, (uint64_t)page));
         if (r == 0) {
                 memcpy(staged->header.digest, p->digest, sizeof(staged->header.digest));
                 r = mark(staged, mem_fd, PATCH_STATE_REVERTED);
                 mark_image(staged, mem_fd);
         } else if (!*kept) {
                 mark(staged, mem_fd, PATCH_STATE_STAGED);
+                if (page > 0)
+                        stage_unmap(&remote, (uint64_t)page, (uint64_t)page + PAGE);
         }
         if (r == 0)
                 s->res->private_bytes += PAGE;

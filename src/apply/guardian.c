@@ -84,7 +84,10 @@ static _Noreturn void serve(int fd, pid_t front, const Patch *const *patches, si
         sigset_t none;
 
         setsid();
-        for (int sig = 1; sig < 32; sig++)
+        if (chdir("/") < 0) {
+                /* then a file system is in use until the guardian ends */
+        }
+        for (int sig = 1; sig <= SIGRTMAX; sig++)
                 signal(sig, SIG_IGN);
         signal(SIGCHLD, SIG_DFL); /* stops are waited for */
         for (int sig = SIGSEGV, i = 0; i < 3; sig = i == 0 ? SIGBUS : SIGABRT, i++)

@@ -36,7 +36,7 @@ static int read_all(pid_t pid, const Header *h, uint8_t *to, Error *e) {
         for (size_t i = 0; r == 0 && i < h->n_sites; i++) {
                 to = put64(to, h->sites[i].patch_addr);
                 *to++ = h->sites[i].n;
-                r = mem_read(pid, h->image_base + h->sites[i].patch_addr, to, h->sites[i].n);
+                r = mem_read_code(pid, h->image_base + h->sites[i].patch_addr, to, h->sites[i].n);
                 to += h->sites[i].n;
         }
         return r < 0 ? error_errno(e, r, "the code of patch %s", h->name) : 0;

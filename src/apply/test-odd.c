@@ -578,6 +578,7 @@ static pid_t guardian_of_mine(const Victim *v) {
 static void blocked_guardian_is_left_alone(void **state) {
         const EngineOptions options = { .deadline_usec = 1000 };
         uint64_t patience = guardian_patience_usec;
+        char path[64], cwd[64] = "";
         Victim v = victim_start_with(NULL, NULL);
         Patch *p = one("answer", 2);
         EngineResult res;
@@ -594,6 +595,12 @@ static void blocked_guardian_is_left_alone(void **state) {
                 print_message("the kernel does not tell of children\n");
                 skip();
         }
+        snprintf(path, sizeof(path), "/proc/%d/cwd", guardian);
+        assert_int_equal(readlink(path, cwd, sizeof(cwd) - 1), 1); /* no file system is held by that */
+        assert_string_equal(cwd, "/");
+        for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+                kill(guardian, sig);
+        kill(guardian, SIGHUP);
         kill(guardian, SIGSTOP);
         assert_int_equal(waitpid(guardian, &status, WUNTRACED), guardian);
         assert_true(WIFSTOPPED(status));
@@ -673,6 +680,88 @@ static void sharer_that_is_being_made_is_seen(void **state) {
         assert_int_equal(code, REFUSAL_CODE_PROCESS_BUSY);
 }
 
+/* Code that the process itself cannot read (nor process_vm_readv() for it). */
+static void code_that_is_not_readable(void **state) {
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        ProcessPatch *patches;
+        uint8_t sha256[32];
+        EngineResult res;
+        size_t n;
+        Error e;
+
+        (void)state;
+        assert_int_equal(victim_ask(&v, "hide code", NULL), 1);
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        assert_int_equal(engine_status(v.pid, &patches, &n, &e), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(patches[0].sites_intact, patches[0].sites);
+        free(patches);
+        assert_int_equal(engine_read_back(v.pid, p->digest, sha256, &e), 0);
+        assert_int_equal(victim_revert(&v, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        victim_stop(&v);
+}
+
+static const char *unwinder_path;
+
+static void load_unwinder(Victim *v, const char *folder) {
+        char command[512];
+
+        assert_int_equal(mkdir(folder, 0755), 0);
+        snprintf(command, sizeof(command), "cp %s %s/libgcc_s.so.1", unwinder_path, folder);
+        assert_int_equal(system(command), 0);
+        snprintf(command, sizeof(command), "unwinder %s/libgcc_s.so.1", folder);
+        assert_int_equal(victim_ask(v, command, NULL), 0);
+        snprintf(command, sizeof(command), "rm -r %s", folder);
+        assert_int_equal(system(command), 0);
+}
+
+/* The second of two libraries that are to know where exceptions pass does not answer: the first is told to
+ * forget it, and nothing is left behind. */
+static void second_unwinder_that_hangs(void **state) {
+        char folder[] = "/tmp/staunch-unwinder-XXXXXX", a[64], b[64];
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = one("answer", 2);
+        int second = -1;
+        size_t before;
+        EngineResult res;
+        Maps maps;
+        Error e;
+
+        (void)state;
+        p->eh_frame = p->sections[0].addr;
+        p->eh_frame_size = p->sections[0].size;
+        patch_seal(p);
+        assert_non_null(mkdtemp(folder));
+        snprintf(a, sizeof(a), "%s/a", folder);
+        snprintf(b, sizeof(b), "%s/b", folder);
+        load_unwinder(&v, a);
+        load_unwinder(&v, b);
+        assert_int_equal(rmdir(folder), 0);
+        assert_int_equal(victim_ask(&v, "hang 1", NULL), 1);
+        assert_int_equal(victim_ask(&v, "probing", NULL), 0); /* a thread with nothing of them on its stack */
+        while (victim_ask(&v, "counter", NULL) < 2)
+                usleep(1000);
+        assert_int_equal(maps_read(v.pid, &maps, &e), 0);
+        before = maps.n;
+        maps_free(&maps);
+        assert_int_equal(try_for(v.pid, p, 5000000, &res), ENGINE_REFUSED);
+        assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_BUSY);
+        assert_int_equal(victim_ask(&v, "registered", &second), 0);
+        assert_int_equal(second, 0);
+        assert_int_equal(maps_read(v.pid, &maps, &e), 0);
+        assert_int_equal(maps.n, before);
+        maps_free(&maps);
+        assert_int_equal(victim_ask(&v, "hang 0", NULL), 0);
+        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
+        assert_int_equal(victim_ask(&v, "registered", &second), 1);
+        assert_int_equal(second, 1);
+        assert_int_equal(victim_ask(&v, "call", NULL), 2);
+        victim_stop(&v);
+}
+
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(kernel_workers_are_left_alone),
@@ -683,6 +772,8 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(blocked_guardian_is_left_alone),
                 cmocka_unit_test(forged_journal_is_given_up_on),
                 cmocka_unit_test(forged_headers_have_a_limit),
+                cmocka_unit_test(code_that_is_not_readable),
+                cmocka_unit_test(second_unwinder_that_hangs),
                 cmocka_unit_test(sharer_that_is_being_made_is_seen),
                 cmocka_unit_test(filter_of_this_moment_is_no_harm),
                 cmocka_unit_test(out_of_mappings),
@@ -695,8 +786,9 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(forged_slots_have_a_limit),
         };
 
-        if (argc < 4)
+        if (argc < 5)
                 return 2;
         victim_path = argv[3];
+        unwinder_path = argv[4];
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

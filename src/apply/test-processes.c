@@ -217,6 +217,11 @@ static void stopped_stays_stopped(void **state) {
         assert_int_equal(waitpid(v.pid, &status, WUNTRACED), v.pid);
         assert_true(WIFSTOPPED(status));
         assert_int_equal(victim_apply(&v, patch_simple(code_two, 2), &res), 0);
+        /* its parent, who is told of each stop and going on, hears nothing of all this */
+        assert_int_equal(waitpid(v.pid, &status, WUNTRACED | WCONTINUED | WNOHANG), 0);
+        assert_int_equal(victim_revert(&v, &res), 0);
+        assert_int_equal(victim_apply(&v, patch_simple(code_two, 2), &res), 0);
+        assert_int_equal(waitpid(v.pid, &status, WUNTRACED | WCONTINUED | WNOHANG), 0);
         /* still stopped: it goes on only when told, and tells us that it did */
         kill(v.pid, SIGCONT);
         assert_int_equal(waitpid(v.pid, &status, WCONTINUED), v.pid);

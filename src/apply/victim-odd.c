@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process with habits that few have; it answers on a pipe like victim.c. */
+#include <dlfcn.h>
 #include <link.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
@@ -329,6 +330,45 @@ static int end_birth(void) {
         return ioctl(birth.fd, UFFDIO_ZEROPAGE, &zero);
 }
 
+/* The program's code may be executed, but not read any more. */
+static int hide_code(struct dl_phdr_info *info, size_t size, void *arg) {
+        (void)size, (void)arg;
+        for (int i = 0; i < info->dlpi_phnum; i++) {
+                const Elf64_Phdr *p = &info->dlpi_phdr[i];
+                uintptr_t start = (info->dlpi_addr + p->p_vaddr) & ~(uintptr_t)(PAGE - 1);
+
+                if (p->p_type == PT_LOAD && (p->p_flags & PF_X) &&
+                    mprotect((void *)start, info->dlpi_addr + p->p_vaddr + p->p_memsz - start, PROT_EXEC) < 0)
+                        return -1;
+        }
+        return 1; /* it is the first; the others stay as they are */
+}
+
+/* Two libraries that exceptions are told to, the one that lies lower first. */
+static struct {
+        int *registered;
+        volatile int *hangs;
+} unwinders[2];
+
+static int load_unwinder(const char *path) {
+        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        size_t i = unwinders[0].registered != NULL;
+
+        if (!library)
+                return -1;
+        unwinders[i].registered = dlsym(library, "registered");
+        unwinders[i].hangs = dlsym(library, "hangs");
+        if (i && unwinders[1].registered < unwinders[0].registered) {
+                volatile int *hangs = unwinders[0].hangs;
+                int *registered = unwinders[0].registered;
+
+                unwinders[0] = unwinders[1];
+                unwinders[1].hangs = hangs;
+                unwinders[1].registered = registered;
+        }
+        return 0;
+}
+
 /* After so many microseconds no thread may make other calls than these any more. */
 static void *filter_all(void *usec) {
         static const int allowed[] = { SYS_read,  SYS_write,           SYS_rt_sigprocmask,
@@ -356,7 +396,7 @@ static void *filter_all(void *usec) {
 
 static void commands(void) {
         pthread_t t = 0;
-        char line[64];
+        char line[256];
 
         while (fgets(line, sizeof(line), stdin)) {
                 line[strcspn(line, "\n")] = 0;
@@ -413,6 +453,14 @@ static void commands(void) {
                         printf("%d %d\n", failed, birth.maker);
                 } else if (strcmp(line, "end birth") == 0) {
                         printf("%d 0\n", end_birth());
+                } else if (strcmp(line, "hide code") == 0) {
+                        printf("%d 0\n", dl_iterate_phdr(hide_code, NULL));
+                } else if (strncmp(line, "unwinder ", 9) == 0) {
+                        printf("%d 0\n", load_unwinder(line + 9));
+                } else if (strncmp(line, "hang ", 5) == 0) {
+                        printf("%d 0\n", *unwinders[1].hangs = atoi(line + 5));
+                } else if (strcmp(line, "registered") == 0) {
+                        printf("%d %d\n", *unwinders[0].registered, *unwinders[1].registered);
                 } else if (strncmp(line, "filter ", 7) == 0) {
                         printf("%d 0\n",
                                pthread_create(&t, NULL, filter_all, (void *)(intptr_t)atoi(line + 7)));

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 size_t mem_read_some(pid_t pid, uint64_t addr, void *to, size_t size) {
         size_t at = 0;
@@ -34,6 +35,19 @@ int mem_read(pid_t pid, uint64_t addr, void *to, size_t size) {
         if ((size_t)n < size && mem_read_some(pid, addr, to, size) < size)
                 return -EFAULT;
         return 0;
+}
+
+int mem_read_code(pid_t pid, uint64_t addr, void *to, size_t size) {
+        int fd, r = mem_read(pid, addr, to, size);
+
+        if (r != -EFAULT)
+                return r;
+        fd = mem_open(pid);
+        if (fd < 0)
+                return r;
+        r = mem_read_fd(fd, addr, to, size);
+        close(fd);
+        return r < 0 ? -EFAULT : 0;
 }
 
 int mem_open(pid_t pid) {

@@ -10,6 +10,8 @@
 
 /* Reads exactly `size` bytes; -EFAULT when a part is not readable. */
 int mem_read(pid_t pid, uint64_t addr, void *to, size_t size);
+/* The same of what the process may execute, but perhaps not read itself. */
+int mem_read_code(pid_t pid, uint64_t addr, void *to, size_t size);
 /* Reads up to `size` bytes, as far as memory is readable without a gap; the count, 0 for none. */
 size_t mem_read_some(pid_t pid, uint64_t addr, void *to, size_t size);
 

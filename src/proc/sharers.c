@@ -33,7 +33,9 @@ static struct {
         pid_t owner;   /* whose listing it is: a child does not believe it */
         Listed *items; /* no kernel threads */
         size_t n;
-        pid_t newest; /* id that had been given out last before it was made */
+        pid_t newest;  /* id that had been given out last before it was made */
+        pid_t *unborn; /* of those up to it: without a task then (task_unborn) */
+        size_t n_unborn;
         uint64_t made_usec;
         pid_t nobody; /* an ended child, not waited for: it has no memory, and never will */
 } listing;
@@ -57,16 +59,21 @@ static int make_nobody(void) {
 }
 
 static int make_listing(pid_t newest) {
-        _cleanup_(freep) pid_t *all = NULL;
+        _cleanup_(freep) pid_t *all = NULL, *unborn = NULL;
         pid_t self = getpid();
-        size_t n, kept = 0;
+        size_t n, n_unborn, kept = 0;
         TaskStat s;
         int r = make_nobody();
 
         if (r == 0)
+                r = task_unborn(newest, &unborn, &n_unborn);
+        if (r == 0)
                 r = task_processes(&all, &n);
         if (r < 0)
                 return r;
+        free(listing.unborn);
+        listing.unborn = TAKE_PTR(unborn);
+        listing.n_unborn = n_unborn;
         free(listing.items);
         listing.items = vec_grow(NULL, n + 1, sizeof(*listing.items));
         for (size_t i = 0; i < n; i++) {
@@ -167,7 +174,10 @@ int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, Error *e) {
                 if (r)
                         add_process(other, &found, &n_found);
         }
-        for (pid_t id = MAX(listing.newest - SHARERS_UNBORN, 1); id <= newest; id++)
+        for (size_t i = 0; i < listing.n_unborn; i++)
+                if (shares_memory(pid, listing.unborn[i], &ignored) > 0)
+                        add_process(listing.unborn[i], &found, &n_found);
+        for (pid_t id = listing.newest + 1; id <= newest; id++)
                 if (id != pid && shares_memory(pid, id, &ignored) > 0)
                         add_process(id, &found, &n_found);
         /* Without memory it would have been told to share that of everybody who has none. */

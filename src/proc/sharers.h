@@ -5,10 +5,6 @@
 
 #include <sys/types.h>
 
-/* So many ids before the newest one are looked at that are given out, but whose tasks can not be found yet:
- * an id is given out some time before. */
-enum { SHARERS_UNBORN = 32 };
-
 /*
  * The processes that share the memory of thread `pid` (CLONE_VM), `pid` itself first; *out is malloc'ed. Only
  * processes are missed whose id was given out after `newest` (task_newest, before the call), or

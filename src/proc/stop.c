@@ -3,6 +3,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "proc/hold.h"
+#include "proc/sharers.h"
 #include "proc/task.h"
 #include "proc/wait.h"
 
@@ -47,26 +48,23 @@ static int open_task(pid_t pid) {
         return fd;
 }
 
-/* A thread that makes a process may be anywhere between its id and its being there; when all have been
- * stopped it is there. Most of these ids are of tasks that have ended. */
-static void list_unborn(World *w) {
-        for (pid_t id = MAX(w->newest - SHARERS_UNBORN + 1, 1); id <= w->newest; id++)
-                if (kill(id, 0) < 0 && errno == ESRCH)
-                        w->unborn[w->n_unborn++] = id;
-}
-
 int world_init(World *w, pid_t pid, Error *e) {
         _cleanup_(closep) int newest_fd = task_newest_open();
+        _cleanup_(freep) pid_t *unborn = NULL;
         pid_t newest = newest_fd < 0 ? (pid_t)newest_fd : task_newest(newest_fd);
         World made = { .newest = newest };
         int r;
 
         if (newest < 0)
                 return error_errno(e, newest, "/proc/loadavg");
-        list_unborn(&made);
+        /* Whoever makes one of these is not in the middle of it any more when it has been stopped. */
+        r = task_unborn(newest, &unborn, &made.n_unborn);
+        if (r < 0)
+                return error_errno(e, r, "/proc/loadavg");
         r = sharers_find(pid, newest, &made.pids, &made.n_pids, e);
         if (r < 0)
                 return r;
+        made.unborn = TAKE_PTR(unborn);
         made.newest_fd = TAKE_FD(newest_fd);
         made.task_fds = vec_grow(NULL, made.n_pids, sizeof(*made.task_fds));
         for (size_t i = 0; i < made.n_pids; i++)
@@ -83,6 +81,7 @@ void world_free(World *w) {
                 close(w->newest_fd);
         free(w->task_fds);
         free(w->pids);
+        free(w->unborn);
         free(w->threads);
         *w = (World){ 0 };
 }

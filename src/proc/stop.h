@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/error.h"
-#include "proc/sharers.h"
 #include "proc/wait.h"
 
 #include <stdbool.h>
@@ -27,8 +26,8 @@ typedef struct World {
         size_t n_pids;
         int *task_fds; /* /proc/PID/task of each; -1 where its link count does not tell the threads */
         int newest_fd;
-        pid_t newest;                 /* id of the newest task when they were listed */
-        pid_t unborn[SHARERS_UNBORN]; /* ids given out by then, of which no task was to be found */
+        pid_t newest;  /* id of the newest task when they were listed */
+        pid_t *unborn; /* ids given out by then to tasks that could not be found yet (task_unborn) */
         size_t n_unborn;
         StoppedThread *threads;
         size_t n, room;
