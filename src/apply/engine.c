@@ -104,6 +104,7 @@ int engine_status_at(pid_t pid, const Maps *maps, ProcessPatch **out, size_t *n,
                 memcpy(p.digest, h->digest, sizeof(p.digest));
                 memcpy(p.name, h->name, sizeof(p.name));
                 p.way_back = h->way_back;
+                p.startup_only = h->startup_only;
                 memcpy(p.way_back_why, h->way_back_why, sizeof(p.way_back_why));
                 p.sites_intact = count_intact(pid, h);
                 vec_push(&v, p);

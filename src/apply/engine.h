@@ -67,6 +67,7 @@ typedef struct ProcessPatch {
         char name[64];
         WayBack way_back;
         char way_back_why[WAY_BACK_WHY]; /* one reason; "": none, or not known */
+        bool startup_only;               /* some changed code had run already, and does not run again */
         PatchState state;
         uint64_t image_base;          /* address = image_base + vaddr of the old image */
         uint64_t shadow_base;         /* address = shadow_base + new vaddr */

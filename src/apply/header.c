@@ -101,7 +101,8 @@ void header_encode_fixed(const Header *h, uint8_t to[HEADER_FIXED]) {
         p = put(p, h->new_id.bytes, BUILD_ID_MAX);
         p = put(p, h->name, sizeof(h->name));
         p = put32(p, h->way_back);
-        put(p, h->way_back_why, sizeof(h->way_back_why));
+        p = put(p, h->way_back_why, sizeof(h->way_back_why));
+        put32(p, h->startup_only);
 }
 
 void header_encode(const Header *h, uint8_t *to) {
@@ -223,6 +224,7 @@ int header_decode(const uint8_t *bytes, size_t size, Header *out) {
         take_into(&c, h.name, sizeof(h.name));
         h.way_back = (WayBack)cursor_u32(&c);
         take_into(&c, h.way_back_why, sizeof(h.way_back_why));
+        h.startup_only = cursor_u32(&c) != 0;
         if (c.failed || h.state < PATCH_STATE_STAGED || h.state > PATCH_STATE_REVERTED ||
             h.op > OP_REPLACED || h.n_sites > PATCH_MAX_SITES || h.n_code > PATCH_MAX_SECTIONS ||
             h.strings_size > HEADER_MAX_SIZE || h.n_variables > PATCH_MAX_VARIABLES ||

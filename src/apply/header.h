@@ -57,6 +57,7 @@ typedef struct Header {
         char name[64];
         WayBack way_back;
         char way_back_why[WAY_BACK_WHY]; /* a first reason, cut off; "" unless unproved */
+        bool startup_only;               /* ProcessPatch.startup_only */
         HeaderSite *sites;
         size_t n_sites;
         HeaderRange *code;

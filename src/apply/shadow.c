@@ -217,12 +217,14 @@ static int make_jumps(Shadow *s, Error *e) {
         return 0;
 }
 
-static void set_way_back(Header *h, const Verdict *v) {
+/* What is to be known of the patch as long as the process has it, though its file may be gone. */
+static void set_verdict(Header *h, const Verdict *v) {
         h->way_back = WAY_BACK_PROVED;
-        for (size_t i = 0; i < v->n && h->way_back == WAY_BACK_PROVED; i++) {
+        for (size_t i = 0; i < v->n; i++) {
                 const Finding *f = &v->findings[i];
 
-                if (f->code != REFUSAL_CODE_REVERT_UNPROVED)
+                h->startup_only |= f->code == REFUSAL_CODE_STARTUP_ONLY;
+                if (f->code != REFUSAL_CODE_REVERT_UNPROVED || h->way_back == WAY_BACK_UNPROVED)
                         continue;
                 h->way_back = WAY_BACK_UNPROVED;
                 snprintf(h->way_back_why, sizeof(h->way_back_why), "%s: %s", f->subject, f->detail);
@@ -242,7 +244,7 @@ static int make_header(Shadow *s, Error *e) {
         h->old_id = p->old_id;
         h->new_id = p->new_id;
         snprintf(h->name, sizeof(h->name), "%s", p->name);
-        set_way_back(h, &p->verdict);
+        set_verdict(h, &p->verdict);
         h->n_sites = p->n_sites;
         h->n_code = count_code(p);
         h->strings_size = names_size(p);

@@ -173,7 +173,8 @@ static void header_round_trip(void **state) {
                      .self = 0x1000,
                      .txn = 7,
                      .way_back = WAY_BACK_UNPROVED,
-                     .way_back_why = "answer: why" };
+                     .way_back_why = "answer: why",
+                     .startup_only = true };
         size_t size = header_size(&h);
         uint8_t *bytes = calloc(1, size);
         Header again;
@@ -184,6 +185,7 @@ static void header_round_trip(void **state) {
         assert_int_equal(header_decode(bytes, size, &again), 0);
         assert_int_equal(again.sites[0].jump_addr, 4);
         assert_int_equal(again.way_back, WAY_BACK_UNPROVED);
+        assert_true(again.startup_only);
         assert_string_equal(again.way_back_why, "answer: why");
         assert_string_equal(again.strings + again.sites[0].name, "answer");
         assert_memory_equal(again.variables, &variable, sizeof(variable));

@@ -81,6 +81,13 @@ static CveImage judge_image(const Work *w, const Knowledge *k, const Subject *s,
                 out.why = "the version that its patch leads to is unknown";
         else
                 out.why = *image->run->why ? image->run->why : "the CVE is not known to what is here";
+        /* Nothing tells whether the fix is in the part that ran, by the old code, before the patch came. */
+        if (out.state == CVE_HOTPATCHED && image->patch.startup_only) {
+                out.state = CVE_UNKNOWN;
+                out.why = "some of the code that changed had run once before the patch (startup-only): a "
+                          "restart puts all "
+                          "of it in force";
+        }
         /* A build that is not what is on disk came with scripts of its own version. */
         if ((out.state == CVE_HOTPATCHED || (out.state == CVE_CURRENT && image->run == image->disk)) &&
             scripts_may_be_old(&w->x->running, image, s->package)) {

@@ -59,6 +59,24 @@ def exposed_then_hotpatched_then_current(m):
     equal((image["state"], image["version"]), ("exposed-in-memory", "1.0-1"), "a reverted process")
 
 
+def code_that_ran_before_the_patch(m):
+    """Part of what changed runs once, at the start: nothing tells whether that is where the fix is."""
+    m.builds = Builds("base = v * NEW + 1; base ^= v; base += v >> 3; base ^= v << 5;")
+    try:
+        m.install(1)
+        t = m.target()
+        m.install(2)
+        m.staunch(4, "converge", "--root", m.root)
+        equal(t.ask(100), 102, "the new code")
+        image = one_image(m.cve(5, "CVE-2099-1001"), t.pid)
+        equal((image["state"], image["runs_version"]), ("unknown", "1.0-2"), "the process that was patched")
+        assert "startup-only" in image["why"], image
+        fresh = m.target()
+        equal(one_image(m.cve(5, "CVE-2099-1001"), fresh.pid)["state"], "current", "one that started after the upgrade")
+    finally:
+        m.builds.close()
+
+
 def scripts_that_an_interpreter_has_read(m):
     """A patch changes no module that a process keeps in memory; the same program by another name reads none."""
     m.scripts = ["/usr/lib/python3/dist-packages/evidence.py"]
@@ -414,7 +432,7 @@ def ask(m, op):
 
 builds = Builds()
 try:
-    failed = run([exposed_then_hotpatched_then_current, scripts_that_an_interpreter_has_read,
+    failed = run([exposed_then_hotpatched_then_current, code_that_ran_before_the_patch, scripts_that_an_interpreter_has_read,
                   scripts_beside_a_program, process_that_starts_itself_again_is_as_old_as_before,
                   log_tells_where_dates_do_not, nothing_is_guessed, witnesses_that_disagree,
                   file_that_is_not_its_package_s, agent_records_what_it_sees, tracker_says_what_no_update_fixes,
