@@ -87,11 +87,11 @@ static void show(const Target *t, const Restore *plan, const char *snapshot) {
         Table table;
 
         printf("Baseline %" PRId64 " of %s, %s%s%s\n", t->id, text_time(t->since_usec, time),
-               baseline_state_text(t->state), *t->reason ? ": " : "", t->reason);
+               baseline_state_text(t->state), *t->reason ? ": " : "", text_safe(a, t->reason));
         if (snapshot) {
                 printf("  the root file system goes back to %s, with all data that was written to it since,\n"
                        "  and after a reboot\n",
-                       snapshot);
+                       text_safe(a, snapshot));
                 return;
         }
         table_init(&table, a, 4);
@@ -107,7 +107,7 @@ static void show(const Target *t, const Restore *plan, const char *snapshot) {
         table_print(&table, stdout);
         printf("Restarted afterwards: %s\n"
                "Data, and configuration files that were changed, stay as they are.\n",
-               *t->unit_names ? t->unit_names : "nothing");
+               *t->unit_names ? text_safe(a, t->unit_names) : "nothing");
 }
 
 /* 0: yes. Otherwise the exit code to end with. */
@@ -166,6 +166,7 @@ static int go_back(const Command *self, const BaselineCli *c, const Options *o, 
                 r = restore_verify(&plan, &e);
         if (r < 0) {
                 restore_free(&plan);
+                store_close(store);
                 return report_error(&e);
         }
         if (!packages)
@@ -239,6 +240,8 @@ static int run(const Command *self, int argc, char **argv) {
         if ((argc - optind != 0) + o.last + o.resume != 1 || argc - optind > 1)
                 return usage_error(self,
                                    "which baseline? its number, or --last; 'staunch history' shows them");
+        if (o.json && !o.yes && !o.dry_run && !o.resume)
+                return usage_error(self, "--json asks nobody: it takes --yes, or --dry-run");
         if (argc != optind && !baseline_cli_number(argv[optind], &t.id))
                 return usage_error(self, "'%s' is no baseline's number", argv[optind]);
         code = baseline_cli_begin(&c, &o);

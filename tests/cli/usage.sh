@@ -67,4 +67,8 @@ says '^layout-changed: '
 # Output that cannot be written is an error.
 "$staunch" --help >/dev/full 2>"$tmp/err" && fail "writing to a full device succeeded"
 complains 'standard output'
+
+# JSON is for a program, which is asked nothing.
+expect 2 rollback --json --last --state "$tmp/none"
+complains "takes --yes, or --dry-run"
 finish
