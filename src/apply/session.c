@@ -79,6 +79,9 @@ int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCach
         if (r)
                 return r;
         r = task_status(s->pid, 0, &status, e);
+        if (r == 0 && status.dumping)
+                return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm,
+                              "process %d has crashed: its core is being written", pid);
         if (r == 0 && status.tracer)
                 return refuse(res, REFUSAL_CODE_PROCESS_TRACED, status.comm, "by process %d", status.tracer);
         r = session_read(s, e);

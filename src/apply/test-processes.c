@@ -230,6 +230,44 @@ static void stopped_stays_stopped(void **state) {
         victim_stop(&v);
 }
 
+/* A process whose core is being written is not interrupted in that: what goes to a program would be cut off.
+ */
+static void core_is_not_disturbed(void **state) {
+        Patch *p = patch_simple(code_two, 2);
+        TaskStatus s = { 0 };
+
+        (void)state;
+        for (int tries = 0; !s.dumping; tries++) {
+                char folder[] = "/tmp/staunch-core-XXXXXX", command[64];
+                Victim v = victim_start_with(NULL, NULL);
+                EngineResult res = { .refusal = REFUSAL_N };
+                int r = -1;
+
+                assert_true(tries < 20);
+                assert_non_null(mkdtemp(folder));
+                snprintf(command, sizeof(command), "crash %s", folder);
+                if (victim_ask(&v, command, NULL) < 0) {
+                        victim_stop(&v);
+                        rmdir(folder);
+                        print_message("no core files here\n");
+                        skip();
+                }
+                while (task_status(v.pid, 0, &s, NULL) == 0 && s.state != 'Z' && !s.dumping)
+                        ;
+                if (s.dumping)
+                        r = try_for(&v, p, 30000, &res);
+                if (task_status(v.pid, 0, &s, NULL) < 0)
+                        s.dumping = false;
+                victim_stop(&v);
+                snprintf(command, sizeof(command), "rm -r %s", folder);
+                assert_int_equal(system(command), 0);
+                if (s.dumping) { /* it still was afterwards */
+                        assert_int_equal(r, ENGINE_REFUSED);
+                        assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_GONE);
+                }
+        }
+}
+
 static void no_signal_is_lost(void **state) {
         Victim v = victim_start_with("s4", "r");
         Patch *p = patch_simple(code_two, 2);
@@ -413,6 +451,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(ended_leader_is_no_hindrance),
                 cmocka_unit_test(traced_is_refused),
                 cmocka_unit_test(stopped_stays_stopped),
+                cmocka_unit_test(core_is_not_disturbed),
                 cmocka_unit_test(no_signal_is_lost),
                 cmocka_unit_test(child_inherits),
                 cmocka_unit_test(modified_code_is_refused),

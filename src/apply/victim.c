@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -320,6 +321,19 @@ static int deny_all_else(void) {
         return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){ (unsigned short)n, f }, 0, 0);
 }
 
+/* Crashes in that folder, with a memory that takes some time to be written to a core file. */
+static int crash(const char *folder) {
+        enum { SIZE = 128 << 20 };
+        const struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+        uint8_t *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (p == MAP_FAILED || setrlimit(RLIMIT_CORE, &limit) < 0 || chdir(folder) < 0)
+                return -1;
+        memset(p, 1, SIZE);
+        printf("0 0\n");
+        abort();
+}
+
 static void *commands(void *arg) {
         pthread_t holder = 0;
         char line[64];
@@ -374,6 +388,8 @@ static void *commands(void *arg) {
                                         usleep(1000);
                         }
                         printf("%d 0\n", pid);
+                } else if (strncmp(line, "crash ", 6) == 0) {
+                        printf("%d 0\n", crash(line + 6));
                 } else if (strcmp(line, "spin") == 0) {
                         printf("0 0\n");
                         spin();

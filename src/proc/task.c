@@ -91,6 +91,7 @@ int task_status(pid_t pid, pid_t tid, TaskStatus *out, Error *e) {
         out->uid = (uint32_t)strtoul(status_field(text, "Uid"), NULL, 10);
         out->caught = strtoull(status_field(text, "SigCgt"), NULL, 16);
         out->kernel = status_field(text, "VmSize")[0] == 0;
+        out->dumping = status_field(text, "CoreDumping")[0] == '1';
         return 0;
 }
 

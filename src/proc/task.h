@@ -21,6 +21,7 @@ typedef struct TaskStatus {
         unsigned threads;
         uint32_t uid;    /* real, as our user namespace numbers it */
         uint64_t caught; /* signals with a handler: bit 0 is signal 1 */
+        bool dumping;    /* its core is being written */
         bool kernel;     /* a kernel thread, or a process without memory */
 } TaskStatus;
 
