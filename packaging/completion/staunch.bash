@@ -48,7 +48,7 @@ _staunch() {
         --debug-old | --debug-new | --output | --root | --state | --config | --file | --tracker | -o) _staunch_files "$current"; return ;;
         esac
         case $command in
-        converge) options='--dry-run --accept --pid --root --deadline --no-debug --json' ;;
+        converge) options='--dry-run --accept --pid --root --deadline --no-debug --state --json' ;;
         diff) options='--debug-old --debug-new --no-debug --accept --json' ;;
         build) options='-o --output --debug-old --debug-new --no-debug --accept --json' ;;
         show) options='--json' ;;

@@ -56,7 +56,7 @@ complete -c staunch -n '__fish_seen_subcommand_from rollback' -l resume -d 'Go o
 complete -c staunch -n '__fish_seen_subcommand_from rollback' -l yes -d 'Do not ask'
 complete -c staunch -n '__fish_seen_subcommand_from snapshot' -f -a 'list take drop'
 complete -c staunch -n '__fish_seen_subcommand_from list history release snapshot rollback window' -l state -r -d 'Folder of the state of the agent'
-complete -c staunch -n '__fish_seen_subcommand_from list history release revert window' -l state -r -d 'Folder of the state of the agent'
+complete -c staunch -n '__fish_seen_subcommand_from list history release revert window converge' -l state -r -d 'Folder of the state of the agent'
 complete -c staunch -n '__fish_seen_subcommand_from history events' -l since -x -d 'Not older'
 complete -c staunch -n '__fish_seen_subcommand_from history events' -l unit -x -d 'Only this unit'
 complete -c staunch -n '__fish_seen_subcommand_from events' -l id -x -d 'Only this kind: number or name'

@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "base/vec.h"
 #include "deliver/cache.h"
+#include "deliver/quarantine.h"
 #include "deliver/record.h"
 #include "deliver/round.h"
 #include "evidence/builds.h"
@@ -82,25 +83,9 @@ static void keep_harms(Run *run) {
 
 /* The verdict about a quarantined pair needs no comparison. */
 static bool quarantined(Run *run, const OutdatedPair *pair, Comparison *out) {
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
-
-        build_id_text(&pair->old_id, old_text);
-        build_id_text(&pair->new_id, new_text);
-        for (size_t i = 0; i < run->quarantine.n; i++) {
-                const StoreQuarantine *q = &run->quarantine.items[i];
-
-                if (strcmp(q->old_id, old_text) != 0 || strcmp(q->new_id, new_text) != 0)
-                        continue;
-                *out = (Comparison){ .arena = arena_new(),
-                                     .outcome = OUTCOME_RESTART,
-                                     .old_id = pair->old_id,
-                                     .new_id = pair->new_id };
-                verdict_init(&out->verdict, out->arena);
-                out->verdict.evidence = "";
-                verdict_add(&out->verdict, q->by_hand ? REFUSAL_CODE_HELD : REFUSAL_CODE_QUARANTINED,
-                            pair->path, "%s", q->reason);
-                return true;
-        }
+        for (size_t i = 0; i < run->quarantine.n; i++)
+                if (quarantine_judge(&run->quarantine.items[i], pair, out))
+                        return true;
         return false;
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "base/vec.h"
 #include "cli/json.h"
 #include "cli/report.h"
 #include "cli/targets.h"
 #include "deliver/converge.h"
+#include "deliver/quarantine.h"
 #include "deliver/round.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -199,14 +202,57 @@ static void print_text(const Converged *c) {
                 puts("'staunch explain CODE' says more about a reason.");
 }
 
+/* What the agent does not apply, for harm or since it was taken out by hand. */
+typedef struct Kept {
+        VEC(StoreQuarantine) all;
+        Arena *arena;
+} Kept;
+
+static void keep(void *data, const StoreQuarantine *q) {
+        Kept *k = data;
+        StoreQuarantine copy = { .old_id = arena_strdup(k->arena, q->old_id),
+                                 .new_id = arena_strdup(k->arena, q->new_id),
+                                 .reason = arena_strdup(k->arena, q->reason),
+                                 .by_hand = q->by_hand };
+
+        vec_push(&k->all, copy);
+}
+
+static int read_kept(const char *state, Kept *k, Error *e) {
+        Store *store = NULL;
+        int r = store_open_read(state, &store, e);
+
+        if (r == -ENOENT || r == -EACCES)
+                return 0; /* there is no agent, or it is not ours to know: then its rounds are not ours either
+                           */
+        if (r == 0)
+                r = store_each_quarantine(store, keep, k, e);
+        store_close(store);
+        return r;
+}
+
+static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const ConvergeOptions *o,
+                   Comparison *out, Error *e) {
+        const Kept *k = data;
+
+        for (size_t i = 0; i < k->all.n; i++)
+                if (!o->accepted[quarantine_code(&k->all.items[i])] &&
+                    quarantine_judge(&k->all.items[i], pair, out))
+                        return 0;
+        return converge_compare(pair, bytes, o, out, e);
+}
+
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         _cleanup_(closep) int lock = -1;
+        _cleanup_(arena_freep) Arena *arena = arena_new();
+        Kept kept = { .arena = arena };
         ConvergeOptions options;
         Converged c = { 0 };
         Error e = { 0 };
         int r, code = options_read(&o, self,
-                                   TAKES_JSON | TAKES_PIDS | TAKES_DEADLINE | TAKES_ACCEPT | TAKES_CONVERGE,
+                                   TAKES_JSON | TAKES_PIDS | TAKES_DEADLINE | TAKES_ACCEPT | TAKES_CONVERGE |
+                                           TAKES_STATE,
                                    argc, argv);
 
         if (code >= 0)
@@ -218,6 +264,8 @@ static int run(const Command *self, int argc, char **argv) {
                 .dry_run = o.dry_run,
                 .no_debug = o.no_debug,
                 .accepted = o.accepted,
+                .compare = compare,
+                .compare_data = &kept,
                 .deadline_usec = o.deadline_usec,
         };
         if (!o.dry_run && geteuid() == 0 && access(ROUND_LOCK, F_OK) == 0) { /* the agent is or was here */
@@ -226,7 +274,10 @@ static int run(const Command *self, int argc, char **argv) {
                 if (lock < 0)
                         return report_error(&e);
         }
-        r = converge_run(&options, &c, &e);
+        r = read_kept(o.state ? o.state : STATE_DIR, &kept, &e);
+        if (r == 0)
+                r = converge_run(&options, &c, &e);
+        vec_free(&kept.all);
         progress_clear();
         if (r < 0)
                 return report_error(&e);
@@ -260,6 +311,10 @@ const Command command_converge = {
                 "replaced\n"
                 "                          function, for each process (default 5)\n"
                 "      --no-debug          do not look for debug information\n"
+                "      --state DIR         the agent's state (default " STATE_DIR
+                "): what is held or in quarantine there "
+                "is not\n"
+                "                          applied without --accept held or --accept quarantined\n"
                 "      --json              print JSON\n"
                 "      --explain CODE      say what a code means\n"
                 "  -h, --help              this text\n\n"

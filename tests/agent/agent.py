@@ -620,6 +620,9 @@ def reverted_by_hand_stays_out(m):
         equal([a.ask(100), b.ask(100)], [101, 102], "the targets after another round")
     equal(json.loads(staunch(3, "list", "--json", *state))["restarts"], [], "what waits for a restart")
     equal([k for k in m.kinds() if k in ("restart-pending", "patch-quarantined")], [], "what was told")
+    dry = json.loads(staunch(3, "converge", "--dry-run", "--json", "--pid", str(a.pid), "--root", m.root, *state))
+    equal([f["code"] for f in dry["processes"][0]["images"][0]["findings"]], ["held"], "what the command says")
+    staunch(4, "converge", "--dry-run", "--accept", "held", "--pid", str(a.pid), "--root", m.root, *state)
     done = json.loads(staunch(0, "history", "--json", *state))["actions"]
     equal([(d["pid"], d["reason"]) for d in done if d["action"] == "revert"], [(a.pid, "held")], "what was reverted")
     staunch(0, "release", held[0]["digest"][:16], *state)

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "deliver/compare.h"
+#include "deliver/outdated.h"
+#include "store/store.h"
+
+/* If `q` is of this pair: the verdict `held` or `quarantined`, which needs no comparison. False: it is of
+ * another. */
+bool quarantine_judge(const StoreQuarantine *q, const OutdatedPair *pair, Comparison *out);
+static inline RefusalCode quarantine_code(const StoreQuarantine *q) {
+        return q->by_hand ? REFUSAL_CODE_HELD : REFUSAL_CODE_QUARANTINED;
+}
