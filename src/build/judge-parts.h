@@ -97,7 +97,7 @@ const Access *accesses_of_op(const FnValues *f, uint32_t op, size_t *n);
 bool has_place(const FnValues *f, const Access *like);
 /* True when the function touches that place in the same way. */
 bool place_testified(const FnValues *f, const Need *need);
-bool place_testified_local(Judge *j, const FnValues *f, const Need *need);
+bool place_testified_local(Judge *j, const PairView *p, const Need *need);
 /* True when the place needs no testimony: the function's own memory, read-only data. */
 bool place_free(const Judge *j, const Need *need);
 /* True when the place is one that the C++ library lays down of its output streams (judge-stream.c). */

@@ -145,9 +145,22 @@ bool place_testified(const FnValues *f, const Need *need) {
         return !f->incomplete && root_testified(f, need);
 }
 
+/* One local variable is given to both calls that these two roots are named by. */
+static bool same_local(const Judge *j, const FnValues *f, uint32_t a, uint32_t b) {
+        const Node *x = values_node(j->w, a), *y = values_node(j->w, b);
+
+        for (size_t i = 0; i < f->n_calls; i++)
+                for (size_t k = 0; f->calls[i].callee == x->a && k < f->n_calls; k++)
+                        if (f->calls[k].callee == y->a && f->calls[i].args[x->off].root == ROOT_STACK &&
+                            value_equal(f->calls[i].args[x->off], f->calls[k].args[y->off]))
+                                return true;
+        return false;
+}
+
 /* What a call left in a local variable is named by the call; when another call comes first it has
- * another name. Any local variable of the old function that is stepped on in the same way will do. */
-bool place_testified_local(Judge *j, const FnValues *f, const Need *need) {
+ * another name. So a variable that is given to both will do, when it is stepped on in the same way. */
+bool place_testified_local(Judge *j, const PairView *p, const Need *need) {
+        const FnValues *f = p->old;
         uint32_t out = need->at.root, last = ROOT_NONE;
 
         while (out >= ROOT_FIRST && values_node(j->w, out)->kind == NODE_LOAD)
@@ -164,6 +177,7 @@ bool place_testified_local(Judge *j, const FnValues *f, const Need *need) {
                 while (root >= ROOT_FIRST && values_node(j->w, root)->kind == NODE_LOAD)
                         root = values_node(j->w, root)->a;
                 if (root >= ROOT_FIRST && values_node(j->w, root)->kind == NODE_OUT &&
+                    (same_local(j, f, root, out) || same_local(j, p->new, root, out)) &&
                     values_substitute(j->w, need->at, out, (Value){ root, 0, 0, 0 }, &other.at) &&
                     place_testified(f, &other))
                         return true;

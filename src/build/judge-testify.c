@@ -28,9 +28,10 @@ typedef struct Step {
         uint32_t function;
         Value at;
         uint8_t depth;
-        bool down;  /* the last step led into a callee */
-        bool typed; /* and that callee knows the type as far as it matters */
-        bool inner; /* on the way the object became a part of another one, or the reverse */
+        bool down;      /* the last step led into a callee */
+        bool typed;     /* and that callee knows the type as far as it matters */
+        bool inner;     /* on the way the object became a part of another one, or the reverse */
+        uint32_t asker; /* the function that the last step came from, or NO_FUNCTION */
 } Step;
 
 typedef struct Search {
@@ -39,6 +40,7 @@ typedef struct Search {
         Step queue[MAX_QUEUE];
         size_t n;
         bool found;
+        const FnValues *new; /* whose need it is, or NULL */
 } Search;
 
 /* Where the pointer `root` itself is stepped on by `at`: the displacement of the place, or of the
@@ -95,9 +97,13 @@ static void consider(Search *s, uint32_t function, Value at, const Step *from, S
                 return;
         }
         if (depth < MAX_STEPS)
-                s->queue[s->n++] =
-                        (Step){ function, at, (uint8_t)depth, kind != STEP_SAME, kind == STEP_TYPED && !inner,
-                                inner };
+                s->queue[s->n++] = (Step){ .function = function,
+                                           .at = at,
+                                           .depth = (uint8_t)depth,
+                                           .down = kind != STEP_SAME,
+                                           .typed = kind == STEP_TYPED && !inner,
+                                           .inner = inner,
+                                           .asker = from ? from->function : NO_FUNCTION };
 }
 
 static void go_up(Search *s, const Step *at) {
@@ -181,6 +187,36 @@ static bool inner_variable(const Values *w, uint32_t root, uint64_t *addr) {
         return false;
 }
 
+/* What one function finds for another may be told by a number, or by the variable that it looks in. */
+static bool tells(const Values *w, Value v) {
+        uint64_t addr;
+
+        return value_is_const(v) || v.root == ROOT_IMAGE || inner_variable(w, v.root, &addr);
+}
+
+/* Both call it with the same numbers and variables before its argument number `end`. A function whose calls
+ * are not known calls it in any way. */
+static bool asked_alike(Search *s, uint32_t function, uint32_t user, uint32_t callee, unsigned end) {
+        const FnValues *f = function == NO_FUNCTION ? s->new : values_of(s->j->w, SIDE_OLD, function),
+                       *g = values_of(s->j->w, SIDE_OLD, user);
+        bool asked = false;
+
+        for (size_t i = 0; f && i < f->n_calls; i++)
+                for (size_t k = 0; f->calls[i].callee == callee && k < g->n_calls; k++) {
+                        bool alike = g->calls[k].callee == callee;
+
+                        asked = true;
+                        for (unsigned n = 0; n < end && alike; n++) {
+                                Value a = f->calls[i].args[n], b = g->calls[k].args[n];
+
+                                alike = (!tells(s->j->w, a) && !tells(s->j->w, b)) || value_equal(a, b);
+                        }
+                        if (alike)
+                                return true;
+                }
+        return !asked;
+}
+
 /*
  * Others that the same function returned an object to. It may be a generic one (an element of a
  * container), so they count only when that function knows the type, or when nearly all who touch what
@@ -215,7 +251,7 @@ static void go_getters(Search *s, const Step *at, uint32_t root, bool typed) {
                         there = there || place_testified(f, &need);
                 }
                 touch += touched;
-                same += there;
+                same += there && asked_alike(s, at->function, users[i], callee, 1);
         }
         if (same >= 3 && same * 3 >= touch * 2)
                 s->found = true;
@@ -307,6 +343,8 @@ static void go_returned(Search *s, const Step *at, const FnValues *f) {
                         Value v;
 
                         if (g->calls[k].target == at->function && g->calls[k].result.root >= ROOT_FIRST &&
+                            (!at->down || at->typed ||
+                             asked_alike(s, at->asker, c[i].caller, g->calls[k].callee, 3)) &&
                             values_substitute(s->j->w, at->at, f->result.root, g->calls[k].result, &v))
                                 consider(s, c[i].caller, v, at, STEP_SAME, false);
                 }
@@ -377,7 +415,8 @@ static void go_left(Search *s, const Step *at) {
                 need.at = at->at;
                 places_of_root(f, at->at.root, &m);
                 touch += m > 0;
-                same += place_testified(f, &need);
+                same += place_testified(f, &need) && asked_alike(s, at->function, users[i], callee,
+                                                                 (unsigned)values_node(s->j->w, root)->off);
         }
         if (same >= 3 && same * 3 >= touch * 2)
                 s->found = true;
@@ -443,12 +482,13 @@ bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need)
                 abort();
         s->j = j;
         s->need = need;
+        s->new = new;
         if (function != NO_FUNCTION)
                 consider(s, function, need->at, NULL, STEP_SAME, false);
         else
                 s->queue[s->n++] = (Step){ .function = NO_FUNCTION, .at = need->at };
         if (!s->found && new)
-                go_down(s, &(Step){ .at = need->at }, new);
+                go_down(s, &(Step){ .function = NO_FUNCTION, .at = need->at }, new);
         found = s->found || search(s);
         free(s);
         return found;

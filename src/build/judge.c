@@ -311,7 +311,7 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
 
         note_move(j, p, a);
         if (place_free(j, &need) || same_access(j, p, a) || displaced(j, p, a) ||
-            place_testified(p->old, &need) || place_testified_local(j, p->old, &need))
+            place_testified(p->old, &need) || place_testified_local(j, p, &need))
                 return;
         if (a->at.root == ROOT_CONFLICT) {
                 judge_add(j, REFUSAL_CODE_LAYOUT_SHIFT,

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pair.h"
+
+/* One function finds objects of two types. A member is added to one of them where the other has one, in padding,
+ * and all others who look something up touch that place. */
+struct mail {
+        int kind, size;
+        char *name;
+        char flag;
+#ifdef NEW
+        int rights;
+#endif
+        char *owner;
+};
+struct folder {
+        int kind, count;
+        char *name;
+        char flag;
+        int rights;
+        char *owner;
+};
+static void *mails[8], *folders[8];
+
+static NOINLINE int find(int kind, unsigned n, void **out) {
+        *out = kind ? folders[n & 7] : mails[n & 7];
+        return *out == NULL;
+}
+
+static NOINLINE int folder_open(unsigned n) {
+        struct folder *f = NULL;
+
+        return find(1, n, (void **)&f) ? -1 : f->rights & 1 ? f->count : (int)strlen(f->owner);
+}
+
+static NOINLINE int folder_list(unsigned n) {
+        struct folder *f = NULL;
+
+        return find(1, n, (void **)&f) ? -1 : f->rights & 2 ? f->kind : (int)strlen(f->name);
+}
+
+static NOINLINE int folder_name(unsigned n) {
+        struct folder *f = NULL;
+
+        return find(1, n, (void **)&f) ? -1 : (int)hash_bytes(f->name, (size_t)f->rights);
+}
+
+static NOINLINE int mail_read(unsigned n) {
+        struct mail *m = NULL;
+
+        if (find(0, n, (void **)&m))
+                return -1;
+#ifdef NEW
+        if (!(m->rights & 1))
+                return -2;
+#endif
+        return m->size + (int)strlen(m->owner);
+}
+
+int main(void) {
+        for (unsigned i = 0; i < 1000; i++) {
+                struct folder *f = pool_take(sizeof(*f));
+                struct mail *m = pool_take(sizeof(*m));
+
+                *f = (struct folder){ 1, 2, "folder", 0, 7, "owner" };
+                *m = (struct mail){ .kind = 0, .size = 2, .name = "mail", .owner = "owner" };
+                folders[next_input() & 7] = f;
+                mails[next_input() & 7] = m;
+                log_line("folders", folder_open(i) + folder_list(i) + folder_name(i));
+                log_line("mail", mail_read(i));
+        }
+        return 0;
+}
