@@ -13,7 +13,7 @@
 enum {
         KERNEL_THREAD = 0x00200000, /* PF_KTHREAD */
         IO_WORKER = 0x00000010,     /* PF_IO_WORKER */
-        UNBORN_IDS = 1024,
+        UNBORN_IDS = 256,
 };
 
 int proc_read(const char *path, size_t limit, char **text, size_t *size) {
@@ -231,7 +231,7 @@ int task_unborn(pid_t newest, pid_t **out, size_t *n) {
         /* F_SETOWN asks for an id only, whether or not somebody has it. An id that is only that of a group
          * any more is taken for one, too. */
         for (pid_t id = MAX(newest - UNBORN_IDS + 1, 1); id <= newest; id++)
-                if (kill(id, 0) < 0 && errno == ESRCH && fcntl(fd, F_SETOWN, id) == 0)
+                if (fcntl(fd, F_SETOWN, id) == 0 && kill(id, 0) < 0 && errno == ESRCH)
                         vec_push(&v, id);
         close(fd);
         *out = v.items;

@@ -65,7 +65,7 @@ pid_t task_with_memory(pid_t pid);
 int task_newest_open(void);
 pid_t task_newest(int fd);
 /*
- * Of the last 1024 ids up to `newest` those that were given out to tasks which cannot be found yet: somebody
+ * Of the last 256 ids up to `newest` those that were given out to tasks which cannot be found yet: somebody
  * is in the middle of making them. *out is malloc'ed.
  */
 int task_unborn(pid_t newest, pid_t **out, size_t *n);
