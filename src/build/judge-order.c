@@ -108,6 +108,15 @@ static bool elements_moved(const Tables *t, int64_t *by) {
         return false;
 }
 
+/* Steps begin in the first element of the table, which is named by its old place where it lies between
+ * neighbours that are as far apart as they were. */
+static bool begins_in(const Node *n, Value at, uint64_t old, uint64_t n_old, uint64_t new, uint64_t n_new) {
+        if (at.root == ROOT_IMAGE)
+                return (uint64_t)at.off - old < n_old;
+        return at.root >= ROOT_FIRST && n->kind == NODE_FRESH_GLOBAL &&
+               (uint64_t)(n->off + at.off) - new < n_new;
+}
+
 /* The table at `new` was at `old`: whether the function steps through it by what old objects hold. */
 static void judge_table(Judge *j, const FnValues *f, uint64_t old, uint64_t new) {
         uint64_t n_old = const_extent(j->d->old, old), n_new = const_extent(j->d->new, new);
@@ -119,9 +128,8 @@ static void judge_table(Judge *j, const FnValues *f, uint64_t old, uint64_t new)
                 const Op *op = &f->ops[a->op];
                 Tables t = { .d = (Diff *)j->d, .old = old, .new = new, .size = a->at.stride };
 
-                if (a->at.root < ROOT_FIRST || n->kind != NODE_FRESH_GLOBAL ||
-                    (uint64_t)(n->off + a->at.off) - new >= MIN(n_new, WIDEST_ELEMENT) || t.size < 1 ||
-                    t.size > WIDEST_ELEMENT || t.size < a->width || a->at.outer)
+                if (!begins_in(n, a->at, old, MIN(n_old, WIDEST_ELEMENT), new, MIN(n_new, WIDEST_ELEMENT)) ||
+                    t.size < 1 || t.size > WIDEST_ELEMENT || t.size < a->width || a->at.outer)
                         continue;
                 t.n_old = MIN(n_old / t.size, MAX_ELEMENTS);
                 t.n_new = MIN(n_new / t.size, MAX_ELEMENTS);
