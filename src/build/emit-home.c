@@ -253,12 +253,15 @@ static bool initial_same(Emitter *m, const Function *user, uint64_t target, uint
         return false;
 }
 
-/* The address is the end of what lies before it, in both builds: the last thing there that new code refers to
- * is at its old place, as far from the end as it was. */
-static bool ends_as_before(const Diff *d, uint64_t end, uint64_t old_end) {
+/* The start of a section that is the loader's is the end of what lies before it (place_is_loaders): it is
+ * where the last thing there that new code refers to is, and as far from that. */
+static bool end_home(Emitter *m, const Function *user, uint64_t end, uint64_t old_end, Home *out) {
+        const Diff *d = m->d;
         const ImageSection *before = image_section_at(d->new_image, end - 1);
         size_t lo = 0, hi = d->new->n_targets;
-        uint64_t last, old;
+        uint64_t last;
+        Place place;
+        Home h;
 
         while (lo < hi) { /* the first target at or above */
                 size_t mid = lo + (hi - lo) / 2;
@@ -268,11 +271,25 @@ static bool ends_as_before(const Diff *d, uint64_t end, uint64_t old_end) {
                 else
                         hi = mid;
         }
+        *out = (Home){ PATCH_BASE_OLD, old_end };
         if (!before || lo == 0 || d->new->targets[lo - 1] < before->addr)
                 return true; /* nobody walks there */
         last = d->new->targets[lo - 1];
-        return !table_at(d, last) && locate_data(d, last, &old) == MAP_TESTIFIED &&
-               old_end - old == end - last;
+        place = place_of(d->new, last);
+        if (table_at(d, last)) {
+                emit_refuse(m, REFUSAL_CODE_DATA_CONST, user, end, "the end of a table that is exchanged");
+                return false;
+        }
+        if (!emit_data_home(m, user, last, &place, &h))
+                return false;
+        if (h.base == PATCH_BASE_SHADOW) {
+                *out = (Home){ PATCH_BASE_SHADOW, end };
+                return true;
+        }
+        if (h.base == PATCH_BASE_OLD && old_end - h.value == end - last)
+                return true;
+        emit_refuse(m, REFUSAL_CODE_DATA_CONST, user, end, "the end of a table that is not where it was");
+        return false;
 }
 
 bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Place *q, Home *out) {
@@ -362,7 +379,9 @@ bool emit_data_home(Emitter *m, const Function *user, uint64_t target, const Pla
                         *out = (Home){ PATCH_BASE_OLD, e->old };
                         return true;
                 }
-                if (t && q->offset == 0 && (s->type != SHT_DYNAMIC || ends_as_before(d, target, t->addr))) {
+                if (t && q->offset == 0 && place_is_loaders(s))
+                        return end_home(m, user, target, t->addr, out);
+                if (t && q->offset == 0) {
                         *out = (Home){ PATCH_BASE_OLD, t->addr };
                         return true;
                 }

@@ -165,10 +165,105 @@ static void judge_texts(Diff *d, Values **w) {
         }
 }
 
+/* New code uses what the old process has at the address; a constant, or a variable. */
+static bool is_old(const Diff *d, uint64_t addr) {
+        const MapEntry *e = diff_map(d, addr);
+        PlaceKind kind = place_of(d->new, addr).kind;
+        uint64_t old;
+
+        if (kind == PLACE_CONST)
+                return e && e->state == MAP_TESTIFIED;
+        return (kind == PLACE_RELRO || kind == PLACE_DATA) && locate_data(d, addr, &old) == MAP_TESTIFIED;
+}
+
+/* New code gets its own: a constant that is not text, or a variable that was added. */
+static bool is_brought(const Diff *d, uint64_t addr) {
+        PlaceKind kind = place_of(d->new, addr).kind;
+
+        return (kind == PLACE_CONST || kind == PLACE_RELRO || kind == PLACE_DATA) && !is_old(d, addr) &&
+               !is_text(d->new, addr);
+}
+
+static bool right_behind(const Diff *d, uint64_t first, uint64_t second) {
+        const ImageSection *s = image_section_at(d->new_image, second);
+
+        return second > first && s && (s == image_section_at(d->new_image, first) || second == s->addr);
+}
+
+/* The function takes the addresses of a constant that it brings and, behind it in the same section, of one
+ * that is an old one: the second may be the end of the first, which would never be met. 0: no such. */
+static uint64_t old_behind_brought(const Diff *d, const Function *g) {
+        for (uint32_t i = 0; i < g->n_refs; i++) {
+                const Ref *first = &d->new->refs[g->ref + i];
+
+                if (!takes_address(first) || !is_brought(d, first->target))
+                        continue;
+                for (uint32_t k = 0; k < g->n_refs; k++) {
+                        const Ref *second = &d->new->refs[g->ref + k];
+
+                        if (takes_address(second) && right_behind(d, first->target, second->target) &&
+                            is_old(d, second->target))
+                                return second->target;
+                }
+        }
+        return 0;
+}
+
+/* The address that the function takes of what `v` lies in, wherever in it a walk has come to; 0: none. */
+static uint64_t walked(Values *w, const Function *g, Value v) {
+        const Diff *d = values_diff(w);
+        bool fresh = v.root >= ROOT_FIRST && v.root != (uint32_t)VALUE_UNSET &&
+                     values_node(w, v.root)->kind == NODE_FRESH_GLOBAL;
+        uint64_t at = (uint64_t)v.off + (fresh ? (uint64_t)values_node(w, v.root)->off : 0), best = 0,
+                 near = 0;
+
+        if (!fresh && v.root != ROOT_IMAGE)
+                return 0;
+        for (uint32_t k = 0; k < g->n_refs; k++) {
+                const Ref *r = &d->new->refs[g->ref + k];
+                uint64_t name = r->target;
+
+                if (!takes_address(r) || (!fresh && locate_data(d, r->target, &name) != MAP_TESTIFIED) ||
+                    name > at || (best && name <= near))
+                        continue;
+                best = r->target;
+                near = name;
+        }
+        return best;
+}
+
+static void judge_ends(Diff *d, Values **w) {
+        for (uint32_t i = 0; i < d->n_matches; i++) {
+                const Match *m = &d->matches[i];
+                const Function *g = match_new(d, m);
+                const FnValues *f;
+                uint64_t end;
+                bool mixed;
+
+                if (m->kind == MATCH_IDENTICAL || m->kind == MATCH_REMOVED ||
+                    !(end = old_behind_brought(d, g)))
+                        continue;
+                if (!*w)
+                        *w = values_new(d);
+                f = values_of(*w, SIDE_NEW, m->new);
+                mixed = !f || f->incomplete;
+                for (size_t k = 0; !mixed && k < f->n_ends; k++) {
+                        uint64_t a = walked(*w, g, f->ends[k].at), b = walked(*w, g, f->ends[k].end);
+
+                        mixed = a && b &&
+                                ((is_brought(d, a) && is_old(d, b)) || (is_old(d, a) && is_brought(d, b)));
+                }
+                if (mixed)
+                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, end),
+                                    "%s may walk up to it along a table of its own", g->name);
+        }
+}
+
 void judge_identity(Diff *d) {
         Values *w = NULL;
 
         judge_texts(d, &w);
+        judge_ends(d, &w);
         for (uint32_t i = 0; i < d->n_matches; i++) {
                 const Match *m = &d->matches[i];
                 const Function *f = match_old(d, m), *g = match_new(d, m);

@@ -76,6 +76,9 @@ typedef struct Place {
 } Place;
 
 Place place_of(const Code *code, uint64_t addr);
+/* A section that only the loader and the unwinder read, and that differs between any two builds: its address
+ * in code or data is the end of what lies before it. */
+bool place_is_loaders(const ImageSection *s);
 
 /* Length of the constant at `addr`: up to the next place that anything refers to. */
 uint64_t const_extent(const Code *code, uint64_t addr);

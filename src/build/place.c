@@ -47,6 +47,10 @@ static bool slot_place(const Image *image, const ImageReloc *r, Place *out) {
         }
 }
 
+bool place_is_loaders(const ImageSection *s) {
+        return s->type == SHT_DYNAMIC || strcmp(s->name, ".eh_frame_hdr") == 0;
+}
+
 Place place_of(const Code *code, uint64_t addr) {
         const Image *image = code->image;
         const CodePart *part = code_part_at(code, addr);
@@ -116,8 +120,7 @@ Place place_of(const Code *code, uint64_t addr) {
                                 .offset = addr - section->addr };
         }
         out = (Place){ .section = section, .target = addr, .offset = addr - section->addr };
-        /* What is in the dynamic section is the loader's: its address is the end of the table before it. */
-        if ((section->flags & SHF_EXECINSTR) || section->type == SHT_DYNAMIC)
+        if ((section->flags & SHF_EXECINSTR) || place_is_loaders(section))
                 out.kind = PLACE_OTHER;
         else if (!(section->flags & SHF_WRITE))
                 out.kind = PLACE_CONST;
