@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,4 +53,11 @@ static inline void *vec_grow(void *items, size_t room, size_t size) {
                 abort();
         }
         return p;
+}
+
+/* For qsort(). */
+static inline int u64_compare(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return x < y ? -1 : x > y;
 }

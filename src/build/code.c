@@ -33,12 +33,6 @@ static int range_compare(const void *a, const void *b) {
         return x->size > y->size ? -1 : x->size < y->size;
 }
 
-static int u64_compare(const void *a, const void *b) {
-        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-        return x < y ? -1 : x > y;
-}
-
 static bool section_is_code(const ImageSection *s) {
         return (s->flags & (SHF_ALLOC | SHF_EXECINSTR)) == (SHF_ALLOC | SHF_EXECINSTR) && s->bytes &&
                strncmp(s->name, ".plt", 4) != 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "base/vec.h"
 #include "build/judge-parts.h"
 
 /*
@@ -165,48 +166,55 @@ static void judge_texts(Diff *d, Values **w) {
         }
 }
 
-/* New code uses what the old process has at the address; a constant, or a variable. */
-static bool is_old(const Diff *d, uint64_t addr) {
+typedef enum Whose {
+        NOBODYS, /* no constant and no variable */
+        OLD,     /* new code uses what the old process has */
+        BROUGHT, /* it gets its own: a copy of a constant, an added variable */
+} Whose;
+
+static Whose whose(const Diff *d, uint64_t addr) {
         const MapEntry *e = diff_map(d, addr);
         PlaceKind kind = place_of(d->new, addr).kind;
         uint64_t old;
 
         if (kind == PLACE_CONST)
-                return e && e->state == MAP_TESTIFIED;
-        return (kind == PLACE_RELRO || kind == PLACE_DATA) && locate_data(d, addr, &old) == MAP_TESTIFIED;
+                return e && e->state == MAP_TESTIFIED ? OLD : BROUGHT;
+        if (kind == PLACE_RELRO || kind == PLACE_DATA)
+                return locate_data(d, addr, &old) == MAP_TESTIFIED ? OLD : BROUGHT;
+        return NOBODYS;
 }
 
-/* New code gets its own: a constant that is not text, or a variable that was added. */
-static bool is_brought(const Diff *d, uint64_t addr) {
-        PlaceKind kind = place_of(d->new, addr).kind;
+/* The function takes the addresses of two things, of which the second may be the end of the first, and only
+ * one of them is the old process's: a walk would never meet it. Along text nobody walks so. 0: no such. */
+static uint64_t doubtful_end(const Diff *d, const Function *g) {
+        VEC(uint64_t) taken = { 0 };
+        const ImageSection *in = NULL;
+        bool old = false, brought = false;
+        uint64_t end = 0;
 
-        return (kind == PLACE_CONST || kind == PLACE_RELRO || kind == PLACE_DATA) && !is_old(d, addr) &&
-               !is_text(d->new, addr);
-}
+        for (uint32_t k = 0; k < g->n_refs; k++) {
+                const Ref *r = &d->new->refs[g->ref + k];
 
-static bool right_behind(const Diff *d, uint64_t first, uint64_t second) {
-        const ImageSection *s = image_section_at(d->new_image, second);
-
-        return second > first && s && (s == image_section_at(d->new_image, first) || second == s->addr);
-}
-
-/* The function takes the addresses of a constant that it brings and, behind it in the same section, of one
- * that is an old one: the second may be the end of the first, which would never be met. 0: no such. */
-static uint64_t old_behind_brought(const Diff *d, const Function *g) {
-        for (uint32_t i = 0; i < g->n_refs; i++) {
-                const Ref *first = &d->new->refs[g->ref + i];
-
-                if (!takes_address(first) || !is_brought(d, first->target))
-                        continue;
-                for (uint32_t k = 0; k < g->n_refs; k++) {
-                        const Ref *second = &d->new->refs[g->ref + k];
-
-                        if (takes_address(second) && right_behind(d, first->target, second->target) &&
-                            is_old(d, second->target))
-                                return second->target;
-                }
+                if (takes_address(r) && whose(d, r->target) != NOBODYS)
+                        vec_push(&taken, r->target);
         }
-        return 0;
+        if (taken.n)
+                qsort(taken.items, taken.n, sizeof(*taken.items), u64_compare);
+        for (size_t i = 0; i < taken.n && !end; i++) {
+                uint64_t at = taken.items[i];
+                const ImageSection *s = image_section_at(d->new_image, at);
+                Whose is = whose(d, at);
+
+                if (s == in || at == s->addr)
+                        end = (is == OLD ? brought : old) ? at : 0;
+                if (s != in)
+                        old = brought = false;
+                in = s;
+                old |= is == OLD && !is_text(d->new, at);
+                brought |= is == BROUGHT && !is_text(d->new, at);
+        }
+        vec_free(&taken);
+        return end;
 }
 
 /* The address that the function takes of what `v` lies in, wherever in it a walk has come to; 0: none. */
@@ -240,8 +248,7 @@ static void judge_ends(Diff *d, Values **w) {
                 uint64_t end;
                 bool mixed;
 
-                if (m->kind == MATCH_IDENTICAL || m->kind == MATCH_REMOVED ||
-                    !(end = old_behind_brought(d, g)))
+                if (m->kind == MATCH_IDENTICAL || m->kind == MATCH_REMOVED || !(end = doubtful_end(d, g)))
                         continue;
                 if (!*w)
                         *w = values_new(d);
@@ -250,12 +257,12 @@ static void judge_ends(Diff *d, Values **w) {
                 for (size_t k = 0; !mixed && k < f->n_ends; k++) {
                         uint64_t a = walked(*w, g, f->ends[k].at), b = walked(*w, g, f->ends[k].end);
 
-                        mixed = a && b &&
-                                ((is_brought(d, a) && is_old(d, b)) || (is_old(d, a) && is_brought(d, b)));
+                        mixed = a && b && whose(d, a) != NOBODYS && whose(d, b) != NOBODYS &&
+                                whose(d, a) != whose(d, b);
                 }
                 if (mixed)
                         verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, end),
-                                    "%s may walk up to it along a table of its own", g->name);
+                                    "%s may walk up to it from what is not beside it any more", g->name);
         }
 }
 

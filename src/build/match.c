@@ -193,12 +193,6 @@ static uint32_t insn_bag(const Code *code, const Function *f, uint64_t *out, uin
         return n;
 }
 
-static int u64_compare(const void *a, const void *b) {
-        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-        return x < y ? -1 : x > y;
-}
-
 enum { LIKENESS_INSNS = 4096 };
 
 /* Share of instructions that two functions have in common, in percent of the longer one. */
