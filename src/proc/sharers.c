@@ -82,8 +82,10 @@ static int make_listing(pid_t newest) {
                 if (x.pid == self || x.pid == listing.nobody)
                         continue;
                 x.nobody = order(listing.nobody, x.pid);
-                if (x.nobody == NO_MEMORY && (task_stat(x.pid, &s) < 0 || s.kernel))
-                        continue; /* a process without memory may be a leader that ended before its threads */
+                /* A process without memory may be a leader that ended before its threads. Those that ended as
+                 * a whole may be many, where nobody waits for them. */
+                if (x.nobody == NO_MEMORY && (task_stat(x.pid, &s) < 0 || s.kernel || s.threads <= 1))
+                        continue;
                 x.self = order(self, x.pid);
                 listing.items[kept++] = x;
         }
