@@ -59,13 +59,8 @@ static void emit(const Work *w, EventKind kind, const EventField *fields, size_t
 
 static void keep_quarantine(void *data, const StoreQuarantine *q) {
         Run *run = data;
-        StoreQuarantine copy = { .old_id = arena_strdup(run->arena, q->old_id),
-                                 .new_id = arena_strdup(run->arena, q->new_id),
-                                 .digest = arena_strdup(run->arena, q->digest),
-                                 .reason = arena_strdup(run->arena, q->reason),
-                                 .by_hand = q->by_hand };
 
-        vec_push(&run->quarantine, copy);
+        vec_push(&run->quarantine, quarantine_copy(run->arena, q));
 }
 
 static void keep_harms(Run *run) {

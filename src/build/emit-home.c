@@ -258,23 +258,15 @@ static bool initial_same(Emitter *m, const Function *user, uint64_t target, uint
 static bool end_home(Emitter *m, const Function *user, uint64_t end, uint64_t old_end, Home *out) {
         const Diff *d = m->d;
         const ImageSection *before = image_section_at(d->new_image, end - 1);
-        size_t lo = 0, hi = d->new->n_targets;
+        size_t next = target_from(d->new, end);
         uint64_t last;
         Place place;
         Home h;
 
-        while (lo < hi) { /* the first target at or above */
-                size_t mid = lo + (hi - lo) / 2;
-
-                if (d->new->targets[mid] < end)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
         *out = (Home){ PATCH_BASE_OLD, old_end };
-        if (!before || lo == 0 || d->new->targets[lo - 1] < before->addr)
+        if (!before || next == 0 || d->new->targets[next - 1] < before->addr)
                 return true; /* nobody walks there */
-        last = d->new->targets[lo - 1];
+        last = d->new->targets[next - 1];
         place = place_of(d->new, last);
         if (table_at(d, last)) {
                 emit_refuse(m, REFUSAL_CODE_DATA_CONST, user, end, "the end of a table that is exchanged");

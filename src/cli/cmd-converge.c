@@ -210,12 +210,8 @@ typedef struct Kept {
 
 static void keep(void *data, const StoreQuarantine *q) {
         Kept *k = data;
-        StoreQuarantine copy = { .old_id = arena_strdup(k->arena, q->old_id),
-                                 .new_id = arena_strdup(k->arena, q->new_id),
-                                 .reason = arena_strdup(k->arena, q->reason),
-                                 .by_hand = q->by_hand };
 
-        vec_push(&k->all, copy);
+        vec_push(&k->all, quarantine_copy(k->arena, q));
 }
 
 static int read_kept(const char *state, Kept *k, Error *e) {
@@ -223,8 +219,7 @@ static int read_kept(const char *state, Kept *k, Error *e) {
         int r = store_open_read(state, &store, e);
 
         if (r == -ENOENT || r == -EACCES)
-                return 0; /* there is no agent, or it is not ours to know: then its rounds are not ours either
-                           */
+                return 0; /* there is no agent, or it is not ours to know: nor are its rounds */
         if (r == 0)
                 r = store_each_quarantine(store, keep, k, e);
         store_close(store);

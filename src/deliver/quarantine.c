@@ -17,3 +17,14 @@ bool quarantine_judge(const StoreQuarantine *q, const OutdatedPair *pair, Compar
         verdict_add(&out->verdict, quarantine_code(q), pair->path, "%s", q->reason);
         return true;
 }
+
+StoreQuarantine quarantine_copy(Arena *arena, const StoreQuarantine *q) {
+        StoreQuarantine copy = *q;
+
+        copy.old_id = arena_strdup(arena, q->old_id);
+        copy.new_id = arena_strdup(arena, q->new_id);
+        copy.digest = arena_strdup(arena, q->digest);
+        copy.image = arena_strdup(arena, q->image);
+        copy.reason = arena_strdup(arena, q->reason);
+        return copy;
+}

@@ -6,7 +6,9 @@
 #include "proc/task.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kcmp.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,7 +22,7 @@
  */
 enum {
         LISTING_USEC = 500000,
-        IDS_MAX = 256,
+        IDS_MAX = 256, /* given out before or since the listing, and looked at one by one */
         NO_MEMORY = 0, /* kcmp: the same as that of `nobody` */
 };
 
@@ -33,9 +35,8 @@ static struct {
         pid_t owner;   /* whose listing it is: a child does not believe it */
         Listed *items; /* no kernel threads */
         size_t n;
-        pid_t newest;  /* id that had been given out last before it was made */
-        pid_t *unborn; /* of those up to it: without a task then (task_unborn) */
-        size_t n_unborn;
+        pid_t newest;      /* id that had been given out last before it was made */
+        VEC(pid_t) unborn; /* of the last ones up to it: without a task then */
         uint64_t made_usec;
         pid_t nobody; /* an ended child, not waited for: it has no memory, and never will */
 } listing;
@@ -58,22 +59,28 @@ static int make_nobody(void) {
         return 0;
 }
 
-static int make_listing(pid_t newest) {
-        _cleanup_(freep) pid_t *all = NULL, *unborn = NULL;
+/* The id was given out, and has no task. F_SETOWN asks whether the id is known, whoever has it. */
+static bool is_unborn(int any_fd, pid_t id) {
+        return fcntl(any_fd, F_SETOWN, id) == 0 && kill(id, 0) < 0 && errno == ESRCH;
+}
+
+static int make_listing(pid_t newest, int any_fd) {
+        _cleanup_(freep) pid_t *all = NULL;
         pid_t self = getpid();
-        size_t n, n_unborn, kept = 0;
+        size_t n, kept = 0;
         TaskStat s;
         int r = make_nobody();
 
-        if (r == 0)
-                r = task_unborn(newest, &unborn, &n_unborn);
-        if (r == 0)
-                r = task_processes(&all, &n);
         if (r < 0)
                 return r;
-        free(listing.unborn);
-        listing.unborn = TAKE_PTR(unborn);
-        listing.n_unborn = n_unborn;
+        listing.made_usec = 0; /* it is none until it is whole */
+        listing.unborn.n = 0;
+        for (pid_t id = MAX(newest - IDS_MAX + 1, 1); id <= newest; id++)
+                if (is_unborn(any_fd, id))
+                        vec_push(&listing.unborn, id);
+        r = task_processes(&all, &n);
+        if (r < 0)
+                return r;
         free(listing.items);
         listing.items = vec_grow(NULL, n + 1, sizeof(*listing.items));
         for (size_t i = 0; i < n; i++) {
@@ -147,18 +154,30 @@ static void add_process(pid_t id, pid_t **pids, size_t *n) {
         (*pids)[(*n)++] = status.tgid;
 }
 
-int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, Error *e) {
-        _cleanup_(freep) pid_t *found = NULL;
+int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn, size_t *n_unborn,
+                 Error *e) {
+        _cleanup_(closep) int any_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        _cleanup_(freep) pid_t *found = NULL, *making = NULL;
         const Listed *listed = NULL;
-        size_t n_found = 1;
+        size_t n_found = 1, n_making = 0;
         long to_nobody, ignored;
-        int r = 0;
+        int r = any_fd < 0 ? -errno : 0;
 
+        if (r < 0)
+                return error_errno(e, r, "/dev/null");
         if (listing.owner != getpid() || newest < listing.newest || newest - listing.newest > IDS_MAX ||
             now_usec() - listing.made_usec > LISTING_USEC)
-                r = make_listing(newest);
+                r = make_listing(newest, any_fd);
         if (r < 0)
                 return error_errno(e, r, "/proc");
+        /* Whoever is born from here on is among these still, and one who was before is found below. */
+        making = vec_grow(NULL, listing.unborn.n + (size_t)(newest - listing.newest) + 1, sizeof(*making));
+        for (size_t i = 0; i < listing.unborn.n; i++)
+                if (is_unborn(any_fd, listing.unborn.items[i]))
+                        making[n_making++] = listing.unborn.items[i];
+        for (pid_t id = listing.newest + 1; id <= newest; id++)
+                if (is_unborn(any_fd, id))
+                        making[n_making++] = id;
         found = vec_grow(NULL, 1, sizeof(*found));
         found[0] = pid;
         to_nobody = order(pid, listing.nobody);
@@ -176,9 +195,9 @@ int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, Error *e) {
                 if (r)
                         add_process(other, &found, &n_found);
         }
-        for (size_t i = 0; i < listing.n_unborn; i++)
-                if (shares_memory(pid, listing.unborn[i], &ignored) > 0)
-                        add_process(listing.unborn[i], &found, &n_found);
+        for (size_t i = 0; i < listing.unborn.n; i++)
+                if (shares_memory(pid, listing.unborn.items[i], &ignored) > 0)
+                        add_process(listing.unborn.items[i], &found, &n_found);
         for (pid_t id = listing.newest + 1; id <= newest; id++)
                 if (id != pid && shares_memory(pid, id, &ignored) > 0)
                         add_process(id, &found, &n_found);
@@ -187,5 +206,7 @@ int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, Error *e) {
                 return error_set(e, -ESRCH, "thread %d has ended", pid);
         *out = TAKE_PTR(found);
         *n = n_found;
+        *unborn = TAKE_PTR(making);
+        *n_unborn = n_making;
         return 0;
 }

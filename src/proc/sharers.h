@@ -7,8 +7,10 @@
 
 /*
  * The processes that share the memory of thread `pid` (CLONE_VM), `pid` itself first; *out is malloc'ed. Only
- * processes are missed whose id was given out after `newest` (task_newest, before the call), or
- * whose task could not be found yet. -ESRCH: it has
- * ended; negative errno when one could share it, and may not be looked at.
+ * processes are missed whose id was given out after `newest` (task_newest, before the call), or whose task
+ * could not be found yet: of the ids before, *unborn (malloc'ed) has those that somebody is in the middle of
+ * making a task for; an id that is only that of a group any more is taken for one, too. More than 256 ids
+ * back they are not looked for. -ESRCH: `pid` has ended; negative errno when one could share its memory, and
+ * may not be looked at.
  */
-int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, Error *e);
+int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn, size_t *n_unborn, Error *e);

@@ -50,21 +50,15 @@ static int open_task(pid_t pid) {
 
 int world_init(World *w, pid_t pid, Error *e) {
         _cleanup_(closep) int newest_fd = task_newest_open();
-        _cleanup_(freep) pid_t *unborn = NULL;
         pid_t newest = newest_fd < 0 ? (pid_t)newest_fd : task_newest(newest_fd);
         World made = { .newest = newest };
         int r;
 
         if (newest < 0)
                 return error_errno(e, newest, "/proc/loadavg");
-        /* Whoever makes one of these is not in the middle of it any more when it has been stopped. */
-        r = task_unborn(newest, &unborn, &made.n_unborn);
-        if (r < 0)
-                return error_errno(e, r, "/proc/loadavg");
-        r = sharers_find(pid, newest, &made.pids, &made.n_pids, e);
+        r = sharers_find(pid, newest, &made.pids, &made.n_pids, &made.unborn, &made.n_unborn, e);
         if (r < 0)
                 return r;
-        made.unborn = TAKE_PTR(unborn);
         made.newest_fd = TAKE_FD(newest_fd);
         made.task_fds = vec_grow(NULL, made.n_pids, sizeof(*made.task_fds));
         for (size_t i = 0; i < made.n_pids; i++)

@@ -6,15 +6,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-enum {
-        KERNEL_THREAD = 0x00200000, /* PF_KTHREAD */
-        IO_WORKER = 0x00000010,     /* PF_IO_WORKER */
-        UNBORN_IDS = 256,
-};
+enum { KERNEL_THREAD = 0x00200000 /* PF_KTHREAD */, IO_WORKER = 0x00000010 /* PF_IO_WORKER */ };
 
 int proc_read(const char *path, size_t limit, char **text, size_t *size) {
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -220,21 +215,4 @@ pid_t task_newest(int fd) {
         text[n] = 0;
         p = strrchr(text, ' ');
         return p ? (pid_t)atol(p + 1) : -EBADMSG;
-}
-
-int task_unborn(pid_t newest, pid_t **out, size_t *n) {
-        VEC(pid_t) v = { 0 };
-        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        /* F_SETOWN asks for an id only, whether or not somebody has it. An id that is only that of a group
-         * any more is taken for one, too. */
-        for (pid_t id = MAX(newest - UNBORN_IDS + 1, 1); id <= newest; id++)
-                if (fcntl(fd, F_SETOWN, id) == 0 && kill(id, 0) < 0 && errno == ESRCH)
-                        vec_push(&v, id);
-        close(fd);
-        *out = v.items;
-        *n = v.n;
-        return 0;
 }

@@ -64,8 +64,3 @@ pid_t task_with_memory(pid_t pid);
  * descriptor, and the id. Negative errno. */
 int task_newest_open(void);
 pid_t task_newest(int fd);
-/*
- * Of the last 256 ids up to `newest` those that were given out to tasks which cannot be found yet: somebody
- * is in the middle of making them. *out is malloc'ed.
- */
-int task_unborn(pid_t newest, pid_t **out, size_t *n);

@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pair.h"
+#include "lookup.h"
 
 /* One function returns objects of two types, told by a number. A member is added to one of them where the other has
  * one, in padding, and all others who ask touch that place. */
-struct mail {
-        int kind, size;
-        char *name;
-        char flag;
-#ifdef NEW
-        int rights;
-#endif
-        char *owner;
-};
-struct folder {
-        int kind, count;
-        char *name;
-        char flag;
-        int rights;
-        char *owner;
-};
-static void *mails[8], *folders[8];
 
 static NOINLINE void *find(int kind, unsigned n) {
         return kind ? folders[n & 7] : mails[n & 7];

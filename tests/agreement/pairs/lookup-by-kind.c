@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pair.h"
+#include "lookup.h"
 
 /* One function finds objects of two types. A member is added to one of them where the other has one, in padding,
  * and all others who look something up touch that place. */
-struct mail {
-        int kind, size;
-        char *name;
-        char flag;
-#ifdef NEW
-        int rights;
-#endif
-        char *owner;
-};
-struct folder {
-        int kind, count;
-        char *name;
-        char flag;
-        int rights;
-        char *owner;
-};
-static void *mails[8], *folders[8];
 
 static NOINLINE int find(int kind, unsigned n, void **out) {
         *out = kind ? folders[n & 7] : mails[n & 7];
@@ -58,13 +41,7 @@ static NOINLINE int mail_read(unsigned n) {
 
 int main(void) {
         for (unsigned i = 0; i < 1000; i++) {
-                struct folder *f = pool_take(sizeof(*f));
-                struct mail *m = pool_take(sizeof(*m));
-
-                *f = (struct folder){ 1, 2, "folder", 0, 7, "owner" };
-                *m = (struct mail){ .kind = 0, .size = 2, .name = "mail", .owner = "owner" };
-                folders[next_input() & 7] = f;
-                mails[next_input() & 7] = m;
+                put_new();
                 log_line("folders", folder_open(i) + folder_list(i) + folder_name(i));
                 log_line("mail", mail_read(i));
         }
