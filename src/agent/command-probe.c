@@ -36,7 +36,6 @@ static void limit(void) {
                 __rlimit_resource_t resource;
                 rlim_t most;
         } limits[] = { { RLIMIT_CPU, CPU_SEC },
-                       { RLIMIT_AS, MEMORY_MAX },
                        { RLIMIT_NPROC, PROCESSES },
                        { RLIMIT_NOFILE, FILES },
                        { RLIMIT_CORE, 0 } };
@@ -63,6 +62,7 @@ int command_probe(const char *const *argv, const char *user, uint64_t timeout_us
                                      .environment = environment,
                                      .timeout_usec = timeout_usec,
                                      .output_max = OUTPUT_MAX,
+                                     .memory_max = MEMORY_MAX,
                                      .user = geteuid() == 0 ? user : NULL },
                          &result, e);
         *usec = now_usec() - begun;

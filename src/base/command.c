@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -46,6 +47,7 @@ static int become_user(const struct passwd *pw) {
 }
 
 static _Noreturn void become(const Command *c, const struct passwd *pw, int out, int err, int status) {
+        const struct rlimit memory = { c->memory_max, c->memory_max };
         int in = input_of(c), code;
         sigset_t none;
 
@@ -58,7 +60,8 @@ static _Noreturn void become(const Command *c, const struct passwd *pw, int out,
         for (const char *const *v = c->environment; v && *v; v++)
                 putenv((char *)*v);
         if ((!pw || become_user(pw) == 0) && dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
-            dup2(err, STDERR_FILENO) >= 0 && dup3(status, 3, O_CLOEXEC) >= 0) {
+            dup2(err, STDERR_FILENO) >= 0 && dup3(status, 3, O_CLOEXEC) >= 0 &&
+            (!c->memory_max || setrlimit(RLIMIT_AS, &memory) == 0)) {
                 close_range(4, ~0U, 0);
                 execvp(c->argv[0], (char *const *)c->argv);
                 status = 3;

@@ -17,7 +17,9 @@ typedef struct Command {
         const char *input;     /* its standard input; NULL: empty */
         const char *
                 user; /* becomes that user, with the user's groups and HOME, in /; NULL: stays the caller's */
-        size_t output_max; /* bytes of standard output; more is an error. 0: 1 MiB */
+        size_t output_max;   /* bytes of standard output; more is an error. 0: 1 MiB */
+        uint64_t memory_max; /* bytes of address space that each of its processes may have; 0: no limit of its
+                                own */
 } Command;
 
 typedef struct CommandResult {

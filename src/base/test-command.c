@@ -90,6 +90,17 @@ static void time_is_limited(void **state) {
         close(p[0]);
 }
 
+static void memory_is_limited(void **state) {
+        Command c = { .argv = SHELL("ulimit -v"), .memory_max = 1 << 30 };
+        CommandResult r;
+        Error e = { 0 };
+
+        (void)state;
+        assert_int_equal(command_run(&c, &r, &e), 0);
+        assert_string_equal(r.output, "1048576\n");
+        command_result_free(&r);
+}
+
 static void not_there(void **state) {
         Command c = { .argv = (const char *const[]){ "/nonexistent/program", NULL } };
         CommandResult r;
@@ -127,9 +138,10 @@ static void what_it_leaves(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(output_and_code), cmocka_unit_test(input_and_user),
-                cmocka_unit_test(much_output),     cmocka_unit_test(time_is_limited),
-                cmocka_unit_test(not_there),       cmocka_unit_test(what_it_leaves),
+                cmocka_unit_test(output_and_code),   cmocka_unit_test(input_and_user),
+                cmocka_unit_test(much_output),       cmocka_unit_test(time_is_limited),
+                cmocka_unit_test(not_there),         cmocka_unit_test(what_it_leaves),
+                cmocka_unit_test(memory_is_limited),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,8 +124,8 @@ def good_patch_is_kept(m):
     m.install(2)
     m.wake()
     m.await_event("patch-installed", pid=server.pid)
-    server.probed(20)
-    have = health(m)
+    while not (have := health(m))["state"]:  # it is told before it is observed
+        server.probed(1)
     equal(have["state"], "observing", "the state of the patch")
     assert NAME in staunch(0, "health", "--runtime", os.path.join(m.dir, "run"))
     told = json.loads(staunch(0, "health", "--json", "--runtime", os.path.join(m.dir, "run")))

@@ -113,7 +113,7 @@ class Bench:
 
     def __init__(self, base, folder, packages, accel):
         self.base, self.folder, self.packages, self.accel = base, folder, packages, accel
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.failed = self.skipped = self.hung = 0
         self.disks, self.running, self.figures = {}, [], {}
 
     def check(self, name, ok, detail=""):
@@ -144,13 +144,21 @@ class Bench:
     def again(self, disk, ports=(), **options):
         """From this disk, as it was left; `options` of rig.Machine."""
         begun = time.monotonic()
-        folder = tempfile.mkdtemp(prefix="machine-", dir=self.folder)
-        m = Guest(self.base, disk, folder, self.packages, ports, self.accel, **options)
+        try:
+            m = self._start(disk, ports, options)
+        except rig.Hung as e:
+            self.hung += 1
+            say(f"  hung    {e}\n          booting it once more")
+            m = self._start(disk, ports, options)
         m.disk = disk
         self.running.append(m)
         m.settle()
         self.figures.setdefault("boot_sec", round(time.monotonic() - begun, 1))
         return m
+
+    def _start(self, disk, ports, options):
+        folder = tempfile.mkdtemp(prefix="machine-", dir=self.folder)
+        return Guest(self.base, disk, folder, self.packages, ports, self.accel, **options)
 
     def keep(self, machine, name):
         """Shuts it down; its disk is what `name` boots from."""
@@ -198,8 +206,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build", help="where 'make deb' has put the packages")
     parser.add_argument("--keep", metavar="FOLDER", help="leave disks and console logs here, and begin with disks that are here")
-    parser.add_argument("only", nargs="*", help="of: " + " ".join(CASES))
+    parser.add_argument("only", nargs="*", help="CASE, or CASE.PART for one part of it alone; cases: " + " ".join(CASES))
     args = parser.parse_args()
+    for name in args.only:
+        if name.partition(".")[0] not in CASES:
+            parser.error(f"no case is named '{name}'")
     begun = time.monotonic()
     folder = args.keep or tempfile.mkdtemp(prefix="staunch-vm-")
     os.makedirs(folder, exist_ok=True)
@@ -215,16 +226,22 @@ def main():
                 bench.disks[name] = rig.Disk(os.path.join(folder, name + ".qcow2"))
         wanting = set(STAGES.values()) - set(bench.disks)
         for name in CASES:
-            if args.only and name not in args.only and STAGES.get(name, "") not in wanting:
+            mine = [o.partition(".")[2] for o in args.only if o.partition(".")[0] == name]
+            if args.only and not mine and STAGES.get(name, "") not in wanting:
                 continue
-            say(f"== {name}")
-            try:
-                importlib.import_module(name).run(bench)
-            except (rig.Failed, rig.Gone, KeyError, subprocess.SubprocessError):
-                tails = "".join(m.tail() for m in bench.running if m.process.poll() is None)
-                bench.check(f"{name} goes on to its end", False, traceback.format_exc() + tails)
-            finally:
-                bench.clean()
+            case = importlib.import_module(name)
+            for part in getattr(case, "PARTS", None) or [case.run]:
+                if any(mine) and part.__name__ not in mine:
+                    continue
+                label = name if part.__name__ == "run" else f"{name}.{part.__name__}"
+                say(f"== {label}")
+                try:
+                    part(bench)
+                except (rig.Failed, rig.Gone, KeyError, subprocess.SubprocessError):
+                    tails = "".join(m.tail() for m in bench.running if m.process.poll() is None)
+                    bench.check(f"{label} goes on to its end", False, traceback.format_exc() + tails)
+                finally:
+                    bench.clean()
     except image.Unavailable as e:
         say(f"skipped: {e}")
         return 77
@@ -235,8 +252,10 @@ def main():
             shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(args.build, "vm"), exist_ok=True)
     with open(os.path.join(args.build, "vm", "result.json"), "w") as f:
-        json.dump({"passed": bench.passed, "failed": bench.failed, "skipped": bench.skipped, "accelerator": accel,
-                   "seconds": round(time.monotonic() - begun), "figures": bench.figures}, f, indent=1)
+        json.dump({"passed": bench.passed, "failed": bench.failed, "skipped": bench.skipped, "hung_boots": bench.hung,
+                   "accelerator": accel, "seconds": round(time.monotonic() - begun), "figures": bench.figures}, f, indent=1)
+    if bench.hung:
+        say(f"{bench.hung} boots hung and were tried once more")
     line = f"{bench.passed} passed, {bench.failed} failed"
     say(line + (f", {bench.skipped} skipped" if bench.skipped else ""))
     return 1 if bench.failed or not bench.passed else 0

@@ -218,7 +218,4 @@ def from_lvm(bench):
     bench.check("from a snapshot of lvm: the merge has used it up", sorted(volumes) == ["pool", "root"], volumes)
 
 
-def run(bench):
-    for part in (by_packages, by_hand, cut_in_baseline, cut_in_rollback, from_btrfs, from_lvm):
-        part(bench)
-        bench.clean()
+PARTS = (by_packages, by_hand, cut_in_baseline, cut_in_rollback, from_btrfs, from_lvm)

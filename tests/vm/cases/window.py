@@ -138,7 +138,4 @@ def reboot(bench):
                                               ".execute(\"pragma integrity_check\").fetchone()[0])'").strip() == "ok")
 
 
-def run(bench):
-    restarts(bench)
-    bench.clean()
-    reboot(bench)
+PARTS = (restarts, reboot)
