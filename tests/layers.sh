@@ -19,7 +19,7 @@ allowed() {
         report) echo base elf patch ;;
         verify) echo base elf proc ;;
         deliver) echo base elf dwarf patch proc build apply store snapshot report verify ;;
-        evidence) echo base elf patch proc apply store deliver ;;
+        evidence) echo base elf patch proc apply store report deliver ;;
         cli) echo base elf dwarf patch proc build apply deliver evidence store snapshot report verify ;;
         agent) echo base elf dwarf patch proc build apply deliver evidence store snapshot report verify ;;
         *) echo "?" ;;

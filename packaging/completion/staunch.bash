@@ -44,7 +44,7 @@ _staunch() {
         --explain) _staunch_words "$current" "$(_staunch_codes all)"; return ;;
         --pid) _staunch_words "$current" "$(_staunch_pids)"; return ;;
         --format) _staunch_words "$current" table json openvex; return ;;
-        --deadline | --since | --unit | --id) return ;;
+        --deadline | --since | --unit | --id | --package | --cve) return ;;
         --debug-old | --debug-new | --output | --root | --state | --config | --file | --tracker | -o) _staunch_files "$current"; return ;;
         esac
         case $command in
@@ -59,7 +59,7 @@ _staunch() {
         list) options='--config --state --json' ;;
         window) options='--config --state --json' ;;
         history) options='--since --unit --state --json' ;;
-        events) options='--id --since --unit --follow --file --json' ;;
+        events) options='--id --since --unit --package --cve --follow --file --json' ;;
         release) options='--state --root --config' ;;
         snapshot) options='--config --state --root --json' ;;
         rollback) options='--last --resume --dry-run --yes --config --state --root --json' ;;

@@ -60,6 +60,8 @@ complete -c staunch -n '__fish_seen_subcommand_from list history release revert 
 complete -c staunch -n '__fish_seen_subcommand_from history events' -l since -x -d 'Not older'
 complete -c staunch -n '__fish_seen_subcommand_from history events' -l unit -x -d 'Only this unit'
 complete -c staunch -n '__fish_seen_subcommand_from events' -l id -x -d 'Only this kind: number or name'
+complete -c staunch -n '__fish_seen_subcommand_from events' -l package -x -d 'Only about this package'
+complete -c staunch -n '__fish_seen_subcommand_from events' -l cve -x -d 'Only about this CVE'
 complete -c staunch -n '__fish_seen_subcommand_from events' -l file -r -d 'Read this file'
 complete -c staunch -n '__fish_seen_subcommand_from events' -l follow -d 'Go on with what happens'
 complete -c staunch -n '__fish_seen_subcommand_from config' -a 'check show'

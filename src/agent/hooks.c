@@ -61,6 +61,20 @@ static void emit(const Runner *r, EventKind kind, const PolicyHook *h, const cha
                 child_log(LOG_WARNING, "%s (%s)", e.text, message);
 }
 
+/* The values of a field that has several, with a space between two. */
+static const char *joined(const json_t *values) {
+        char *all = NULL;
+
+        for (size_t i = 0; i < json_array_size(values); i++) {
+                const char *one = json_string_value(json_array_get(values, i));
+                char *more;
+
+                if (one && asprintf(&more, "%s%s%s", all ? all : "", all ? " " : "", one) > 0)
+                        all = more;
+        }
+        return all;
+}
+
 /* "KEY=value" of what the event says. */
 static void fill(const char **environment, const EventLine *l) {
         char number[16], priority[16];
@@ -83,11 +97,13 @@ static void fill(const char **environment, const EventLine *l) {
         for (size_t i = 0; i < ELEMENTSOF(own); i++)
                 if (asprintf(&text, "%s=%s", own[i].key, own[i].value ? own[i].value : "") > 0)
                         environment[n++] = text;
-        json_object_foreach(json_object_get(l->json, "fields"), key,
-                            value) if (n < FIELDS_MAX && strncmp(key, "STAUNCH_", 8) == 0 &&
-                                       json_is_string(value) &&
-                                       asprintf(&text, "%s=%s", key, json_string_value(value)) > 0)
-                environment[n++] = text;
+        json_object_foreach(json_object_get(l->json, "fields"), key, value) {
+                const char *one = json_is_array(value) ? joined(value) : json_string_value(value);
+
+                if (n < FIELDS_MAX && one && strncmp(key, "STAUNCH_", 8) == 0 &&
+                    asprintf(&text, "%s=%s", key, one) > 0)
+                        environment[n++] = text;
+        }
 }
 
 /* In a process of its own. What it allocates goes with it. */

@@ -87,7 +87,11 @@ static int exchange(const Peer *p, json_t *request, const int *fds, size_t n_fds
                     int reply_fds[CHANNEL_FDS], size_t *n_reply_fds, Error *e) {
         int r = channel_send(p->channel, json_incref(request), fds, n_fds, e);
 
-        return r < 0 ? r : channel_receive(p->channel, reply, reply_fds, n_reply_fds, e);
+        if (r < 0)
+                return r;
+        if (p->meanwhile)
+                p->meanwhile(p->meanwhile_data);
+        return channel_receive(p->channel, reply, reply_fds, n_reply_fds, e);
 }
 
 int peer_ask(Peer *p, json_t *request, const int *fds, size_t n_fds, json_t **reply,

@@ -21,6 +21,9 @@ typedef struct Peer {
         const struct Starter *starter; /* it is started there, and is no child of this process; NULL: here */
         unsigned failures;             /* since it last answered */
         uint64_t not_before_usec;
+        /* Done between a request and its answer. NULL: it is only waited. */
+        void (*meanwhile)(void *data);
+        void *meanwhile_data;
 } Peer;
 
 void peer_init(Peer *p, const char *program);

@@ -11,7 +11,7 @@
 #include "deliver/quarantine.h"
 #include "deliver/record.h"
 #include "deliver/round.h"
-#include "evidence/builds.h"
+#include "evidence/step.h"
 #include "patch/digest.h"
 #include "patch/json.h"
 #include "report/event.h"
@@ -46,14 +46,20 @@ typedef struct Run {
         Arena *arena;
         bool told; /* that a round began */
         VEC(Carried) carried;
-        unsigned others; /* comparisons for those whose word alone does not count (witness.h) */
+        Builds builds; /* arena NULL: the package manager's data can't be read */
+        Steps steps;
+        const OutdatedPair *asked; /* that the vault is asked about */
+        unsigned others;           /* comparisons for those whose word alone does not count (witness.h) */
 } Run;
 
-static void emit(const Work *w, EventKind kind, const EventField *fields, size_t n, const char *message) {
+/* `look`: what the package manager knows of the builds that it names is looked up, if it is not known yet.
+ * That takes some time: not before a process is patched. */
+static void emit(Run *run, EventKind kind, const EventField *fields, size_t n, bool look,
+                 const char *message) {
         Event event = { .kind = kind, .message = message, .fields = fields, .n = n };
         Error e = { 0 };
 
-        if (event_emit(&event, w->events, &e) < 0)
+        if (steps_emit(&run->steps, &event, look, run->w->events, &e) < 0)
                 fprintf(stderr, "<4>staunchd: %s (event: %s)\n", e.text, message);
 }
 
@@ -92,6 +98,16 @@ static int seal(FileBytes *bytes, const char *name, Error *e) {
         return fd;
 }
 
+/* While the vault compares: the event that tells of the patch says what it fixes, and nobody waits for that.
+ */
+static void look_up(void *data) {
+        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
+        Run *run = data;
+
+        steps_of(&run->steps, run->asked->path, build_id_text(&run->asked->old_id, old_text),
+                 build_id_text(&run->asked->new_id, new_text), true);
+}
+
 static int ask_vault(Run *run, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted, int cpu_sec,
                      Comparison *out, Error *e) {
         _cleanup_(closep) int old_fd = seal(&bytes->old, "staunch-old", e);
@@ -107,6 +123,9 @@ static int ask_vault(Run *run, const OutdatedPair *pair, PairBytes *bytes, const
         for (size_t i = 0; i < REFUSAL_N; i++)
                 if (accepted[i])
                         json_array_append_new(codes, json_string(refusal_get((RefusalCode)i)->code));
+        run->asked = pair;
+        run->w->vault->meanwhile = look_up;
+        run->w->vault->meanwhile_data = run;
         r = peer_ask(run->w->vault,
                      json_pack("{s:s, s:o, s:o, s:i}", "op", "compare", "path", json_text(pair->path),
                                "accepted", codes, "cpu_sec", cpu_sec),
@@ -140,6 +159,11 @@ static int ask_vault(Run *run, const OutdatedPair *pair, PairBytes *bytes, const
         return r;
 }
 
+static bool is_trusted(void *work, const Process *p) {
+        (void)work;
+        return witness_of(p->pid, p->unit).trusted;
+}
+
 /* Told for every pair that is not patched yet, before anything else is done about it. */
 static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
@@ -150,10 +174,15 @@ static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
                 { "STAUNCH_BUILD_ID_NEW", build_id_text(&pair->new_id, new_text) },
         };
 
+        if (run->builds.arena)
+                steps_want(&run->steps, pair->path,
+                           builds_path(&run->builds, &pair->process, pair->path, &pair->new_file),
+                           &pair->old_id, &pair->new_id, pair->old_fd,
+                           is_trusted((void *)run->w, &pair->process));
         if (quarantined(run, pair, out))
                 return true;
         if (!run->told)
-                emit(run->w, EVENT_ROUND_STARTED, fields, ELEMENTSOF(fields),
+                emit(run, EVENT_ROUND_STARTED, fields, ELEMENTSOF(fields), false,
                      run->w->policy->mode == PATCH_ASSESS_ONLY
                              ? "Outdated images are in use; they are judged, and nothing is patched "
                                "(assess-only)"
@@ -172,11 +201,6 @@ static const char *harm_of(void *data, const ProcessPatch *patch) {
                 if (!run->quarantine.items[i].by_hand && strcmp(run->quarantine.items[i].digest, digest) == 0)
                         return run->quarantine.items[i].reason;
         return NULL;
-}
-
-static bool is_trusted(void *work, const Process *p) {
-        (void)work;
-        return witness_of(p->pid, p->unit).trusted;
 }
 
 static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const bool *accepted,
@@ -206,7 +230,7 @@ static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const
                 digest_text(out->patch->digest, digest);
                 snprintf(message, sizeof(message), "A patch for %s is ready: %zu functions", pair->path,
                          (size_t)out->patch->n_sites);
-                emit(run->w, EVENT_PATCH_READY, fields, ELEMENTSOF(fields), message);
+                emit(run, EVENT_PATCH_READY, fields, ELEMENTSOF(fields), false, message);
         }
         return r;
 }
@@ -254,7 +278,7 @@ static const char *reason_of(const ConvergedImage *image, const char **detail, A
 }
 
 /* What an action has in common with the event that tells of it. A field without a value is left out. */
-static void tell(const Work *w, EventKind kind, const StoreAction *a, const char *message) {
+static void tell(Run *run, EventKind kind, const StoreAction *a, const char *message) {
         char pid[16];
         const EventField fields[] = {
                 { "STAUNCH_PID", pid },
@@ -271,7 +295,7 @@ static void tell(const Work *w, EventKind kind, const StoreAction *a, const char
         };
 
         snprintf(pid, sizeof(pid), "%d", a->pid);
-        emit(w, kind, fields, ELEMENTSOF(fields), message);
+        emit(run, kind, fields, ELEMENTSOF(fields), true, message);
 }
 
 static void keep(Run *run, const StoreAction *a) {
@@ -294,7 +318,7 @@ static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
         if (store_put_restart(run->store, &r, &fresh, &e) < 0)
                 fprintf(stderr, "<3>staunchd: %s\n", e.text);
         if (fresh) /* not once for each of its processes */
-                tell(run->w, EVENT_RESTART_PENDING, a,
+                tell(run, EVENT_RESTART_PENDING, a,
                      arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject, a->image,
                                   a->reason, a->detail));
 }
@@ -341,7 +365,7 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
                 a.detail = "the build on disk is the one that the process was started with";
                 keep(run, &a);
                 metrics_pause(run->w->metrics, image->pause_usec);
-                tell(run->w, EVENT_PATCH_REVERTED, &a,
+                tell(run, EVENT_PATCH_REVERTED, &a,
                      arena_printf(run->arena, "%s (pid %d): the patch of %s was taken out: %s", a.comm, a.pid,
                                   a.image, a.detail));
                 store_drop_restart(run->store, subject, a.image, NULL);
@@ -352,13 +376,13 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
         keep(run, &a);
         if (patched) {
                 metrics_pause(run->w->metrics, image->pause_usec);
-                tell(run->w, EVENT_PATCH_INSTALLED, &a,
+                tell(run, EVENT_PATCH_INSTALLED, &a,
                      arena_printf(run->arena, "%s (pid %d): %s patched, %zu functions, paused for %lu us",
                                   a.comm, a.pid, a.image, image->functions,
                                   (unsigned long)image->pause_usec));
                 store_drop_restart(run->store, subject, a.image, NULL);
         } else if (again) {
-                tell(run->w, EVENT_PATCH_FAILED, &a,
+                tell(run, EVENT_PATCH_FAILED, &a,
                      arena_printf(run->arena, "%s (pid %d): %s%s: %s (%s)", a.comm, a.pid, a.image,
                                   reverts ? ": its patch could not be taken out" : " is not patched",
                                   a.reason, a.detail));
@@ -432,11 +456,14 @@ static void drop_stale(Run *run, const Converged *c) {
 
 int work_open_state(const Work *w, Store **out, Error *e) {
         int r = store_open(w->state, out, e);
+        Error lost = { 0 };
 
-        if (r == STORE_LOST)
-                emit(w, EVENT_STATE_LOST, NULL, 0,
-                     "The state file could not be read and was put aside; what is patched is found in the "
-                     "processes");
+        if (r == STORE_LOST &&
+            event_emit(&(Event){ .kind = EVENT_STATE_LOST,
+                                 .message = "The state file could not be read and was put aside; what is "
+                                            "patched is found in the processes" },
+                       w->events, &lost) < 0)
+                fprintf(stderr, "<4>staunchd: %s (event: state-lost)\n", lost.text);
         return r < 0 ? r : 0;
 }
 
@@ -445,6 +472,7 @@ static void forget_old(const Work *w, Store *store) {
 
         store_prune(store, wall_usec() - HISTORY_DAYS * UINT64_C(86400000000), NULL);
         store_prune_builds(store, wall_usec() - HISTORY_DAYS * UINT64_C(86400000000), NULL);
+        store_prune_fixes(store, wall_usec() - HISTORY_DAYS * UINT64_C(86400000000), NULL);
         cache_prune(w->state, CACHE_DAYS, CACHE_BYTES);
 }
 
@@ -541,15 +569,15 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                  .harm = harm_of,
                                  .carries = keep_carried,
                                  .carries_data = &run };
-        Builds builds = { 0 };
         Converged c;
         int r = lock < 0 ? lock : work_open_state(w, &store, e), result = WORK_DONE;
 
         if (r >= 0) {
                 run.store = store;
-                if (builds_open(w->root, &builds, NULL) == 0) {
+                steps_begin(&run.steps, w->root, store);
+                if (builds_open(w->root, &run.builds, NULL) == 0) {
                         options.current = saw_current;
-                        options.current_data = &builds;
+                        options.current_data = &run.builds;
                 }
                 store_each_quarantine(store, keep_quarantine, &run, NULL);
                 keep_harms(&run);
@@ -567,12 +595,13 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                         count_round(&run, &c);
                         forget_old(w, store);
                 }
-                if (builds.arena)
-                        keep_builds(&builds, &c, store);
+                if (run.builds.arena)
+                        keep_builds(&run.builds, &c, store);
                 converge_free(&c);
         }
-        if (builds.arena)
-                builds_close(&builds);
+        if (run.builds.arena)
+                builds_close(&run.builds);
+        steps_end(&run.steps);
         vec_free(&run.carried);
         vec_free(&run.quarantine);
         arena_free(run.arena);
@@ -623,7 +652,7 @@ static int revert_one(Run *run, const Process *p, const ProcessPatch *patch, con
         keep(run, &a);
         if (r == 0)
                 metrics_pause(run->w->metrics, result.pause_usec);
-        tell(run->w, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, &a,
+        tell(run, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, &a,
              arena_printf(run->arena, "%s (pid %d): the patch of %s %s: %s%s", p->comm, p->pid, patch->name,
                           r == 0 ? "was taken out" : "could not be taken out", a.detail,
                           again                                                     ? "; it is tried again"
@@ -675,7 +704,7 @@ static int put_quarantine(Run *run, const ProcessPatch *patch, const char *reaso
         int r = store_put_quarantine(run->store, &q, e);
 
         if (r >= 0)
-                emit(run->w, EVENT_PATCH_QUARANTINED, fields, ELEMENTSOF(fields),
+                emit(run, EVENT_PATCH_QUARANTINED, fields, ELEMENTSOF(fields), true,
                      arena_printf(run->arena, "The patch of %s is in quarantine: %s", patch->name, reason));
         return r;
 }
@@ -688,6 +717,7 @@ int work_quarantine(const Work *w, Error *e) {
         uint64_t quarantined = 0;
 
         run.store = store;
+        steps_begin(&run.steps, w->root, store);
         for (size_t i = 0; i < w->n_harms && written >= 0; i++)
                 written = put_quarantine(&run, &w->harms[i].patch, w->harms[i].reason, e);
         if (written >= 0)
@@ -701,6 +731,7 @@ int work_quarantine(const Work *w, Error *e) {
         }
         if (r >= 0)
                 notes_take(w->notes_fd, NULL, 0, w->root, work_enter, (void *)w);
+        steps_end(&run.steps);
         vec_free(&run.quarantine);
         arena_free(run.arena);
         return r < 0 || written >= 0 ? r : written;

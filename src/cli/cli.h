@@ -48,9 +48,9 @@ typedef struct Options {
         bool accepted[REFUSAL_N];
         unsigned long long deadline_usec; /* 0: the engine's default */
         const char *output, *root, *debug_old, *debug_new;
-        const char *runtime;                  /* NULL: not given */
-        const char *state, *file, *unit, *id; /* NULL: not given */
-        unsigned long long since_usec;        /* CLOCK_REALTIME; 0: not given */
+        const char *runtime;                                  /* NULL: not given */
+        const char *state, *file, *unit, *id, *package, *cve; /* NULL: not given */
+        unsigned long long since_usec;                        /* CLOCK_REALTIME; 0: not given */
         bool follow;
         const char *tracker, *format;
         bool fixed, download;
@@ -70,7 +70,7 @@ enum {
         TAKES_CONVERGE = 128, /* --dry-run, --root */
         TAKES_STATE = 256,
         TAKES_QUERY = 512,   /* --since, --unit */
-        TAKES_EVENTS = 1024, /* --id, --file, --follow */
+        TAKES_EVENTS = 1024, /* --id, --file, --package, --cve, --follow */
         TAKES_ROOT = 65536,
         TAKES_TRACKER = 131072,
         TAKES_FIXED = 1 << 24,

@@ -3,57 +3,96 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/text.h"
+#include "evidence/changelog.h"
 #include "report/line.h"
 
 #include <errno.h>
 #include <libgen.h>
 #include <poll.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 
-/* One event as it is printed, from the journal or from the file. */
-typedef struct Shown {
-        uint64_t time_usec;
-        int priority;
-        const char *number, *kind, *message, *unit;
-} Shown;
+enum { SHOWN_CVES = 4 }; /* in one line of text */
 
-static bool wanted(const Shown *s, const Options *o) {
-        return s->time_usec >= o->since_usec && (!o->unit || strcmp(o->unit, s->unit) == 0) &&
-               (!o->id || strcmp(o->id, s->number) == 0 || strcmp(o->id, s->kind) == 0);
+static const json_t *field(const EventLine *l, const char *key) {
+        return json_object_get(json_object_get(l->json, "fields"), key);
 }
 
-static void print_line(const Shown *s) {
-        Colour colour = s->priority <= LOG_ERR       ? COLOUR_BAD
-                        : s->priority == LOG_WARNING ? COLOUR_WARN
+static bool names_cve(const EventLine *l, const char *cve) {
+        const json_t *names = field(l, EVENT_CVE);
+
+        for (size_t i = 0; i < json_array_size(names); i++) {
+                const char *s = json_string_value(json_array_get(names, i));
+
+                if (s && strcasecmp(s, cve) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool wanted(const EventLine *l, const Options *o) {
+        const char *package = json_string_value(field(l, "STAUNCH_PACKAGE"));
+        char number[16];
+
+        snprintf(number, sizeof(number), "%u", l->number);
+        return l->time_usec >= o->since_usec && (!o->unit || strcmp(o->unit, l->unit) == 0) &&
+               (!o->id || strcmp(o->id, number) == 0 || strcmp(o->id, l->kind) == 0) &&
+               (!o->package || (package && strcmp(o->package, package) == 0)) &&
+               (!o->cve || names_cve(l, o->cve));
+}
+
+/* " [openssl: CVE-2024-1234, CVE-2024-1235 and 3 more]" */
+static void put_fixes(const EventLine *l) {
+        const char *package = json_string_value(field(l, "STAUNCH_PACKAGE")),
+                   *omitted = json_string_value(field(l, "STAUNCH_CVES_OMITTED"));
+        const json_t *names = field(l, EVENT_CVE);
+        size_t n = json_array_size(names);
+
+        if (!package)
+                return;
+        fputs(" [", stdout);
+        text_put(stdout, package);
+        for (size_t i = 0; i < n && i < SHOWN_CVES; i++) {
+                const char *s = json_string_value(json_array_get(names, i));
+
+                fputs(i ? ", " : ": ", stdout);
+                text_put(stdout, s ? s : "");
+        }
+        if (n > SHOWN_CVES)
+                printf(" and %lu more",
+                       (unsigned long)(n - SHOWN_CVES) + (omitted ? strtoul(omitted, NULL, 10) : 0));
+        putchar(']');
+}
+
+static void print_line(const EventLine *l) {
+        Colour colour = l->priority <= LOG_ERR       ? COLOUR_BAD
+                        : l->priority == LOG_WARNING ? COLOUR_WARN
                                                      : COLOUR_NONE;
         char when[TEXT_TIME];
 
-        printf("%s  %4s  %s%-18s%s  ", text_time(s->time_usec, when), s->number, colour_begin(stdout, colour),
-               s->kind, colour_end(stdout));
-        text_put(stdout, s->message);
+        printf("%s  %4u  %s%-18s%s  ", text_time(l->time_usec, when), l->number, colour_begin(stdout, colour),
+               l->kind, colour_end(stdout));
+        text_put(stdout, l->message);
+        put_fixes(l);
         putchar('\n');
-        fflush(stdout);
 }
 
 /* A line that is none of ours (a full disk cut it short) is passed over. */
-static void file_line(const char *line, const Options *o) {
-        char number[16];
+static void print_event(const char *line, const Options *o) {
         EventLine l;
-        Shown s;
 
         if (!event_line_read(line, &l))
                 return;
-        snprintf(number, sizeof(number), "%u", l.number);
-        s = (Shown){ l.time_usec, l.priority, number, l.kind, l.message, l.unit };
-        if (wanted(&s, o)) {
+        if (wanted(&l, o)) {
                 if (o->json)
-                        fputs(line, stdout), fputs(strchr(line, '\n') ? "" : "\n", stdout), fflush(stdout);
+                        fputs(line, stdout), fputs(strchr(line, '\n') ? "" : "\n", stdout);
                 else
-                        print_line(&s);
+                        print_line(&l);
+                fflush(stdout);
         }
         event_line_release(&l);
 }
@@ -80,7 +119,7 @@ static void read_lines(FILE *f, const Options *o) {
                         clearerr(f);
                         return;
                 }
-                file_line(line, o);
+                print_event(line, o);
         }
 }
 
@@ -121,49 +160,49 @@ static int read_file(const char *path, const Options *o) {
         return report_error(&e);
 }
 
-static char *journal_text(sd_journal *journal, const char *key) {
-        const void *data;
-        size_t n, k = strlen(key) + 1;
-
-        if (sd_journal_get_data(journal, key, &data, &n) < 0 || n < k)
-                return strdup("");
-        return strndup((const char *)data + k, n - k);
+/* What the agent wrote as fields of the event; the journal adds others. */
+static bool is_event_field(const char *name) {
+        return strcmp(name, "UNIT") == 0 ||
+               (strncmp(name, "STAUNCH_", 8) == 0 && strcmp(name, "STAUNCH_EVENT") != 0 &&
+                strcmp(name, "STAUNCH_KIND") != 0);
 }
 
+/* The same line as the file has. */
 static void journal_entry(sd_journal *journal, const Options *o) {
-        static const char *const more[] = { "STAUNCH_PID",          "STAUNCH_COMM",         "STAUNCH_IMAGE",
-                                            "STAUNCH_BUILD_ID_OLD", "STAUNCH_BUILD_ID_NEW", "STAUNCH_PATCH",
-                                            "STAUNCH_VERDICT",      "STAUNCH_REASON",       "STAUNCH_DETAIL",
-                                            "STAUNCH_UNIT",         "STAUNCH_WINDOW" };
-        _cleanup_(freep) char *number = journal_text(journal, "STAUNCH_EVENT"),
-                              *kind = journal_text(journal, "STAUNCH_KIND"),
-                              *message = journal_text(journal, "MESSAGE"),
-                              *unit = journal_text(journal, "STAUNCH_UNIT"),
-                              *priority = journal_text(journal, "PRIORITY"), *line = NULL;
-        Shown s = {
-                .number = number, .kind = kind, .message = message, .unit = unit, .priority = atoi(priority)
-        };
-        EventField fields[ELEMENTSOF(more)];
-        char *values[ELEMENTSOF(more)];
+        EventField fields[EVENT_FIELDS];
+        char *texts[EVENT_FIELDS];
+        EventKind kind = EVENT_N;
+        _cleanup_(freep) char *message = NULL, *line = NULL;
+        const void *data;
+        size_t size, n = 0;
         uint64_t usec = 0;
 
         sd_journal_get_realtime_usec(journal, &usec);
-        s.time_usec = usec;
-        if (!wanted(&s, o))
-                return;
-        if (!o->json || event_find(kind) == EVENT_N) {
-                print_line(&s);
-                return;
+        SD_JOURNAL_FOREACH_DATA(journal, data, size) {
+                char *text = strndup(data, size), *value = text ? strchr(text, '=') : NULL;
+
+                if (!value) {
+                        free(text);
+                        continue;
+                }
+                *value++ = 0;
+                if (n < ELEMENTSOF(fields) && is_event_field(text)) {
+                        texts[n] = text;
+                        fields[n++] = (EventField){ text, value };
+                        continue;
+                }
+                if (strcmp(text, "STAUNCH_KIND") == 0)
+                        kind = event_find(value);
+                else if (strcmp(text, "MESSAGE") == 0 && !message)
+                        message = strdup(value);
+                free(text);
         }
-        for (size_t i = 0; i < ELEMENTSOF(more); i++) {
-                values[i] = journal_text(journal, more[i]);
-                fields[i] = (EventField){ more[i], *values[i] ? values[i] : NULL };
-        }
-        line = event_json(&(Event){ event_find(kind), usec, message, fields, ELEMENTSOF(fields) });
-        for (size_t i = 0; i < ELEMENTSOF(more); i++)
-                free(values[i]);
-        puts(line ? line : "");
-        fflush(stdout);
+        if (kind != EVENT_N && message)
+                line = event_json(&(Event){ kind, usec, message, fields, n });
+        for (size_t i = 0; i < n; i++)
+                free(texts[i]);
+        if (line)
+                print_event(line, o);
 }
 
 static int read_journal(const Options *o) {
@@ -201,6 +240,8 @@ static int read_journal(const Options *o) {
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         int code = options_read(&o, self, TAKES_JSON | TAKES_QUERY | TAKES_EVENTS, argc, argv);
+        char cve[CVE_MAX];
+        size_t used;
 
         if (code >= 0)
                 return code;
@@ -208,6 +249,8 @@ static int run(const Command *self, int argc, char **argv) {
                 return usage_error(self, "takes no operand");
         if (o.id && event_find(o.id) == EVENT_N)
                 return usage_error(self, "--id: there is no event '%s'; docs/events.md lists them", o.id);
+        if (o.cve && (!cve_read(o.cve, strlen(o.cve), cve, &used) || o.cve[used]))
+                return usage_error(self, "--cve: '%s' is no CVE; write CVE-2024-1234", o.cve);
         if (o.file)
                 return read_file(o.file, &o);
         /* Where there is a journal the agent writes there. */
@@ -225,6 +268,8 @@ const Command command_events = {
                 "      --since WHEN   not older: 90s, 30min, 2h, 7d, today, yesterday, 2026-01-31,\n"
                 "                     \"2026-01-31 03:00\"\n"
                 "      --unit UNIT    only about this systemd unit\n"
+                "      --package NAME only about this package\n"
+                "      --cve CVE      only about builds between which this CVE was fixed\n"
                 "      --follow       go on with what happens from now on, until interrupted\n"
                 "      --file FILE    read this file instead of the journal (" EVENT_FILE " without a\n"
                 "                     journal)\n"

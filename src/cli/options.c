@@ -38,6 +38,8 @@ enum {
         OPTION_RESUME,
         OPTION_RUNTIME,
         OPTION_NO_HOLD,
+        OPTION_PACKAGE,
+        OPTION_CVE,
 };
 
 static const struct {
@@ -68,6 +70,8 @@ static const struct {
         { TAKES_QUERY, { "unit", required_argument, NULL, OPTION_UNIT } },
         { TAKES_EVENTS, { "id", required_argument, NULL, OPTION_ID } },
         { TAKES_EVENTS, { "file", required_argument, NULL, OPTION_FILE } },
+        { TAKES_EVENTS, { "package", required_argument, NULL, OPTION_PACKAGE } },
+        { TAKES_EVENTS, { "cve", required_argument, NULL, OPTION_CVE } },
         { TAKES_EVENTS, { "follow", no_argument, NULL, OPTION_FOLLOW } },
         { TAKES_TRACKER, { "tracker", required_argument, NULL, OPTION_TRACKER } },
         { TAKES_FIXED, { "fixed", no_argument, NULL, OPTION_FIXED } },
@@ -268,6 +272,12 @@ static int read_one(Options *o, const Command *command, int option, const char *
                 return -1;
         case OPTION_ID:
                 o->id = value;
+                return -1;
+        case OPTION_PACKAGE:
+                o->package = value;
+                return -1;
+        case OPTION_CVE:
+                o->cve = value;
                 return -1;
         case OPTION_FILE:
                 o->file = value;

@@ -149,7 +149,7 @@ Build *builds_current(Builds *b, const Process *p, const char *path, int fd) {
 
 /* When the file was written and when it came to be here. A file system that copies a file when it is written
  * to gives the copy a new birth. */
-static void read_times(Build *build, int fd) {
+void build_read_times(Build *build, int fd) {
         struct statfs fs;
         struct statx st;
 
@@ -170,7 +170,7 @@ Build *builds_add(Builds *b, const char *path, const BuildId *id, bool on_disk, 
                         return b->items[i];
         build = new_build(b, path, id, on_disk);
         if (!on_disk)
-                read_times(build, fd);
+                build_read_times(build, fd);
         else if (fd >= 0 && fstat(fd, &st) == 0) {
                 build->dev = st.st_dev;
                 build->inode = st.st_ino;
@@ -313,15 +313,17 @@ int builds_identify(Builds *b, Error *e) {
         const char **paths = arena_newa(b->arena, const char *, b->n);
         Package **owners = arena_newa(b->arena, Package *, b->n);
         DpkgLog log = { 0 };
-        bool replaced = false;
+        bool to_tell = false; /* of something that only the log may tell of, which takes long to read */
         int r;
 
         for (size_t i = 0; i < b->n; i++) {
-                paths[i] = b->items[i]->path;
-                replaced |= !b->items[i]->on_disk;
+                const Build *build = b->items[i];
+
+                paths[i] = build->path;
+                to_tell |= !build->on_disk && build->birth_sec && !recorded(b, build->path, &build->id, NULL);
         }
         r = dpkg_owners(&b->dpkg, paths, b->n, owners, e);
-        if (r == 0 && replaced)
+        if (r == 0 && to_tell)
                 r = dpkglog_read(b->dpkg.root, b->arena, &log, e);
         for (size_t i = 0; r == 0 && i < b->n; i++) {
                 b->items[i]->owner = owners[i];

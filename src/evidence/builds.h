@@ -77,6 +77,8 @@ const char *builds_path(Builds *b, const Process *p, const char *path, const Fil
 Build *builds_current(Builds *b, const Process *p, const char *path, int fd);
 /* A build that is (on_disk) or was at the path below the root. `fd`: its file, or -1. */
 Build *builds_add(Builds *b, const char *path, const BuildId *id, bool on_disk, int fd);
+/* When the replaced file was written, and came to be here. */
+void build_read_times(Build *build, int fd);
 /* Works out the versions of all that were added. */
 int builds_identify(Builds *b, Error *e);
 /* Of a build-id that only a patch tells of: from what was added and recorded. NULL: unknown. */

@@ -2,7 +2,7 @@
 #include "evidence/exposure.h"
 #include "base/macro.h"
 #include "base/vec.h"
-#include "evidence/read.h"
+#include "evidence/fix.h"
 #include "evidence/scripts.h"
 #include "evidence/version.h"
 
@@ -36,47 +36,23 @@ typedef struct Work {
         VEC(Cve) cves;
 } Work;
 
-/* What is known of one CVE in one package. */
-typedef struct Knowledge {
-        const char *fixed;                   /* newest changelog entry that names it; NULL: none */
-        const TrackerEntry *source, *binary; /* NULL: none */
-} Knowledge;
-
-typedef enum Has { HAS_FIX, LACKS_FIX, CANNOT_TELL } Has;
-
-/* Does this version have the fix? By the changelog: it is of the newest entry that names the CVE, or later.
- * Otherwise by the tracker, whose data may be older than the package. */
-static Has has_fix(const Knowledge *k, const char *version, const char *source_version) {
-        if (!version || !source_version)
-                return CANNOT_TELL;
-        if (k->fixed && version_compare(source_version, k->fixed) >= 0)
-                return HAS_FIX;
-        if (k->source || k->binary) {
-                bool vulnerable = (k->source && tracker_vulnerable(k->source, source_version)) ||
-                                  (k->binary && tracker_vulnerable(k->binary, version));
-
-                return vulnerable ? LACKS_FIX : HAS_FIX;
-        }
-        return k->fixed ? LACKS_FIX : CANNOT_TELL;
-}
-
-static Has build_has_fix(const Knowledge *k, const Build *b, const Subject *s) {
+static FixIn build_has_fix(const Fix *fix, const Build *b, const Subject *s) {
         if (!b || !b->version || strcmp(b->source, s->source) != 0)
-                return CANNOT_TELL;
-        return has_fix(k, b->version, b->source_version);
+                return FIX_UNKNOWN;
+        return fix_in(fix, b->version, b->source_version);
 }
 
-static CveImage judge_image(const Work *w, const Knowledge *k, const Subject *s, const RunningImage *image,
-                            Has on_disk) {
-        Has run = build_has_fix(k, image->run, s), effective = build_has_fix(k, image->effective, s);
+static CveImage judge_image(const Work *w, const Fix *fix, const Subject *s, const RunningImage *image,
+                            FixIn on_disk) {
+        FixIn run = build_has_fix(fix, image->run, s), effective = build_has_fix(fix, image->effective, s);
         CveImage out = { .image = image, .state = CVE_UNKNOWN, .why = "" };
 
-        if (image->patched && effective == HAS_FIX)
-                out.state = run == HAS_FIX ? CVE_CURRENT : CVE_HOTPATCHED;
-        else if (!image->patched && run == HAS_FIX)
+        if (image->patched && effective == FIX_THERE)
+                out.state = run == FIX_THERE ? CVE_CURRENT : CVE_HOTPATCHED;
+        else if (!image->patched && run == FIX_THERE)
                 out.state = CVE_CURRENT;
-        else if (effective == LACKS_FIX)
-                out.state = on_disk == LACKS_FIX ? CVE_EXPOSED : CVE_EXPOSED_IN_MEMORY;
+        else if (effective == FIX_LACKING)
+                out.state = on_disk == FIX_LACKING ? CVE_EXPOSED : CVE_EXPOSED_IN_MEMORY;
         else if (image->patched && !(image->effective && image->effective->version))
                 out.why = "the version that its patch leads to is unknown";
         else
@@ -97,43 +73,17 @@ static CveImage judge_image(const Work *w, const Knowledge *k, const Subject *s,
         return out;
 }
 
-static bool tracker_finds(const Work *w, const char *package, const char *cve, bool binary, Knowledge *k) {
-        const Tracker *t = &w->x->tracker;
-        size_t from, n;
-
-        tracker_of(t, package, &from, &n);
-        for (size_t i = from; i < from + n; i++)
-                if (t->entries[i].binary == binary && strcmp(t->entries[i].cve, cve) == 0) {
-                        *(binary ? &k->binary : &k->source) = &t->entries[i];
-                        return true;
-                }
-        return false;
-}
-
-/* False: nothing that is here says a word about this CVE in this package. */
-static bool know(const Work *w, const Subject *s, const char *cve, Knowledge *k) {
-        const Changelog *c = s->package ? dpkg_changelog(&w->x->running.builds.dpkg, s->package) : NULL;
-
-        *k = (Knowledge){ 0 };
-        for (size_t i = 0; c && i < c->n; i++)
-                for (size_t n = 0; n < c->entries[i].n_cves; n++)
-                        if (strcmp(c->entries[i].cves[n], cve) == 0 &&
-                            (!k->fixed || version_compare(c->entries[i].version, k->fixed) > 0))
-                                k->fixed = c->entries[i].version;
-        tracker_finds(w, s->source, cve, false, k);
-        tracker_finds(w, s->name, cve, true, k);
-        return k->fixed || k->source || k->binary;
-}
-
 static bool judge_package(const Work *w, const Subject *s, const char *cve, CvePackage *out) {
-        Knowledge k;
-        Has disk;
+        const Changelog *changelog =
+                s->package ? dpkg_changelog(&w->x->running.builds.dpkg, s->package) : NULL;
         CveState plain;
+        FixIn disk;
+        Fix k;
 
-        if (!know(w, s, cve, &k))
+        if (!fix_find(changelog, &w->x->tracker, s->source, s->name, cve, &k))
                 return false;
-        disk = s->package ? has_fix(&k, s->package->version, s->package->source_version) : CANNOT_TELL;
-        plain = disk == HAS_FIX ? CVE_CURRENT : disk == LACKS_FIX ? CVE_EXPOSED : CVE_UNKNOWN;
+        disk = s->package ? fix_in(&k, s->package->version, s->package->source_version) : FIX_UNKNOWN;
+        plain = disk == FIX_THERE ? CVE_CURRENT : disk == FIX_LACKING ? CVE_EXPOSED : CVE_UNKNOWN;
         *out = (CvePackage){
                 .package = s->package,
                 .name = s->name,
@@ -143,11 +93,11 @@ static bool judge_package(const Work *w, const Subject *s, const char *cve, CveP
                          : k.source && *k.source->unstable_version ? k.source->unstable_version
                                                                    : "",
                 .by = (k.fixed ? CVE_BY_CHANGELOG : 0u) | (k.source || k.binary ? CVE_BY_TRACKER : 0u),
-                .on_disk = disk == HAS_FIX,
+                .on_disk = disk == FIX_THERE,
                 .available = (k.source && k.source->available) || (k.binary && k.binary->available),
                 .images = arena_newa(w->x->arena, CveImage, s->images.n),
                 .n = s->images.n,
-                .state = s->images.n && disk != LACKS_FIX ? CVE_NOT_AFFECTED : plain,
+                .state = s->images.n && disk != FIX_LACKING ? CVE_NOT_AFFECTED : plain,
         };
         for (size_t i = 0; i < s->images.n; i++) {
                 out->images[i] = judge_image(w, &k, s, s->images.items[i], disk);
@@ -268,25 +218,6 @@ static void answer_all(Work *w, const Subject *s) {
         }
 }
 
-static int read_tracker(Exposure *x, const ExposureOptions *o, Error *e) {
-        const char *place = tracker_place(x->running.builds.dpkg.root, o->tracker, x->arena);
-        FileBytes text = { 0 };
-        int r;
-
-        if (!place)
-                return 0;
-        r = file_read(place, TRACKER_MAX, &text, e);
-        if (r == -ENOENT && !o->tracker)
-                return 0;
-        if (r == 0)
-                r = inflate_bytes(place, &text, TRACKER_MAX, e);
-        if (r == 0)
-                r = tracker_parse(place, &text, x->arena, &x->tracker, e);
-        file_release(&text);
-        x->tracker_path = r == 0 ? place : NULL;
-        return r;
-}
-
 int exposure_read(const ExposureOptions *o, Exposure *out, Error *e) {
         Exposure x = { .arena = arena_new() };
         Work w = { .x = &x, .o = o };
@@ -296,7 +227,7 @@ int exposure_read(const ExposureOptions *o, Exposure *out, Error *e) {
                 arena_free(x.arena);
                 return r;
         }
-        r = read_tracker(&x, o, e);
+        r = tracker_read(x.running.builds.dpkg.root, o->tracker, x.arena, &x.tracker, &x.tracker_path, e);
         if (r < 0) {
                 exposure_free(&x);
                 return r;

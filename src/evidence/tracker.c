@@ -157,7 +157,7 @@ bool tracker_vulnerable(const TrackerEntry *entry, const char *version) {
         return true;
 }
 
-const char *tracker_place(int root, const char *given, Arena *a) {
+static const char *tracker_place(int root, const char *given, Arena *a) {
         const char *source, *suite;
         FileBytes text = { 0 };
 
@@ -169,4 +169,24 @@ const char *tracker_place(int root, const char *given, Arena *a) {
         if (!source || strncmp(source, "file://", 7) != 0 || source[7] != '/')
                 return NULL;
         return arena_printf(a, "%s/%s", source + 7, suite ? suite : "GENERIC");
+}
+
+int tracker_read(int root, const char *given, Arena *a, Tracker *out, const char **place, Error *e) {
+        const char *from = tracker_place(root, given, a);
+        FileBytes text = { 0 };
+        int r;
+
+        *place = NULL;
+        if (!from)
+                return 0;
+        r = file_read(from, TRACKER_MAX, &text, e);
+        if (r == -ENOENT && !given)
+                return 0;
+        if (r == 0)
+                r = inflate_bytes(from, &text, TRACKER_MAX, e);
+        if (r == 0)
+                r = tracker_parse(from, &text, a, out, e);
+        file_release(&text);
+        *place = r == 0 ? from : NULL;
+        return r;
 }

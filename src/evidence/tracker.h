@@ -43,6 +43,6 @@ void tracker_of(const Tracker *t, const char *package, size_t *from, size_t *n);
  * vulnerable? */
 bool tracker_vulnerable(const TrackerEntry *entry, const char *version);
 
-/* The file with the data: `given`, or the place that debsecan's configuration below the root names with
- * "SOURCE=file:///...". NULL: there is none. */
-const char *tracker_place(int root, const char *given, Arena *a);
+/* From the file `given`, or from the place that debsecan's configuration below the root names with
+ * "SOURCE=file:///...". *place: the file; NULL: there is none, and *out stays as it is. */
+int tracker_read(int root, const char *given, Arena *a, Tracker *out, const char **place, Error *e);

@@ -36,6 +36,20 @@ EventKind event_find(const char *name) {
         return EVENT_N;
 }
 
+static void add_field(json_t *to, const EventField *f) {
+        json_t *list = json_object_get(to, f->key);
+
+        if (strcmp(f->key, EVENT_CVE) != 0) {
+                json_object_set_new(to, f->key, json_text(f->value));
+                return;
+        }
+        if (!list) {
+                list = json_array();
+                json_object_set_new(to, f->key, list);
+        }
+        json_array_append_new(list, json_text(f->value));
+}
+
 char *event_json(const Event *event) {
         const EventType *type = event_type(event->kind);
         uint64_t usec = event->time_usec ? event->time_usec : wall_usec();
@@ -49,7 +63,7 @@ char *event_json(const Event *event) {
         json_object_set_new(j, "message", json_text(event->message));
         for (size_t i = 0; i < event->n; i++)
                 if (event->fields[i].value)
-                        json_object_set_new(fields, event->fields[i].key, json_text(event->fields[i].value));
+                        add_field(fields, &event->fields[i]);
         json_object_set_new(j, "fields", fields);
         line = json_dumps(j, JSON_COMPACT);
         json_decref(j);

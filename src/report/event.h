@@ -29,7 +29,8 @@ const EventType *event_type(EventKind k);
 EventKind event_find(const char *name);
 
 /* A field's key is upper case with underscores, as the journal wants it: "STAUNCH_PATCH". A NULL value is
- * left out. */
+ * left out. STAUNCH_CVE may be there several times. */
+#define EVENT_CVE "STAUNCH_CVE"
 typedef struct EventField {
         const char *key, *value;
 } EventField;
@@ -42,7 +43,11 @@ typedef struct Event {
         size_t n;
 } Event;
 
-enum { EVENT_MAX = 16384, EVENT_FIELDS = 24 };
+enum {
+        EVENT_MAX = 16384, /* bytes as JSON */
+        EVENT_CVES = 256,
+        EVENT_FIELDS = 32 + EVENT_CVES,
+};
 
 /*
  * Where events go: the journal when there is one, else the file (one JSON object a line, appended in one
@@ -60,5 +65,6 @@ void event_forward(int fd);
 /* Every event that this process and its forks emit adds 1 to counts[kind] (EVENT_N of them, in memory that
  * the forks share). NULL: to none. It stays the caller's. */
 void event_count(uint64_t *counts);
-/* The JSON object of one line, malloc'ed. NULL: no memory. */
+/* The JSON object of one line, malloc'ed; the CVEs are an array, all other fields strings. NULL: no memory.
+ */
 char *event_json(const Event *event);

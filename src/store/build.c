@@ -12,29 +12,13 @@ int store_put_build(Store *s, const StoreBuild *b, Error *e) {
         return r < 0 ? r : store_finish(s, q, e);
 }
 
-/* A state that is only read may be one that an older program made, without the table. */
-static int has_table(Store *s, Error *e) {
-        sqlite3_stmt *q;
-        int64_t n = 0;
-        int r = store_prepare(s, &q, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name='build'",
-                              e, "");
-
-        if (r == 0)
-                r = store_number(s, q, &n, e);
-        return r < 0 ? r : n > 0;
-}
-
 int store_each_build(Store *s, void (*each)(void *, const StoreBuild *), void *data, Error *e) {
         sqlite3_stmt *q;
-        int code, r = has_table(s, e);
-
-        if (r <= 0)
-                return r;
-        r = store_prepare(
-                s, &q,
-                "SELECT id, path, package, arch, version, source, source_version, first_usec, last_usec"
-                " FROM build ORDER BY id, path",
-                e, "");
+        int code, r = store_prepare(s, &q,
+                                    "SELECT id, path, package, arch, version, source, source_version, "
+                                    "first_usec, last_usec"
+                                    " FROM build ORDER BY id, path",
+                                    e, "");
         if (r < 0)
                 return r;
         while ((code = sqlite3_step(q)) == SQLITE_ROW)

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 7 };
+enum { BUSY_MSEC = 10000, VERSION = 8 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -62,6 +62,10 @@ static const char *const migrations[VERSION] = {
         "ALTER TABLE quarantine ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;",
         /* Whether something was said is asked for each process in each round. */
         "CREATE INDEX action_process ON action (pid, image);",
+        /* What events about a pair of builds say of it. */
+        "CREATE TABLE fixes (old_id TEXT NOT NULL, new_id TEXT NOT NULL, package TEXT NOT NULL,"
+        " cves TEXT NOT NULL, omitted INTEGER NOT NULL, time_usec INTEGER NOT NULL,"
+        " PRIMARY KEY (old_id, new_id)) STRICT;",
 };
 
 int store_fail(Store *s, int code, Error *e) {

@@ -98,6 +98,20 @@ int store_put_build(Store *s, const StoreBuild *b, Error *e);
 int store_each_build(Store *s, void (*each)(void *data, const StoreBuild *b), void *data, Error *e);
 /* Drops those that no process was seen to run since. */
 int store_prune_builds(Store *s, uint64_t before_usec, Error *e);
+/* What the step from one build to another is: src/evidence/step.h. */
+typedef struct StoreFixes {
+        const char *old_id, *new_id, *package;
+        const char *cves;   /* with a space between two; "": none */
+        uint64_t omitted;   /* so many more */
+        uint64_t time_usec; /* when that was found; CLOCK_REALTIME */
+} StoreFixes;
+
+/* New, or in place of the one between these builds. */
+int store_put_fixes(Store *s, const StoreFixes *fixes, Error *e);
+/* 1: it is there, and was handed on; 0: it is not. */
+int store_get_fixes(Store *s, const char *old_id, const char *new_id,
+                    void (*found)(void *data, const StoreFixes *fixes), void *data, Error *e);
+int store_prune_fixes(Store *s, uint64_t before_usec, Error *e);
 /* Around many changes: they are written together, or (keep false) not at all. */
 int store_begin(Store *s, Error *e);
 int store_end(Store *s, bool keep, Error *e);

@@ -249,6 +249,29 @@ static void marks(void **state) {
         store_close(s);
 }
 
+static void take_fixes(void *data, const StoreFixes *f) {
+        snprintf(data, 64, "%s|%s|%lu", f->package, f->cves, (unsigned long)f->omitted);
+}
+
+static void fixes(void **state) {
+        char text[64] = "";
+        Store *s;
+
+        (void)state;
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        assert_int_equal(store_get_fixes(s, "a", "b", take_fixes, text, NULL), 0);
+        assert_int_equal(store_put_fixes(s, &(StoreFixes){ "a", "b", "p", "", 0, 1 }, NULL), 0);
+        assert_int_equal(store_put_fixes(s, &(StoreFixes){ "a", "b", "p", "CVE-1 CVE-2", 3, 2 }, NULL), 0);
+        assert_int_equal(store_put_fixes(s, &(StoreFixes){ "a", "c", "q", "", 0, 1 }, NULL), 0);
+        assert_int_equal(store_prune_fixes(s, 2, NULL), 0);
+        store_close(s);
+        assert_int_equal(store_open_read(dir, &s, NULL), 0);
+        assert_int_equal(store_get_fixes(s, "a", "b", take_fixes, text, NULL), 1);
+        assert_string_equal(text, "p|CVE-1 CVE-2|3");
+        assert_int_equal(store_get_fixes(s, "a", "c", take_fixes, text, NULL), 0);
+        store_close(s);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(actions, fresh, clean),
@@ -256,6 +279,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(too_many_actions, fresh, clean),
                 cmocka_unit_test_setup_teardown(quarantine, fresh, clean),
                 cmocka_unit_test_setup_teardown(marks, fresh, clean),
+                cmocka_unit_test_setup_teardown(fixes, fresh, clean),
                 cmocka_unit_test_setup_teardown(lost_file, fresh, clean),
                 cmocka_unit_test(none_to_read),
         };

@@ -173,22 +173,41 @@ def file_that_is_not_its_package_s(m):
 
 
 def agent_records_what_it_sees(m):
-    """With no log and no dates, only who saw the build while it was current can tell."""
+    """With no log and no dates, only who saw the build while it was current can tell. Events say it, too."""
     m.install(1, dated=False, log=False)
     t = m.target()
-    agent = subprocess.Popen([STAUNCHD, "--config", os.path.join(m.dir, "none.toml"), "--state", m.state, "--runtime",
+    hook, config = os.path.join(m.dir, "hook"), os.path.join(m.dir, "staunch.toml")
+    with open(hook, "w") as f:
+        f.write('#!/bin/sh\necho "$STAUNCH_PACKAGE: $STAUNCH_CVE" >"$0.new" && mv "$0.new" "$0.told"\n')
+    os.chmod(hook, 0o755)
+    with open(config, "w") as f:
+        f.write(f'[[hook]]\nevents = ["patch-installed"]\ncommand = ["{hook}"]\nuser = "root"\n')
+    agent = subprocess.Popen([STAUNCHD, "--config", config, "--state", m.state, "--runtime",
                               os.path.join(m.dir, "run"), "--events", os.path.join(m.dir, "events"), "--root", m.root],
                              stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=ENV)
     try:
         # The answer to 'status' comes once it runs; the one to 'converge' after a round.
-        wait_for_socket(os.path.join(m.dir, "run", "control"), agent)
+        wait_for(os.path.join(m.dir, "run", "control"), agent)
         equal(ask(m, "converge")["ok"], True, "a round")
         m.install(2, dated=False, log=False)
         equal(ask(m, "converge")["ok"], True, "the round after the upgrade")
+        wait_for(hook + ".told", agent)
     finally:
         agent.send_signal(signal.SIGTERM)
         agent.wait()
     equal(t.ask(100), 102, "the new code")
+    said = {e["kind"]: e["fields"] for e in map(json.loads, open(os.path.join(m.dir, "events")))}
+    for kind in ("patch-ready", "patch-installed"):
+        equal((said[kind]["STAUNCH_PACKAGE"], said[kind]["STAUNCH_CVE"]),
+              ("evidence-target", ["CVE-2099-1001", "CVE-2099-1002"]), f"what {kind} fixes")
+    equal(open(hook + ".told").read(), "evidence-target: CVE-2099-1001 CVE-2099-1002\n", "the hook's environment")
+    for more, lines in ((("--cve", "cve-2099-1002"), 2), (("--cve", "CVE-2099-1000"), 0), (("--package", "evidence-target"), 2),
+                        (("--package", "evidence"), 0)):
+        out = m.staunch(0, "events", "--file", os.path.join(m.dir, "events"), *more)
+        equal(len(out.splitlines()), lines, f"events with {more}")
+    out = m.staunch(0, "events", "--file", os.path.join(m.dir, "events"), "--id", "19")
+    assert "evidence-target: CVE-2099-1001, CVE-2099-1002" in out, out
+    m.staunch(2, "events", "--cve", "1001")
     image = one_image(m.cve(0, "CVE-2099-1001"), t.pid)
     equal((image["state"], image["version"], image["version_from"]), ("hotpatched", "1.0-1", "recorded"), "the process")
     # What the patch led to is known after it was replaced, too.
@@ -413,7 +432,7 @@ def usage(m):
     assert "0 CVEs" in out, out
 
 
-def wait_for_socket(path, process):
+def wait_for(path, process):
     folder = os.path.dirname(path)
     while not os.path.exists(path):
         if process.poll() is not None:
