@@ -189,8 +189,12 @@ static bool mapping_at(StackReader *r, uint64_t addr, Mapping *out) {
 
 /* May a stack that begins at `sp` go on where a mapping of it ends? Behind the thread's own block, which
  * thread libraries put at the end of a stack, comes something else: another allocation, as a rule. */
+static bool holds_block(uint64_t sp, uint64_t end, uint64_t thread_pointer) {
+        return thread_pointer > sp && thread_pointer < end;
+}
+
 static bool may_go_on(uint64_t sp, uint64_t end, uint64_t thread_pointer) {
-        return end && end - sp <= SCAN_MAX && !(thread_pointer > sp && thread_pointer < end);
+        return end && end - sp <= SCAN_MAX && !holds_block(sp, end, thread_pointer);
 }
 
 /* Where a stack ends that begins at `sp`, as far as the mappings `m` tell; 0: there is no memory. A stack may
@@ -206,9 +210,17 @@ static uint64_t expected_end(const Maps *maps, uint64_t sp, uint64_t thread_poin
 
 /* The same as it is now. */
 static uint64_t stack_end(StackReader *r, uint64_t sp, uint64_t thread_pointer) {
-        uint64_t end = r->no_query ? 0 : expected_end(r->before, sp, thread_pointer);
+        uint64_t end = expected_end(r->before, sp, thread_pointer);
         Mapping m;
 
+        /*
+         * The thread's own block lay in there: what has been mapped behind it since is no part of the stack,
+         * and what is gone cannot be read. Most threads need no question at all.
+         */
+        if (holds_block(sp, end, thread_pointer))
+                return end;
+        if (r->no_query)
+                end = 0;
         /*
          * What was there before the stop is asked about with one question: does it still end there? That all
          * before that is memory is seen when it is copied: what cannot be read is no stack, and what is
@@ -222,6 +234,32 @@ static uint64_t stack_end(StackReader *r, uint64_t sp, uint64_t thread_pointer) 
         while (may_go_on(sp, end, thread_pointer) && mapping_at(r, end, &m) && (m.prot & MAP_W))
                 end = m.end;
         return end;
+}
+
+void stack_reader_warm(StackReader *r) {
+        enum { LARGEST = 16 << 20, PART = 8192 };
+        struct iovec local[BATCH], remote[BATCH];
+        size_t n = 0, at = 0;
+
+        for (size_t i = 1; i <= r->before->n; i++) {
+                const Mapping *guard = &r->before->items[i - 1], *m = guard + 1;
+                bool end = i == r->before->n || at + PART > r->room;
+
+                if (n && (end || n == BATCH)) {
+                        if (process_vm_readv(r->pid, local, n, remote, n, 0) < 0) {
+                                /* a hint only */
+                        }
+                        n = 0;
+                }
+                if (end)
+                        break;
+                if (guard->prot || guard->end != m->start || !(m->prot & MAP_W) || m->shared || m->inode ||
+                    m->end - m->start < PART || m->end - m->start > LARGEST)
+                        continue;
+                local[n] = (struct iovec){ r->bytes + at, PART };
+                remote[n++] = (struct iovec){ (void *)(uintptr_t)(m->end - PART), PART };
+                at += STACK_USUAL;
+        }
 }
 
 /* Plans the copy of the stack that begins at `sp`. False when there is no memory there. */
@@ -280,10 +318,15 @@ static bool fetch(StackReader *r, size_t first) {
         return true;
 }
 
+/* How that differs from the segment registers that the kernel stores. */
+static inline uint64_t other_segments(uint64_t w) {
+        /* cs 0x33, gs 0, fs 0, ss 0x2b; under Xen cs and ss have 0xe000 set */
+        return (w & UINT64_C(0x1fffffffffff1fff)) ^ UINT64_C(0x002b000000000033);
+}
+
 /* The word of a signal frame that holds the segment registers: nothing else looks like it. */
 static inline bool is_segments(uint64_t w) {
-        /* cs 0x33, gs 0, fs 0, ss 0x2b; under Xen cs and ss have 0xe000 set */
-        return (w & UINT64_C(0x1fffffffffff1fff)) == UINT64_C(0x002b000000000033);
+        return !other_segments(w);
 }
 
 typedef struct Hit {
@@ -292,18 +335,27 @@ typedef struct Hit {
         uint64_t pc;
 } Hit;
 
-/* How many words from `at` on, in whole blocks, hold neither of what is looked for. */
+/*
+ * How many words from `at` on, in whole blocks, hold neither of what is looked for: nothing within `span` of
+ * `lo`, as far as that can be told from the difference without its lowest bits, and no segment registers. A
+ * difference that is nothing borrows when one is taken from it: there is no comparison, which vectors of the
+ * oldest kind do not have for such words.
+ */
+enum { BLOCK = 16 };
 static size_t boring(const uint8_t *at, size_t words, uint64_t lo, uint64_t span) {
-        enum { BLOCK = 16 };
+        const uint64_t top = UINT64_C(1) << 63;
+        unsigned shift = 64 - (unsigned)__builtin_clzll(span | 1);
         size_t n = 0;
 
+        if (span >= top / 2)
+                return 0;
         for (; n + BLOCK <= words; n += BLOCK) {
                 uint64_t w[BLOCK], found = 0;
 
                 memcpy(w, at + n * 8, sizeof(w));
                 for (unsigned i = 0; i < BLOCK; i++)
-                        found |= (uint64_t)(w[i] - lo <= span) | (uint64_t)is_segments(w[i]);
-                if (found)
+                        found |= (((w[i] - lo) >> shift) - 1) | (other_segments(w[i]) - 1);
+                if (found & top)
                         break;
         }
         return n;
@@ -313,14 +365,17 @@ static size_t boring(const uint8_t *at, size_t words, uint64_t lo, uint64_t span
 static Hit scan(const SafeSet *s, StackReader *r, size_t index) {
         StackCopy c = r->stacks[index];
         const uint64_t lo = s->lo, span = s->hi - s->lo;
-        size_t words = c.size / 8;
+        size_t words = c.size / 8, looked = 0;
         Hit hit = { 0 };
 
         for (size_t i = 0; i < words; i++) {
                 uint64_t w, sp;
                 const SafeRange *range;
 
-                i += boring(r->bytes + c.at + i * 8, words - i, lo, span);
+                if (i >= looked) {
+                        i += boring(r->bytes + c.at + i * 8, words - i, lo, span);
+                        looked = i + BLOCK;
+                }
                 if (i >= words)
                         break;
                 memcpy(&w, r->bytes + c.at + i * 8, 8);

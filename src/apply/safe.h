@@ -46,6 +46,9 @@ typedef struct SafeBlame {
 typedef struct StackReader StackReader;
 StackReader *stack_reader_new(pid_t pid, const Maps *before, size_t threads, Error *e);
 StackReader *stack_reader_free(StackReader *r);
+/* Reads the ends of what look like stacks of threads, while all run: they are in the processor's caches, and
+ * nothing has to be brought from a disk, when they are read in the stop. */
+void stack_reader_warm(StackReader *r);
 
 enum { SAFE_BUSY = 1 };
 /* 0: safe; SAFE_BUSY: not now, see *blame. */

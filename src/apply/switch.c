@@ -202,6 +202,7 @@ static void rehearse(Switch *s, StackReader *reader) {
                 if (strcmp(s->maps->items[i].path, "[stack]") == 0)
                         t.regs.rsp = s->maps->items[i].end - PAGE_SIZE_X86;
         safe_check(&s->safe, &w, reader, NULL, &ignored);
+        stack_reader_warm(reader);
         same_memory(s);
         edits_check(&s->edits, s->pid, &(uint32_t){ 0 }, &(uint64_t){ 0 }, NULL);
 }

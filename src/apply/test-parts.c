@@ -134,8 +134,73 @@ static void stacks_end_where_they_do_now(void **state) {
         assert_int_equal(madvise(at + PAGE, PAGE, MADV_DOFORK), 0);
         assert_int_equal(mprotect(at + PAGE, (PAGES - 1) * PAGE, PROT_NONE), 0);
         assert_int_equal(look_at(&later, at, 0, inside), 0); /* it ends earlier by now */
+        assert_int_equal(look_at(&later, at, (uintptr_t)at + 2 * PAGE + PAGE / 2, inside), 0);
         munmap(at, PAGES * PAGE);
         assert_int_equal(look_at(&later, at, 0, inside), SAFE_BUSY); /* no stack at all */
+}
+
+/* Words are looked at in blocks, and closer where a block holds something: wherever a word lies, whatever
+ * lies beside it, and however far the ranges are apart. */
+static void no_word_is_overlooked(void **state) {
+        enum { WORDS = 53, RANGE = 0x100 };
+        static const uint64_t apart[] = { RANGE,
+                                          RANGE + 1,
+                                          4096,
+                                          UINT64_C(1) << 31,
+                                          UINT64_C(1) << 46,
+                                          UINT64_C(1) << 62,
+                                          UINT64_MAX - 0x10000 };
+        const uint64_t lo = 0x8000;
+        uint8_t *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        uint64_t *words = (uint64_t *)(void *)(page + 4096) - WORDS;
+        _cleanup_(maps_free) Maps before = { 0 };
+        StackReader *r;
+        Error e;
+
+        (void)state;
+        assert_true(page != MAP_FAILED);
+        assert_int_equal(mprotect(page + 4096, 4096, PROT_NONE), 0);
+        assert_int_equal(maps_read(getpid(), &before, &e), 0);
+        r = stack_reader_new(getpid(), &before, 1, &e);
+        assert_non_null(r);
+        for (size_t k = 0; k < ELEMENTSOF(apart); k++) {
+                StoppedThread t = { .tid = getpid(), .regs = { .rsp = (uintptr_t)words, .rip = 1 } };
+                World w = { .threads = &t, .n = 1 };
+                const uint64_t hi = lo + apart[k], inside[] = { lo + 1, lo + RANGE - 1, hi - 1, hi },
+                               beside[] = { 0, lo, lo - 1, hi + 1, lo + RANGE + 1, 0x2b000000000034 };
+                SafeSet s = { 0 };
+                SafeBlame blame;
+
+                safe_set_add(&s, (SafeRange){ .start = lo, .end = lo + RANGE, .name = "first" });
+                safe_set_add(&s,
+                             (SafeRange){ .start = hi - 4, .end = hi, .ends_in_call = true, .name = "last" });
+                safe_set_sort(&s);
+                for (size_t i = 0; i < WORDS; i++)
+                        for (size_t x = 0; x < ELEMENTSOF(inside); x++)
+                                for (size_t y = 0; y < ELEMENTSOF(beside); y++) {
+                                        uint64_t other = safe_returning(&s, beside[y]) ? 0 : beside[y];
+
+                                        for (size_t j = 0; j < WORDS; j++)
+                                                words[j] = other;
+                                        assert_int_equal(safe_check(&s, &w, r, NULL, &blame), 0);
+                                        words[i] = inside[x];
+                                        assert_int_equal(safe_check(&s, &w, r, NULL, &blame), SAFE_BUSY);
+                                        assert_int_equal(blame.pc, inside[x]);
+                                }
+                memset(words, 0, WORDS * sizeof(*words));
+                for (size_t i = 3; i < WORDS;
+                     i++) { /* signal frames: the first byte of a range is its inside */
+                        words[i] = i % 2 ? UINT64_C(0x002b000000000033) : UINT64_C(0xe02b00000000e033);
+                        words[i - 2] = lo;
+                        words[i - 3] = (uintptr_t)words;
+                        assert_int_equal(safe_check(&s, &w, r, NULL, &blame), SAFE_BUSY);
+                        assert_int_equal(blame.pc, lo);
+                        words[i] = words[i - 2] = words[i - 3] = 0;
+                }
+                safe_set_free(&s);
+        }
+        stack_reader_free(r);
+        munmap(page, 8192);
 }
 
 static void header_round_trip(void **state) {
@@ -207,9 +272,9 @@ static void header_round_trip(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(entry_is_not_inside), cmocka_unit_test(ranges_may_overlap),
-                cmocka_unit_test(edits_are_layered),   cmocka_unit_test(stacks_end_where_they_do_now),
-                cmocka_unit_test(header_round_trip),
+                cmocka_unit_test(entry_is_not_inside),   cmocka_unit_test(ranges_may_overlap),
+                cmocka_unit_test(edits_are_layered),     cmocka_unit_test(stacks_end_where_they_do_now),
+                cmocka_unit_test(no_word_is_overlooked), cmocka_unit_test(header_round_trip),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
