@@ -66,12 +66,15 @@ agreement: build
 	@tools/deps check
 	@tests/agreement/run.sh
 
-# Random programs and edits, thousands: FIRST=1 COUNT=5000. Failed seeds are named; build/generated.json has the figures.
+# Random programs and edits, thousands: FIRST=1 COUNT=5000, SHAPES=100 about each shape, from FROM=0 on. Failed seeds are
+# named; build/generated.json has the figures.
 FIRST ?= 1
 COUNT ?= 5000
+SHAPES ?= 100
+FROM ?= 0
 nightly: build
 	@tools/deps check
-	@tests/generated/run --staunch $(BUILD)/src/cli/staunch --regressions --first $(FIRST) --count $(COUNT) \
+	@tests/generated/run --staunch $(BUILD)/src/cli/staunch --regressions --first $(FIRST) --count $(COUNT) --shapes $(SHAPES) --from $(FROM) \
 		--json $(BUILD)/generated.json
 
 # Minutes to spend on each fuzz target.

@@ -17,6 +17,9 @@ static struct {
 static volatile u64 nothing;
 
 __attribute__((weak)) int oracle_new;
+__attribute__((weak)) void oracle_switch(int version_is_new) {
+        (void)version_is_new;
+}
 
 u64 hash_add(u64 h, u64 v) {
         h ^= v + 0x9e3779b97f4a7c15u + (h << 6) + (h >> 2);
@@ -85,10 +88,11 @@ static void run(long n) {
         fflush(stdout);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
         char line[128];
         size_t used = 0;
         pthread_t t;
+        oracle_switch(oracle_new = argc > 1 && *argv[1] == '2');
         program_start(nothing);
         if (pthread_create(&t, NULL, worker, NULL) != 0)
                 return 1;
@@ -107,7 +111,7 @@ int main(void) {
                 if (!strncmp(line, "run ", 4))
                         run(atol(line + 4));
                 else if (!strncmp(line, "version ", 8))
-                        oracle_new = line[8] == '2';
+                        oracle_switch(oracle_new = line[8] == '2');
                 else
                         return 0;
         }

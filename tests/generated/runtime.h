@@ -2,7 +2,10 @@
 #pragma once
 
 /* What every generated program stands on. Linked to each as a file of its own, the same in old and new. */
+#include <alloca.h>
 #include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +23,10 @@ typedef u64 (*Fn)(u64, u64);
 #define NOINLINE __attribute__((noinline, noipa))
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 extern u64 fuel; /* calls that this step may still make */
 u64 hash_str(const char *s);
 u64 hash_add(u64 h, u64 v);
@@ -32,4 +39,9 @@ double bounded(double d);
 /* The generated part. */
 void program_start(u64 zero);
 u64 program_step(u64 k);
-extern int oracle_new; /* the oracle's: which version runs */
+extern int oracle_new;                  /* the oracle's: which version runs */
+void oracle_switch(int version_is_new); /* the oracle's: constants become those of the version */
+
+#ifdef __cplusplus
+}
+#endif
