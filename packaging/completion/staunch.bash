@@ -45,15 +45,15 @@ _staunch() {
         --pid) _staunch_words "$current" "$(_staunch_pids)"; return ;;
         --format) _staunch_words "$current" table json openvex; return ;;
         --deadline | --since | --unit | --id | --package | --cve) return ;;
-        --debug-old | --debug-new | --output | --root | --state | --config | --file | --tracker | -o) _staunch_files "$current"; return ;;
+        --debug-old | --debug-new | --output | --root | --state | --config | --file | --events | --tracker | -o) _staunch_files "$current"; return ;;
         esac
         case $command in
-        converge) options='--dry-run --accept --pid --root --deadline --no-debug --state --json' ;;
+        converge) options='--dry-run --accept --pid --root --deadline --no-debug --state --events --json' ;;
         diff) options='--debug-old --debug-new --no-debug --accept --json' ;;
         build) options='-o --output --debug-old --debug-new --no-debug --accept --json' ;;
         show) options='--json' ;;
-        apply) options='--pid --all --deadline --runtime --json' ;;
-        revert) options='--pid --all --deadline --accept --no-hold --state --json' ;;
+        apply) options='--pid --all --deadline --accept --state --events --runtime --json' ;;
+        revert) options='--pid --all --deadline --accept --no-hold --state --events --json' ;;
         verify) options='--pid --all --json' ;;
         status) options='--pid --json' ;;
         list) options='--config --state --json' ;;

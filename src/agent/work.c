@@ -11,7 +11,7 @@
 #include "deliver/quarantine.h"
 #include "deliver/record.h"
 #include "deliver/round.h"
-#include "evidence/step.h"
+#include "evidence/action.h"
 #include "patch/digest.h"
 #include "patch/json.h"
 #include "report/event.h"
@@ -32,6 +32,8 @@ enum {
         CACHE_BYTES = 512 << 20,
 };
 
+#define LOG_PREFIX "<4>staunchd: "
+
 /* What a process carried when it was looked at. */
 typedef struct Carried {
         Process process;
@@ -47,21 +49,10 @@ typedef struct Run {
         bool told; /* that a round began */
         VEC(Carried) carried;
         Builds builds; /* arena NULL: the package manager's data can't be read */
-        Steps steps;
+        Recorder rec;
         const OutdatedPair *asked; /* that the vault is asked about */
         unsigned others;           /* comparisons for those whose word alone does not count (witness.h) */
 } Run;
-
-/* `look`: what the package manager knows of the builds that it names is looked up, if it is not known yet.
- * That takes some time: not before a process is patched. */
-static void emit(Run *run, EventKind kind, const EventField *fields, size_t n, bool look,
-                 const char *message) {
-        Event event = { .kind = kind, .message = message, .fields = fields, .n = n };
-        Error e = { 0 };
-
-        if (steps_emit(&run->steps, &event, look, run->w->events, &e) < 0)
-                fprintf(stderr, "<4>staunchd: %s (event: %s)\n", e.text, message);
-}
 
 static void keep_quarantine(void *data, const StoreQuarantine *q) {
         Run *run = data;
@@ -104,7 +95,7 @@ static void look_up(void *data) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
         Run *run = data;
 
-        steps_of(&run->steps, run->asked->path, build_id_text(&run->asked->old_id, old_text),
+        steps_of(&run->rec.steps, run->asked->path, build_id_text(&run->asked->old_id, old_text),
                  build_id_text(&run->asked->new_id, new_text), true);
 }
 
@@ -175,18 +166,18 @@ static bool known(void *data, const OutdatedPair *pair, Comparison *out) {
         };
 
         if (run->builds.arena)
-                steps_want(&run->steps, pair->path,
+                steps_want(&run->rec.steps, pair->path,
                            builds_path(&run->builds, &pair->process, pair->path, &pair->new_file),
                            &pair->old_id, &pair->new_id, pair->old_fd,
                            is_trusted((void *)run->w, &pair->process));
         if (quarantined(run, pair, out))
                 return true;
         if (!run->told)
-                emit(run, EVENT_ROUND_STARTED, fields, ELEMENTSOF(fields), false,
-                     run->w->policy->mode == PATCH_ASSESS_ONLY
-                             ? "Outdated images are in use; they are judged, and nothing is patched "
-                               "(assess-only)"
-                             : "Outdated images are in use; patching begins");
+                recorder_emit(&run->rec, EVENT_ROUND_STARTED, fields, ELEMENTSOF(fields), false,
+                              run->w->policy->mode == PATCH_ASSESS_ONLY
+                                      ? "Outdated images are in use; they are judged, and nothing is patched "
+                                        "(assess-only)"
+                                      : "Outdated images are in use; patching begins");
         run->told = true;
         return false;
 }
@@ -230,7 +221,7 @@ static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const
                 digest_text(out->patch->digest, digest);
                 snprintf(message, sizeof(message), "A patch for %s is ready: %zu functions", pair->path,
                          (size_t)out->patch->n_sites);
-                emit(run, EVENT_PATCH_READY, fields, ELEMENTSOF(fields), false, message);
+                recorder_emit(&run->rec, EVENT_PATCH_READY, fields, ELEMENTSOF(fields), false, message);
         }
         return r;
 }
@@ -256,55 +247,6 @@ static const char *subject_of(const Process *p, Arena *a) {
         return p->unit[0] ? p->unit : arena_printf(a, "process %s", p->comm);
 }
 
-/* The code and the text of why an image is not patched. */
-static const char *reason_of(const ConvergedImage *image, const char **detail, Arena *a) {
-        const Refusal *r = refusal_get(image->refusal);
-
-        *detail = image->error;
-        if (r) {
-                *detail = arena_printf(a, "%s%s%s", image->subject,
-                                       *image->subject && *image->detail ? ": " : "", image->detail);
-                return r->code;
-        }
-        for (size_t i = 0; image->verdict && i < image->verdict->n; i++) {
-                const Finding *f = &image->verdict->findings[i];
-
-                if (refusal_get(f->code)->kind == REFUSAL_ADVICE)
-                        continue;
-                *detail = arena_printf(a, "%s%s%s", f->subject, *f->detail ? ": " : "", f->detail);
-                return refusal_get(f->code)->code;
-        }
-        return image->outcome == IMAGE_ERROR ? "error" : "";
-}
-
-/* What an action has in common with the event that tells of it. A field without a value is left out. */
-static void tell(Run *run, EventKind kind, const StoreAction *a, const char *message) {
-        char pid[16];
-        const EventField fields[] = {
-                { "STAUNCH_PID", pid },
-                { "STAUNCH_COMM", a->comm },
-                { "STAUNCH_UNIT", *a->unit ? a->unit : NULL },
-                { "UNIT", *a->unit ? a->unit : NULL },
-                { "STAUNCH_IMAGE", a->image },
-                { "STAUNCH_BUILD_ID_OLD", a->old_id },
-                { "STAUNCH_BUILD_ID_NEW", a->new_id },
-                { "STAUNCH_PATCH", *a->digest ? a->digest : NULL },
-                { "STAUNCH_VERDICT", a->outcome },
-                { "STAUNCH_REASON", *a->reason ? a->reason : NULL },
-                { "STAUNCH_DETAIL", *a->detail ? a->detail : NULL },
-        };
-
-        snprintf(pid, sizeof(pid), "%d", a->pid);
-        emit(run, kind, fields, ELEMENTSOF(fields), true, message);
-}
-
-static void keep(Run *run, const StoreAction *a) {
-        Error e = { 0 };
-
-        if (run->store && store_add_action(run->store, a, &e) < 0)
-                fprintf(stderr, "<3>staunchd: %s\n", e.text);
-}
-
 static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
         StoreRestart r = { .subject = subject,
                            .image = a->image,
@@ -318,9 +260,9 @@ static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
         if (store_put_restart(run->store, &r, &fresh, &e) < 0)
                 fprintf(stderr, "<3>staunchd: %s\n", e.text);
         if (fresh) /* not once for each of its processes */
-                tell(run, EVENT_RESTART_PENDING, a,
-                     arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject, a->image,
-                                  a->reason, a->detail));
+                recorder_tell(&run->rec, EVENT_RESTART_PENDING, a,
+                              arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject,
+                                           a->image, a->reason, a->detail));
 }
 
 /* Whoever took a patch out by hand does not want its code by a restart either. */
@@ -330,63 +272,21 @@ static bool is_held(const ConvergedImage *image) {
 
 /* Keeps and tells what became of one image. Returns WORK_AGAIN when it is worth another try. */
 static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, const ConvergedImage *image) {
-        static const char *const outcomes[] = { "patched", "hotpatchable", "reverted", "revertible",
-                                                "refused", "current",      "error" };
         const Patch *patch =
                 image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
-        const char *subject = subject_of(&p->of->process, run->arena), *detail = "";
-        bool patched = image->outcome == IMAGE_PATCHED, reverts = converge_reverts(image) && image->carries;
-        bool again = image->outcome == IMAGE_ERROR ||
-                     (image->outcome == IMAGE_RESTART && converge_is_passing(image->refusal));
-        StoreAction a = {
-                .time_usec = wall_usec(),
-                .pid = p->of->process.pid,
-                .comm = p->of->process.comm,
-                .unit = p->of->process.unit,
-                .image = image->image->path,
-                .old_id = build_id_text(&image->image->old_id, old_text),
-                .new_id = build_id_text(reverts ? &image->carried.new_id : &image->image->new_id, new_text),
-                .digest = reverts ? digest_text(image->carried.digest, digest)
-                          : patch ? digest_text(patch->digest, digest)
-                                  : "",
-                .action = reverts ? "revert" : "apply",
-                .outcome = outcomes[image->outcome],
-                .reason = patched || image->outcome == IMAGE_REVERTED ? ""
-                                                                      : reason_of(image, &detail, run->arena),
-                .functions = image->functions,
-                .pause_usec = image->pause_usec,
-        };
+        const char *subject = subject_of(&p->of->process, run->arena);
+        bool done = image->outcome == IMAGE_PATCHED || image->outcome == IMAGE_REVERTED, again;
+        StoreAction a = action_of_image(p, image, patch, &again, run->arena);
 
-        a.detail = detail;
         if (image->outcome == IMAGE_CURRENT)
                 return WORK_DONE;
-        if (image->outcome == IMAGE_REVERTED) {
-                a.detail = "the build on disk is the one that the process was started with";
-                keep(run, &a);
-                metrics_pause(run->w->metrics, image->pause_usec);
-                tell(run, EVENT_PATCH_REVERTED, &a,
-                     arena_printf(run->arena, "%s (pid %d): the patch of %s was taken out: %s", a.comm, a.pid,
-                                  a.image, a.detail));
-                store_drop_restart(run->store, subject, a.image, NULL);
-                return WORK_DONE;
-        }
-        if (!patched && store_said(run->store, &a, NULL) == 1)
+        if (!done && store_said(run->store, &a, NULL) == 1)
                 return again ? WORK_AGAIN : WORK_DONE;
-        keep(run, &a);
-        if (patched) {
+        recorder_add(&run->rec, &a, again);
+        if (done) {
                 metrics_pause(run->w->metrics, image->pause_usec);
-                tell(run, EVENT_PATCH_INSTALLED, &a,
-                     arena_printf(run->arena, "%s (pid %d): %s patched, %zu functions, paused for %lu us",
-                                  a.comm, a.pid, a.image, image->functions,
-                                  (unsigned long)image->pause_usec));
                 store_drop_restart(run->store, subject, a.image, NULL);
-        } else if (again) {
-                tell(run, EVENT_PATCH_FAILED, &a,
-                     arena_printf(run->arena, "%s (pid %d): %s%s: %s (%s)", a.comm, a.pid, a.image,
-                                  reverts ? ": its patch could not be taken out" : " is not patched",
-                                  a.reason, a.detail));
-        } else if (image->outcome == IMAGE_RESTART && !is_held(image)) {
+        } else if (!again && image->outcome == IMAGE_RESTART && !is_held(image)) {
                 keep_restart(run, subject, &a);
         }
         return again ? WORK_AGAIN : WORK_DONE;
@@ -574,7 +474,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
 
         if (r >= 0) {
                 run.store = store;
-                steps_begin(&run.steps, w->root, store);
+                recorder_begin(&run.rec, store, w->events, w->root, LOG_PREFIX);
                 if (builds_open(w->root, &run.builds, NULL) == 0) {
                         options.current = saw_current;
                         options.current_data = &run.builds;
@@ -601,7 +501,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
         }
         if (run.builds.arena)
                 builds_close(&run.builds);
-        steps_end(&run.steps);
+        recorder_end(&run.rec);
         vec_free(&run.carried);
         vec_free(&run.quarantine);
         arena_free(run.arena);
@@ -618,46 +518,32 @@ static bool reverts_unproved(const Run *run, const Process *p, const ProcessPatc
 
 /* Returns WORK_AGAIN when it is worth another try. */
 static int revert_one(Run *run, const Process *p, const ProcessPatch *patch, const char *reason) {
-        char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1], digest[2 * DIGEST_SIZE + 1];
         EngineOptions options = { .deadline_usec = run->w->policy->deadline_usec,
                                   .unproved = reverts_unproved(run, p, patch) };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
         int r = engine_revert(p->pid, patch->digest, &options, &result, &e);
-        const Refusal *refused = refusal_get(result.refusal);
         bool again = r < 0 || (r > 0 && converge_is_passing(result.refusal));
-        StoreAction a = {
-                .time_usec = wall_usec(),
-                .pid = p->pid,
-                .comm = p->comm,
-                .unit = p->unit,
-                .image = patch->name,
-                .old_id = build_id_text(&patch->old_id, old_text),
-                .new_id = build_id_text(&patch->new_id, new_text),
-                .digest = digest_text(patch->digest, digest),
-                .action = "revert",
-                .outcome = r == 0  ? "reverted"
-                           : r > 0 ? "refused"
-                                   : "error",
-                .reason = r > 0 && refused ? refused->code : "quarantined",
-                .detail = r == 0  ? reason
-                          : r > 0 ? result.detail
-                                  : e.text,
-                .functions = patch->sites,
-                .pause_usec = result.pause_usec,
-        };
+        StoreAction a = action_of_revert(p, patch, r, &result, e.text, run->arena);
 
-        if (r != 0 && run->store && store_said(run->store, &a, NULL) == 1)
+        if (!*a.reason)
+                a.reason = "quarantined";
+        if (r == 0)
+                a.detail = reason;
+        else if (run->store && store_said(run->store, &a, NULL) == 1)
                 return again ? WORK_AGAIN : WORK_DONE;
-        keep(run, &a);
+        recorder_add(&run->rec, &a, false);
         if (r == 0)
                 metrics_pause(run->w->metrics, result.pause_usec);
-        tell(run, r == 0 ? EVENT_PATCH_REVERTED : EVENT_PATCH_FAILED, &a,
-             arena_printf(run->arena, "%s (pid %d): the patch of %s %s: %s%s", p->comm, p->pid, patch->name,
-                          r == 0 ? "was taken out" : "could not be taken out", a.detail,
-                          again                                                     ? "; it is tried again"
-                          : r > 0 && result.refusal == REFUSAL_CODE_REVERT_UNPROVED ? "; a restart is pending"
-                                                                                    : ""));
+        else
+                recorder_tell(&run->rec, EVENT_PATCH_FAILED, &a,
+                              arena_printf(run->arena,
+                                           "%s (pid %d): the patch of %s could not be taken out: %s%s",
+                                           p->comm, p->pid, patch->name, a.detail,
+                                           again ? "; it is tried again"
+                                           : result.refusal == REFUSAL_CODE_REVERT_UNPROVED
+                                                   ? "; a restart is pending"
+                                                   : ""));
         return again ? WORK_AGAIN : WORK_DONE;
 }
 
@@ -704,8 +590,9 @@ static int put_quarantine(Run *run, const ProcessPatch *patch, const char *reaso
         int r = store_put_quarantine(run->store, &q, e);
 
         if (r >= 0)
-                emit(run, EVENT_PATCH_QUARANTINED, fields, ELEMENTSOF(fields), true,
-                     arena_printf(run->arena, "The patch of %s is in quarantine: %s", patch->name, reason));
+                recorder_emit(&run->rec, EVENT_PATCH_QUARANTINED, fields, ELEMENTSOF(fields), true,
+                              arena_printf(run->arena, "The patch of %s is in quarantine: %s", patch->name,
+                                           reason));
         return r;
 }
 
@@ -717,7 +604,7 @@ int work_quarantine(const Work *w, Error *e) {
         uint64_t quarantined = 0;
 
         run.store = store;
-        steps_begin(&run.steps, w->root, store);
+        recorder_begin(&run.rec, store, w->events, w->root, LOG_PREFIX);
         for (size_t i = 0; i < w->n_harms && written >= 0; i++)
                 written = put_quarantine(&run, &w->harms[i].patch, w->harms[i].reason, e);
         if (written >= 0)
@@ -731,7 +618,7 @@ int work_quarantine(const Work *w, Error *e) {
         }
         if (r >= 0)
                 notes_take(w->notes_fd, NULL, 0, w->root, work_enter, (void *)w);
-        steps_end(&run.steps);
+        recorder_end(&run.rec);
         vec_free(&run.quarantine);
         arena_free(run.arena);
         return r < 0 || written >= 0 ? r : written;

@@ -56,6 +56,7 @@ typedef struct Options {
         bool fixed, download;
         const char *config;
         bool yes, last, resume;
+        const char *events;
 } Options;
 
 /* Which of them a command takes. */
@@ -78,6 +79,7 @@ enum {
         TAKES_DOWNLOAD = 524288,
         TAKES_RUNTIME = 1 << 26,
         TAKES_NO_HOLD = 1 << 27,
+        TAKES_RECORD = 1 << 28, /* --events */
         TAKES_CONFIG = 1 << 20,
         TAKES_ROLLBACK = 1 << 21, /* --dry-run, --yes, --last, --resume */
 };

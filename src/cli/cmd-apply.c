@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "cli/kept.h"
 #include "cli/lasting.h"
+#include "cli/recording.h"
 #include "cli/targets.h"
 #include "cli/text.h"
 
@@ -49,9 +51,41 @@ static bool is_unreachable(int r) {
         return r == -ESRCH || r == -EACCES || r == -EPERM;
 }
 
+/* Is one of the patches held or in quarantine? Then the process is refused for that. */
+static bool is_kept(const Kept *kept, const bool *accepted, const Patch *const *patches, size_t n,
+                    Action *a) {
+        for (size_t i = 0; i < n; i++) {
+                const StoreQuarantine *q =
+                        kept_find(kept, &patches[i]->old_id, &patches[i]->new_id, accepted);
+
+                if (!q)
+                        continue;
+                a->result.refusal = quarantine_code(q);
+                snprintf(a->result.subject, sizeof(a->result.subject), "%s", patches[i]->name);
+                snprintf(a->result.detail, sizeof(a->result.detail), "%s", q->reason);
+                action_finish(a, ENGINE_REFUSED, DONE_PATCHED);
+                return true;
+        }
+        return false;
+}
+
+static void apply_one(const Process *p, const EngineOptions *options, const Patch *const *patches, size_t n,
+                      Recording *recording, Action *a) {
+        int r = engine_apply(p->pid, patches, n, options, &a->result, &a->error);
+
+        action_finish(a, r, DONE_PATCHED);
+        for (size_t i = 0; recording->store && i < n; i++) {
+                StoreAction done =
+                        action_of_apply(p, patches[i], r, &a->result, a->error.text, recording->rec.arena);
+
+                recording_add(recording, &done, "by 'staunch apply'",
+                              r < 0 || (r > 0 && converge_is_passing(a->result.refusal)));
+        }
+}
+
 /* Returns how many processes could not be looked at for want of privileges (--all). */
 static size_t apply_to(const ProcessList *targets, const Options *o, Patch *const *patches, size_t n,
-                       const Patch **chosen, ActionList *actions) {
+                       const Patch **chosen, const Kept *kept, Recording *recording, ActionList *actions) {
         EngineOptions options = { .deadline_usec = o->deadline_usec };
         size_t hidden = 0;
 
@@ -77,9 +111,8 @@ static size_t apply_to(const ProcessList *targets, const Options *o, Patch *cons
                         action_finish(a, r, DONE_PATCHED);
                 } else if (!n_chosen) {
                         a->done = DONE_CURRENT;
-                } else {
-                        r = engine_apply(p->pid, chosen, n_chosen, &options, &a->result, &a->error);
-                        action_finish(a, r, DONE_PATCHED);
+                } else if (!is_kept(kept, o->accepted, chosen, n_chosen, a)) {
+                        apply_one(p, &options, chosen, n_chosen, recording, a);
                 }
         }
         return hidden;
@@ -87,14 +120,19 @@ static size_t apply_to(const ProcessList *targets, const Options *o, Patch *cons
 
 static int apply(const Options *o, Patch *const *patches, size_t n, const Patch **chosen) {
         ProcessList targets = { 0 };
+        _cleanup_(kept_free) Kept kept = { 0 };
         ActionList actions = { 0 };
+        Recording recording;
         Error e = { 0 };
         size_t hidden;
         int code;
 
-        if (process_select(o->pids.items, o->pids.n, &targets, &e) < 0)
+        if (kept_read(o->state, &kept, &e) < 0 || process_select(o->pids.items, o->pids.n, &targets, &e) < 0)
                 return report_error(&e);
-        hidden = apply_to(&targets, o, patches, n, chosen, &actions);
+        recording_open(&recording, o);
+        hidden = apply_to(&targets, o, patches, n, chosen, &kept, &recording, &actions);
+        recording_warn(&recording);
+        recording_close(&recording);
         code = actions_print(&actions, o->json);
         if (!actions.n && !o->json)
                 puts("No process maps an image that these patches are for.");
@@ -107,14 +145,21 @@ static int apply(const Options *o, Patch *const *patches, size_t n, const Patch 
 
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
-        int code = options_read(
-                &o, self, TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE | TAKES_RUNTIME, argc, argv);
+        int code = options_read(&o, self,
+                                TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE | TAKES_RUNTIME |
+                                        TAKES_ACCEPT | TAKES_STATE | TAKES_RECORD,
+                                argc, argv);
         size_t n = 0, files;
         Patch **patches;
         const Patch **chosen;
 
         if (code >= 0)
                 return code;
+        for (size_t i = 0; i < REFUSAL_N; i++)
+                if (o.accepted[i] && i != REFUSAL_CODE_HELD && i != REFUSAL_CODE_QUARANTINED)
+                        return usage_error(
+                                self,
+                                "--accept: only 'held' and 'quarantined' speak against a patch that is made");
         files = (size_t)(argc - optind);
         if (!files)
                 return usage_error(self, "a patch file is needed");
@@ -149,6 +194,14 @@ const Command command_apply = {
                 "      --deadline SECONDS  how long to try to find a moment at which no thread is inside a "
                 "replaced\n"
                 "                          function (default 5)\n"
+                "      --accept CODE       'held' or 'quarantined': also a patch that was taken out by hand, "
+                "or did "
+                "harm,\n"
+                "                          and is kept out by the agent ('staunch list' shows them)\n"
+                "      --state DIR         the agent's state (default " STATE_DIR
+                "), which says that; what is done is\n"
+                "                          in its history and events\n"
+                "      --events FILE       where events go without a journal (default " EVENT_FILE ")\n"
                 "      --runtime DIR       the agent's sockets (default /run/staunch)\n"
                 "      --json              print JSON\n"
                 "      --explain CODE      say what a code means\n"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
-#include "base/vec.h"
 #include "cli/json.h"
+#include "cli/kept.h"
+#include "cli/recording.h"
 #include "cli/report.h"
 #include "cli/targets.h"
 #include "deliver/converge.h"
-#include "deliver/quarantine.h"
 #include "deliver/round.h"
 
 #include <errno.h>
@@ -202,52 +202,48 @@ static void print_text(const Converged *c) {
                 puts("'staunch explain CODE' says more about a reason.");
 }
 
-/* What the agent does not apply, for harm or since it was taken out by hand. */
-typedef struct Kept {
-        VEC(StoreQuarantine) all;
-        Arena *arena;
-} Kept;
-
-static void keep(void *data, const StoreQuarantine *q) {
-        Kept *k = data;
-
-        vec_push(&k->all, quarantine_copy(k->arena, q));
-}
-
-static int read_kept(const char *state, Kept *k, Error *e) {
-        Store *store = NULL;
-        int r = store_open_read(state, &store, e);
-
-        if (r == -ENOENT || r == -EACCES)
-                return 0; /* there is no agent, or it is not ours to know: nor are its rounds */
-        if (r == 0)
-                r = store_each_quarantine(store, keep, k, e);
-        store_close(store);
-        return r;
-}
-
 static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const ConvergeOptions *o,
                    Comparison *out, Error *e) {
-        const Kept *k = data;
+        const StoreQuarantine *q = kept_find(data, &pair->old_id, &pair->new_id, o->accepted);
 
-        for (size_t i = 0; i < k->all.n; i++)
-                if (!o->accepted[quarantine_code(&k->all.items[i])] &&
-                    quarantine_judge(&k->all.items[i], pair, out))
-                        return 0;
-        return converge_compare(pair, bytes, o, out, e);
+        return q && quarantine_judge(q, pair, out) ? 0 : converge_compare(pair, bytes, o, out, e);
+}
+
+static void record(const Converged *c, const Options *o) {
+        Recording recording;
+
+        if (o->dry_run || c->outdated.n_processes == 0)
+                return;
+        recording_open(&recording, o);
+        recording_want(&recording, c);
+        for (size_t i = 0; recording.store && i < c->outdated.n_processes; i++) {
+                const ConvergedProcess *p = &c->processes[i];
+
+                for (size_t k = 0; !p->gone && k < p->of->n; k++) {
+                        size_t pair = p->images[k].image->pair;
+                        bool again;
+                        StoreAction a = action_of_image(
+                                p, &p->images[k], pair == SIZE_MAX ? NULL : c->pairs[pair].comparison.patch,
+                                &again, recording.rec.arena);
+
+                        recording_add(&recording, &a, "by 'staunch converge'", again);
+                }
+        }
+        if (c->patched + c->reverted)
+                recording_warn(&recording);
+        recording_close(&recording);
 }
 
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         _cleanup_(closep) int lock = -1;
-        _cleanup_(arena_freep) Arena *arena = arena_new();
-        Kept kept = { .arena = arena };
+        _cleanup_(kept_free) Kept kept = { 0 };
         ConvergeOptions options;
         Converged c = { 0 };
         Error e = { 0 };
         int r, code = options_read(&o, self,
                                    TAKES_JSON | TAKES_PIDS | TAKES_DEADLINE | TAKES_ACCEPT | TAKES_CONVERGE |
-                                           TAKES_STATE,
+                                           TAKES_STATE | TAKES_RECORD,
                                    argc, argv);
 
         if (code >= 0)
@@ -269,13 +265,13 @@ static int run(const Command *self, int argc, char **argv) {
                 if (lock < 0)
                         return report_error(&e);
         }
-        r = read_kept(o.state ? o.state : STATE_DIR, &kept, &e);
+        r = kept_read(o.state, &kept, &e);
         if (r == 0)
                 r = converge_run(&options, &c, &e);
-        vec_free(&kept.all);
         progress_clear();
         if (r < 0)
                 return report_error(&e);
+        record(&c, &o);
         code = c.errors                                            ? EXIT_ERROR
                : c.restart                                         ? EXIT_REFUSED
                : c.patched + c.would + c.reverted + c.would_revert ? EXIT_PATCHED
@@ -309,7 +305,10 @@ const Command command_converge = {
                 "      --state DIR         the agent's state (default " STATE_DIR
                 "): what is held or in quarantine there "
                 "is not\n"
-                "                          applied without --accept held or --accept quarantined\n"
+                "                          applied without --accept held or --accept quarantined; what is "
+                "done is\n"
+                "                          in its history and events\n"
+                "      --events FILE       where events go without a journal (default " EVENT_FILE ")\n"
                 "      --json              print JSON\n"
                 "      --explain CODE      say what a code means\n"
                 "  -h, --help              this text\n\n"

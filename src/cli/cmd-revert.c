@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
 #include "cli/hold.h"
+#include "cli/recording.h"
 #include "cli/targets.h"
 #include "cli/text.h"
 #include "patch/digest.h"
@@ -39,7 +40,7 @@ static int find_patches(pid_t pid, const char *prefix, ProcessPatch **out, size_
 }
 
 static void revert_process(const Process *p, const char *prefix, const EngineOptions *options, Hold *hold,
-                           const ProcessPatch *patches, size_t n, Action *a) {
+                           Recording *recording, const ProcessPatch *patches, size_t n, Action *a) {
         bool refused = false; /* nothing is touched, nor held, then */
         int r;
 
@@ -49,8 +50,15 @@ static void revert_process(const Process *p, const char *prefix, const EngineOpt
                 hold_patch(hold, &patches[i]);
         r = engine_revert(p->pid, *prefix ? patches[0].digest : NULL, options, &a->result, &a->error);
         action_finish(a, r, DONE_REVERTED);
-        for (size_t i = 0; i < n; i++)
-                hold_record(hold, p, &patches[i], r, &a->result);
+        for (size_t i = 0; recording->store && i < n; i++) {
+                StoreAction done =
+                        action_of_revert(p, &patches[i], r, &a->result, a->error.text, recording->rec.arena);
+
+                if (r == 0 && hold->store)
+                        done.reason = "held";
+                recording_add(recording, &done, "by 'staunch revert'",
+                              r < 0 || (r > 0 && converge_is_passing(a->result.refusal)));
+        }
 }
 
 static int revert(const Options *o, const char *prefix) {
@@ -61,12 +69,14 @@ static int revert(const Options *o, const char *prefix) {
         Error e = { 0 };
         size_t hidden = 0;
         Hold hold = { 0 };
+        Recording recording;
         int code;
 
         if (process_select(o->pids.items, o->pids.n, &targets, &e) < 0)
                 return report_error(&e);
+        recording_open(&recording, o);
         if (!o->no_hold)
-                hold_open(&hold, o->state ? o->state : STATE_DIR);
+                hold_open(&hold, &recording);
         for (size_t i = 0; i < targets.n; i++) {
                 _cleanup_(freep) ProcessPatch *patches = NULL;
                 const Process *p = &targets.items[i];
@@ -89,7 +99,7 @@ static int revert(const Options *o, const char *prefix) {
                 } else if (!n) {
                         a->done = DONE_CURRENT;
                 } else {
-                        revert_process(p, prefix, &options, &hold, patches, n, a);
+                        revert_process(p, prefix, &options, &hold, &recording, patches, n, a);
                 }
         }
         code = actions_print(&actions, o->json);
@@ -97,7 +107,7 @@ static int revert(const Options *o, const char *prefix) {
                 puts("No process carries such a patch.");
         if (!o->json)
                 hold_say(&hold);
-        hold_close(&hold);
+        recording_close(&recording);
         code = targets_hidden(hidden, code);
         actions_free(&actions);
         process_list_free(&targets);
@@ -117,7 +127,7 @@ static int run(const Command *self, int argc, char **argv) {
         char digest[2 * DIGEST_SIZE + 1] = "";
         int code = options_read(&o, self,
                                 TAKES_JSON | TAKES_PIDS | TAKES_ALL | TAKES_DEADLINE | TAKES_STATE |
-                                        TAKES_NO_HOLD | TAKES_ACCEPT,
+                                        TAKES_NO_HOLD | TAKES_ACCEPT | TAKES_RECORD,
                                 argc, argv);
 
         if (code >= 0)
@@ -155,7 +165,10 @@ const Command command_revert = {
                 "                          code may misread what the new code has made\n"
                 "      --deadline SECONDS  how long to try to find a safe moment (default 5)\n"
                 "      --no-hold           let the agent apply it again at its next round\n"
-                "      --state DIR         the agent's state (default " STATE_DIR ")\n"
+                "      --state DIR         the agent's state (default " STATE_DIR
+                "); what is done is in its history\n"
+                "                          and events\n"
+                "      --events FILE       where events go without a journal (default " EVENT_FILE ")\n"
                 "      --json              print JSON\n"
                 "      --explain CODE      say what a code means\n"
                 "  -h, --help              this text\n\n"

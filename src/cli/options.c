@@ -40,6 +40,7 @@ enum {
         OPTION_NO_HOLD,
         OPTION_PACKAGE,
         OPTION_CVE,
+        OPTION_EVENTS,
 };
 
 static const struct {
@@ -70,6 +71,7 @@ static const struct {
         { TAKES_QUERY, { "unit", required_argument, NULL, OPTION_UNIT } },
         { TAKES_EVENTS, { "id", required_argument, NULL, OPTION_ID } },
         { TAKES_EVENTS, { "file", required_argument, NULL, OPTION_FILE } },
+        { TAKES_RECORD, { "events", required_argument, NULL, OPTION_EVENTS } },
         { TAKES_EVENTS, { "package", required_argument, NULL, OPTION_PACKAGE } },
         { TAKES_EVENTS, { "cve", required_argument, NULL, OPTION_CVE } },
         { TAKES_EVENTS, { "follow", no_argument, NULL, OPTION_FOLLOW } },
@@ -272,6 +274,9 @@ static int read_one(Options *o, const Command *command, int option, const char *
                 return -1;
         case OPTION_ID:
                 o->id = value;
+                return -1;
+        case OPTION_EVENTS:
+                o->events = value;
                 return -1;
         case OPTION_PACKAGE:
                 o->package = value;

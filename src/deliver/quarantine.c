@@ -3,11 +3,15 @@
 
 #include <string.h>
 
-bool quarantine_judge(const StoreQuarantine *q, const OutdatedPair *pair, Comparison *out) {
+bool quarantine_is_of(const StoreQuarantine *q, const BuildId *old_id, const BuildId *new_id) {
         char old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
 
-        if (strcmp(q->old_id, build_id_text(&pair->old_id, old_text)) != 0 ||
-            strcmp(q->new_id, build_id_text(&pair->new_id, new_text)) != 0)
+        return strcmp(q->old_id, build_id_text(old_id, old_text)) == 0 &&
+               strcmp(q->new_id, build_id_text(new_id, new_text)) == 0;
+}
+
+bool quarantine_judge(const StoreQuarantine *q, const OutdatedPair *pair, Comparison *out) {
+        if (!quarantine_is_of(q, &pair->old_id, &pair->new_id))
                 return false;
         *out = (Comparison){ .arena = arena_new(),
                              .outcome = OUTCOME_RESTART,

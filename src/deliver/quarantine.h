@@ -5,6 +5,7 @@
 #include "deliver/outdated.h"
 #include "store/store.h"
 
+bool quarantine_is_of(const StoreQuarantine *q, const BuildId *old_id, const BuildId *new_id);
 /* If `q` is of this pair: the verdict `held` or `quarantined`, which needs no comparison. False: it is of
  * another. */
 bool quarantine_judge(const StoreQuarantine *q, const OutdatedPair *pair, Comparison *out);

@@ -608,7 +608,10 @@ def reverted_by_hand_stays_out(m):
     m.install(2)
     equal(m.ask("converge")["ok"], True, "the round")
     equal([a.ask(100), b.ask(100)], [102, 102], "the patched targets")
-    out = staunch(0, "revert", "--pid", str(a.pid), *state)
+    out = staunch(0, "revert", "--pid", str(a.pid), *state, "--events", m.events_file)
+    e = m.await_event("patch-reverted", pid=a.pid)
+    equal([e["fields"][k] for k in ("STAUNCH_IMAGE", "STAUNCH_VERDICT", "STAUNCH_REASON", "STAUNCH_DETAIL")],
+          ["target", "reverted", "held", "by 'staunch revert'"], "the event of the revert")
     held = json.loads(staunch(3, "list", "--json", *state))["quarantine"]
     equal([h["by_hand"] for h in held], [True], "what is held")
     assert f"staunch release {held[0]['digest'][:16]}" in out, out
@@ -623,8 +626,28 @@ def reverted_by_hand_stays_out(m):
     dry = json.loads(staunch(3, "converge", "--dry-run", "--json", "--pid", str(a.pid), "--root", m.root, *state))
     equal([f["code"] for f in dry["processes"][0]["images"][0]["findings"]], ["held"], "what the command says")
     staunch(4, "converge", "--dry-run", "--accept", "held", "--pid", str(a.pid), "--root", m.root, *state)
+    # Nor does a command, unless it is told to; and what it does is told.
+    patch, events = os.path.join(m.dir, "patch"), ["--events", m.events_file]
+    staunch(0, "build", m.builds[1], m.builds[2], "-o", patch)
+    to = [patch, "--pid", str(a.pid), "--runtime", os.path.join(m.dir, "run"), *state, *events]
+    refused = json.loads(staunch(3, "apply", "--json", *to))["processes"][0]
+    equal([refused["refusal"][k] for k in ("code", "detail")], ["held", "taken out by 'staunch revert'"], "why 'apply' refuses")
+    out = staunch(3, "apply", *to)
+    assert "--accept held" in out and "staunch release" in out, out
+    equal(a.ask(100), 101, "the target that was refused")
+    staunch(2, "apply", "--accept", "layout-unproved", *to)
+    staunch(0, "apply", "--accept", "held", *to)
+    equal(a.ask(100), 102, "the target after 'apply'")
+    equal(m.await_event("patch-installed", pid=a.pid)["fields"]["STAUNCH_DETAIL"], "by 'staunch apply'", "who patched it")
+    staunch(0, "revert", "--pid", str(a.pid), *state)
+    staunch(4, "converge", "--accept", "held", "--pid", str(a.pid), "--root", m.root, *state, *events)
+    equal(a.ask(100), 102, "the target after 'converge'")
+    equal(m.await_event("patch-installed", pid=a.pid)["fields"]["STAUNCH_DETAIL"], "by 'staunch converge'", "who patched it")
+    staunch(0, "revert", "--pid", str(a.pid), *state)
     done = json.loads(staunch(0, "history", "--json", *state))["actions"]
-    equal([(d["pid"], d["reason"]) for d in done if d["action"] == "revert"], [(a.pid, "held")], "what was reverted")
+    equal([(d["pid"], d["reason"]) for d in done if d["action"] == "revert"], [(a.pid, "held")] * 3, "what was reverted")
+    equal([(d["pid"], d["detail"]) for d in done if d["action"] == "apply" and d["detail"].startswith("by ")],
+          [(a.pid, "by 'staunch apply'"), (a.pid, "by 'staunch converge'")], "what was applied by hand")
     staunch(0, "release", held[0]["digest"][:16], *state)
     equal(m.ask("converge")["ok"], True, "the round after the release")
     equal(a.ask(100), 102, "the target after the release")
