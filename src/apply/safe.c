@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -236,25 +237,43 @@ static uint64_t stack_end(StackReader *r, uint64_t sp, uint64_t thread_pointer) 
         return end;
 }
 
+/* The pages at `addr` are there, or can be brought from a disk: nobody else has to be asked for them
+ * (userfaultfd). */
+static bool are_there(int pagemap, uint64_t addr, size_t pages) {
+        enum { AWAY = 62 /* swapped; the next bit: present */, MOST = 4 };
+        uint64_t entries[MOST];
+        bool all = pages <= MOST && pread(pagemap, entries, pages * sizeof(*entries),
+                                          (off_t)(addr / PAGE_SIZE_X86 * sizeof(*entries))) ==
+                                            (ssize_t)(pages * sizeof(*entries));
+
+        for (size_t i = 0; all && i < pages; i++)
+                all = entries[i] >> AWAY & 3;
+        return all;
+}
+
 void stack_reader_warm(StackReader *r) {
-        enum { LARGEST = 16 << 20, PART = 8192 };
+        enum { PART = 2 * PAGE_SIZE_X86 };
         struct iovec local[BATCH], remote[BATCH];
         size_t n = 0, at = 0;
+        _cleanup_(closep) int pagemap = -1;
+        char path[64];
 
-        for (size_t i = 1; i <= r->before->n; i++) {
+        snprintf(path, sizeof(path), "/proc/%d/pagemap", r->pid);
+        pagemap = open(path, O_RDONLY | O_CLOEXEC);
+        for (size_t i = 1; pagemap >= 0 && i <= r->before->n; i++) {
                 const Mapping *guard = &r->before->items[i - 1], *m = guard + 1;
                 bool end = i == r->before->n || at + PART > r->room;
 
                 if (n && (end || n == BATCH)) {
                         if (process_vm_readv(r->pid, local, n, remote, n, 0) < 0) {
-                                /* a hint only */
+                                /* it is a hint only */
                         }
                         n = 0;
                 }
                 if (end)
                         break;
                 if (guard->prot || guard->end != m->start || !(m->prot & MAP_W) || m->shared || m->inode ||
-                    m->end - m->start < PART || m->end - m->start > LARGEST)
+                    m->end - m->start < PART || !are_there(pagemap, m->end - PART, PART / PAGE_SIZE_X86))
                         continue;
                 local[n] = (struct iovec){ r->bytes + at, PART };
                 remote[n++] = (struct iovec){ (void *)(uintptr_t)(m->end - PART), PART };

@@ -217,6 +217,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         World w = { 0 };
         Arrival exit = { .fd = -1 };
         bool ready, blamed = false;
+        uint64_t now;
         int r, stop;
 
         unwinder = unwinder_new(s->pid, s->maps, s->loaded, s->n_loaded);
@@ -257,14 +258,15 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
                 res->pause_total_usec += res->pause_usec;
                 if (ready || r)
                         break;
-                if (now_usec() >= limit) {
+                now = now_usec();
+                if (now >= limit) {
                         r = give_up(&w, blamed ? 0 : stop, &blame, res);
                         break;
                 }
                 if (exit.fd >= 0)
-                        arrival_await(&exit, MIN((uint64_t)EXIT_USEC, limit - now_usec() + 1));
+                        arrival_await(&exit, MIN((uint64_t)EXIT_USEC, limit - now + 1));
                 else
-                        sleep_usec(MIN(backoff, limit - now_usec() + 1));
+                        sleep_usec(MIN(backoff, limit - now + 1));
                 backoff = MIN(backoff * 2, BACKOFF_MAX_USEC);
                 if ((stop && !w.stuck) ||
                     world_outdated(&w)) { /* new sharers, or too many to tell: look again */

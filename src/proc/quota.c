@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/quota.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "proc/task.h"
 
@@ -10,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TEXT = 1 << 20, MAX_PATH = 4096 };
+enum { MAX_TEXT = 1 << 20, MAX_PATH = 4096, KNOWN_USEC = 500000 };
+
+/* Bytes. Version 1 has no word for "none": it is the highest number of whole pages that a long holds. */
+static const uint64_t NO_LIMIT = UINT64_C(1) << 62;
 
 /* What both versions of control groups call the same things. */
 typedef struct Names {
@@ -46,6 +50,23 @@ static bool find_mount(const char *type, const char *option, char out[MAX_PATH])
                 }
         }
         return false;
+}
+
+/* That of one kind after the other, for many processes that are asked about one after another: looked up anew
+ * now and then. */
+static bool find_mount_again(const char *type, const char *option, char out[MAX_PATH]) {
+        static char type_known[32], where[MAX_PATH];
+        static uint64_t since_usec;
+
+        if (strcmp(type_known, type) != 0 || now_usec() - since_usec > KNOWN_USEC) {
+                type_known[0] = 0;
+                if (!find_mount(type, option, where))
+                        return false;
+                snprintf(type_known, sizeof(type_known), "%s", type);
+                since_usec = now_usec();
+        }
+        memcpy(out, where, sizeof(where));
+        return true;
 }
 
 /* The group of a process in the hierarchy of that controller ("": version 2). */
@@ -103,7 +124,8 @@ static uint64_t left_in(const char *folder, const Names *names, uint64_t enough)
         uint64_t limit, used, clean = 0, busy;
         size_t n;
 
-        if (!read_number(folder, names->limit, &limit) || !read_number(folder, names->used, &used))
+        if (!read_number(folder, names->limit, &limit) || limit >= NO_LIMIT ||
+            !read_number(folder, names->used, &used))
                 return UINT64_MAX;
         if (limit > used && limit - used >= enough)
                 return limit - used;
@@ -120,9 +142,10 @@ static uint64_t left_above(char *folder, size_t root, const Names *names, uint64
         uint64_t left = UINT64_MAX;
 
         for (;;) {
+                uint64_t here = left_in(folder, names, enough);
                 char *slash;
 
-                left = MIN(left, left_in(folder, names, enough));
+                left = MIN(left, here);
                 slash = strrchr(folder, '/');
                 if (!slash || slash <= folder + root)
                         return left;
@@ -132,9 +155,9 @@ static uint64_t left_above(char *folder, size_t root, const Names *names, uint64
 
 uint64_t quota_memory_left(pid_t pid, uint64_t enough) {
         char mount[MAX_PATH], group[MAX_PATH], folder[2 * MAX_PATH];
-        bool first = find_group(pid, "memory", group) && find_mount("cgroup", "memory", mount);
+        bool first = find_group(pid, "memory", group) && find_mount_again("cgroup", "memory", mount);
 
-        if (!first && !(find_group(pid, "", group) && find_mount("cgroup2", NULL, mount)))
+        if (!first && !(find_group(pid, "", group) && find_mount_again("cgroup2", NULL, mount)))
                 return UINT64_MAX;
         snprintf(folder, sizeof(folder), "%s%s", mount, group);
         return left_above(folder, strlen(mount), first ? &version_1 : &version_2, enough);
