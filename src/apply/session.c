@@ -142,7 +142,8 @@ int session_remote(Session *s, Remote *out, Error *e) {
                         if (r <= 0)
                                 return r;
                         worst = MAX(worst, r);
-                        if (r != REMOTE_BUSY && r != REMOTE_SECCOMP) /* another may be without a filter */
+                        /* another may be without a filter, or that personality */
+                        if (r != REMOTE_BUSY && r != REMOTE_SECCOMP && r != REMOTE_EXECUTES)
                                 break;
                 }
                 if (worst != REMOTE_BUSY)
@@ -156,6 +157,10 @@ int session_remote(Session *s, Remote *out, Error *e) {
                 return refuse(s->res, REFUSAL_CODE_PROCESS_TRACED, "", "process %d", s->pid);
         if (worst == REMOTE_SECCOMP)
                 return refuse(s->res, REFUSAL_CODE_PROCESS_SECCOMP, "", "process %d", s->pid);
+        if (worst == REMOTE_EXECUTES)
+                return refuse(s->res, REFUSAL_CODE_IMAGE_UNUSUAL, "",
+                              "what process %d may read it may execute (personality READ_IMPLIES_EXEC)",
+                              s->pid);
         if (worst == REMOTE_PERMISSION)
                 return refuse(s->res, REFUSAL_CODE_PROCESS_PERMISSION, "", "process %d", s->pid);
         return refuse(s->res, REFUSAL_CODE_PROCESS_STOP, "", "no thread could be stopped");

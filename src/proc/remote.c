@@ -7,7 +7,10 @@
 #include "proc/wait.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -50,6 +53,24 @@ static bool dispatches_syscalls(pid_t tid) {
         return ptrace((enum __ptrace_request)0x4211 /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG */, tid,
                       (void *)sizeof(conf), &conf) == 0 &&
                conf.mode != 0;
+}
+
+/* What it maps to be written could be executed: we never want that, and what we look for in maps would look
+ * otherwise. */
+static bool reads_imply_executing(pid_t pid, pid_t tid) {
+        enum { READ_IMPLIES_EXEC_ = 0x0400000 };
+        char path[64], text[16];
+        ssize_t n;
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/personality", pid, tid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false; /* a kernel without it */
+        n = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        text[MAX(n, 0)] = 0;
+        return strtoul(text, NULL, 16) & READ_IMPLIES_EXEC_;
 }
 
 /* Waits until the thread is in an event stop; signals that arrive are handed on. */
@@ -126,6 +147,10 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
             (!suspended && (task_status(pid, tid, &status, NULL) < 0 || status.seccomp))) {
                 let_go(tid, 0);
                 return REMOTE_SECCOMP;
+        }
+        if (reads_imply_executing(pid, tid)) {
+                let_go(tid, 0);
+                return REMOTE_EXECUTES;
         }
         r.silent = remote_silent_signal(status.caught, r.mask);
         *out = r;

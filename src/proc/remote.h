@@ -34,6 +34,7 @@ enum {
         REMOTE_ELSEWHERE, /* there is no `syscall` instruction at `gate`: it has executed something, perhaps
                            */
         REMOTE_SECCOMP,   /* its filter cannot be suspended */
+        REMOTE_EXECUTES,  /* whatever it maps to be read may be executed, too (READ_IMPLIES_EXEC) */
         REMOTE_PERMISSION,
 };
 /* Seizes and stops the thread. Waits at most `wait_usec`. A hold (proc/hold.h) from then until remote_close.
