@@ -426,6 +426,8 @@ int agent_run(const AgentOptions *o, Error *e) {
         r = prepare(&a, e);
         if (r == 0) /* what is wrong with it is told now, not in the first round */
                 r = work_open_state(&(Work){ .state = o->state, .events = o->events }, &store, e);
+        if (r >= 0)
+                restart_forget_earlier_boot(store);
         store = store_close(store);
         if (r >= 0)
                 r = open_observer(&a, e);

@@ -84,7 +84,7 @@ static int on_end(sd_event_source *s, const siginfo_t *si, void *data) {
 void calendar_turn(Calendar *c) {
         RestartOptions o = *c->options;
         SandboxReport report;
-        sigset_t none;
+        sigset_t ends;
         Error e = { 0 };
 
         if (c->pid) {
@@ -100,8 +100,9 @@ void calendar_turn(Calendar *c) {
         if (c->pid == 0) {
                 signal(SIGTERM, on_stop); /* what was begun is ended well */
                 signal(SIGHUP, SIG_IGN);
-                sigemptyset(&none);
-                sigprocmask(SIG_SETMASK, &none, NULL);
+                sigemptyset(&ends);
+                sigaddset(&ends, SIGTERM); /* heard of where a turn can end: restart_pause() */
+                sigprocmask(SIG_SETMASK, &ends, NULL);
                 o.stop = &stopped;
                 if (sandbox_enter(SANDBOX_EXECUTOR, &report, &e) < 0 || restart_turn(&o, &e) < 0) {
                         child_log(LOG_ERR, "restarts: %s", e.text);

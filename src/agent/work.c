@@ -275,18 +275,24 @@ static int keep_image(Run *run, const Converged *c, const ConvergedProcess *p, c
         const Patch *patch =
                 image->image->pair == SIZE_MAX ? NULL : c->pairs[image->image->pair].comparison.patch;
         const char *subject = subject_of(&p->of->process, run->arena);
-        bool done = image->outcome == IMAGE_PATCHED || image->outcome == IMAGE_REVERTED, again;
+        bool done = image->outcome == IMAGE_PATCHED || image->outcome == IMAGE_REVERTED, again, needs_restart;
         StoreAction a = action_of_image(p, image, patch, &again, run->arena);
 
         if (image->outcome == IMAGE_CURRENT)
                 return WORK_DONE;
-        if (!done && store_said(run->store, &a, NULL) == 1)
+        needs_restart = !again && image->outcome == IMAGE_RESTART && !is_held(image);
+        if (!done && store_said(run->store, &a, NULL) == 1) {
+                /* Its restart was made, and this process outlived it; or the process's id is one of an
+                 * earlier boot. */
+                if (needs_restart && store_has_restart(run->store, subject, a.image, NULL) == 0)
+                        keep_restart(run, subject, &a);
                 return again ? WORK_AGAIN : WORK_DONE;
+        }
         recorder_add(&run->rec, &a, again);
         if (done) {
                 metrics_pause(run->w->metrics, image->pause_usec);
                 store_drop_restart(run->store, subject, a.image, NULL);
-        } else if (!again && image->outcome == IMAGE_RESTART && !is_held(image)) {
+        } else if (needs_restart) {
                 keep_restart(run, subject, &a);
         }
         return again ? WORK_AGAIN : WORK_DONE;

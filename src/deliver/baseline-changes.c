@@ -170,6 +170,17 @@ int changes_take(Store *store, const char *root, int64_t baseline, const char *c
         return r;
 }
 
+static void count_outstanding(void *data, const StoreChange *c) {
+        *(size_t *)data += !c->baseline;
+}
+
+int changes_outstanding(Store *store, Error *e) {
+        size_t n = 0;
+        int r = store_each_change(store, count_outstanding, &n, e);
+
+        return r < 0 ? r : n > 0;
+}
+
 typedef struct Find {
         int64_t baseline, change;
         const char *provider;

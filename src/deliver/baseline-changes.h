@@ -15,6 +15,8 @@ int changes_held(Store *s, const char *root, const char *const *units, size_t n,
                  Error *e);
 /* Writes down that they come into force by this baseline. */
 int changes_take(Store *s, const char *root, int64_t baseline, const char *const *units, size_t n, Error *e);
+/* Is there a change that no baseline has brought into force? 1, 0 or negative. */
+int changes_outstanding(Store *s, Error *e);
 
 typedef struct FoundSnapshot {
         char provider[32];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/baseline-window.h"
 #include "base/macro.h"
+#include "deliver/baseline-changes.h"
 #include "deliver/baseline-units.h"
 #include "deliver/probed.h"
 
@@ -111,7 +112,7 @@ static int apart(void *data, int64_t id, Error *e) {
 
 static int pause_usec(void *data, uint64_t usec) {
         (void)data;
-        return baseline_units.wait(NULL, usec);
+        return restart_pause(usec);
 }
 
 static int boot(void *data, char out[BASELINE_WORD], Error *e) {
@@ -139,12 +140,6 @@ static int with(BaselineWindow *w, int (*work)(BaselineWindow *w, const Baseline
         return r;
 }
 
-/* Does the policy want the machine restarted for this plan? */
-static bool wants_reboot(const BaselineWindow *w, const RestartPlan *plan) {
-        return w->policy->restart.reboot == REBOOT_ALWAYS ||
-               (w->policy->restart.reboot == REBOOT_IF_REQUIRED && plan->machine);
-}
-
 static int begin(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
         const RestartPlan *plan = data;
         _cleanup_(freep) const char **units = calloc(plan->n + 1, sizeof(*units));
@@ -155,7 +150,15 @@ static int begin(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
         for (size_t i = 0; i < plan->n; i++)
                 if (!plan->steps[i].obstacle)
                         units[n++] = plan->steps[i].subject;
-        if (wants_reboot(w, plan))
+        if (!n) { /* the machine alone: a baseline, if that brings anything into force */
+                _cleanup_(store_closep) Store *store = NULL;
+                int r = store_open(w->state, &store, e);
+
+                r = r < 0 ? r : changes_outstanding(store, e);
+                if (r <= 0)
+                        return r;
+        }
+        if (plan->reboots)
                 units[n++] = "machine";
         return baseline_begin(b, units, n, &w->id, e);
 }
@@ -179,7 +182,7 @@ static int settle(BaselineWindow *w, const Baseline *b, void *data, Error *e) {
         int r;
 
         /* With the machine to be restarted next, it is looked after when it is back. */
-        if (!ended->failed && wants_reboot(w, ended->plan))
+        if (!ended->failed && ended->plan->reboots)
                 return 0;
         if (ended->failed)
                 error_set(&failed, -EIO, "%zu restart%s failed", ended->failed,

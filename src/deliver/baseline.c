@@ -185,6 +185,13 @@ static int set(Work *w, BaselineState s, const char *reason, Error *e) {
         return r;
 }
 
+/* Nothing was restarted: what it would have brought into force waits for another one. */
+static int cancel(Work *w, const char *reason, Error *e) {
+        int r = store_release_changes(w->store, w->id, e);
+
+        return r < 0 ? r : set(w, BASELINE_CANCELLED, reason, e);
+}
+
 static SnapshotContext snapshots(const Baseline *b) {
         return (SnapshotContext){ .policy = &b->policy->baseline.snapshot,
                                   .root = b->root,
@@ -281,7 +288,7 @@ int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_
         if (r == 0) {
                 fault("snapshot");
                 if (check_way_back(&w, &why) < 0 && b->policy->baseline.require_snapshot) {
-                        r = set(&w, BASELINE_CANCELLED, why.text, e);
+                        r = cancel(&w, why.text, e);
                         if (r == 0) {
                                 tell(&w, EVENT_SNAPSHOT_FAILED, "is not begun: there is no way back",
                                      why.text);
@@ -302,8 +309,7 @@ int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_
                 fault("begun");
                 *id = w.id;
         } else if (r < 0 && w.id) {
-                store_set_baseline(w.store, w.id, states[BASELINE_CANCELLED], e ? e->text : "", wall_usec(),
-                                   NULL);
+                cancel(&w, e ? e->text : "", NULL);
         }
         work_end(&w);
         return r;
@@ -440,9 +446,19 @@ static int fail(Work *w, const char *text, Error *e) {
 }
 
 static int settle(Work *w, Error *e) {
+        bool some = false;
         Error why = { 0 };
-        int r = set(w, BASELINE_SETTLING, w->reason, e);
+        int r = 0;
 
+        for (size_t i = 0; r == 0 && !some && i < w->units.n; i++)
+                r = restarted(w, &w->units.items[i], w->units.items[i].forward.before, &some, e);
+        if (r < 0)
+                return r;
+        if (!some) {
+                tell(w, EVENT_BASELINE_CANCELLED, "is cancelled: nothing was restarted", "");
+                return cancel(w, "nothing was restarted", e);
+        }
+        r = set(w, BASELINE_SETTLING, w->reason, e);
         if (r < 0)
                 return r;
         fault("settling");
@@ -687,8 +703,7 @@ int baseline_resume(const Baseline *b, Error *e) {
                         switch (w.state) {
                         case BASELINE_PLANNED:
                         case BASELINE_SNAPSHOT:
-                                r = set(&w, BASELINE_CANCELLED,
-                                        "nothing had been restarted when it was cut off", e);
+                                r = cancel(&w, "nothing had been restarted when it was cut off", e);
                                 break;
                         case BASELINE_RESTARTING:
                         case BASELINE_SETTLING:

@@ -11,6 +11,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Units that do not take a restart well: the same that needrestart leaves alone. [restart] allow lets one in.
  */
@@ -263,16 +264,23 @@ static const char *packages_of(const char *file, Arena *a) {
 
 static void need_machine(Build *b) {
         const char *file = b->policy->restart.reboot_required;
-        Arena *a = b->plan->arena;
+        RestartPlan *plan = b->plan;
+        struct stat st;
 
-        for (size_t i = 0; i < b->steps.n && !b->plan->machine; i++)
-                if (b->steps.items[i].machine)
-                        b->plan->machine = arena_printf(a, "%s: %s", b->steps.items[i].subject,
-                                                        b->steps.items[i].obstacle);
-        if (!b->plan->machine && access(file, F_OK) == 0) {
-                const char *packages = packages_of(file, a);
+        for (size_t i = 0; i < b->steps.n && !plan->machine; i++) {
+                const RestartStep *s = &b->steps.items[i];
 
-                b->plan->machine = arena_printf(a, "%s%s%s", file, *packages ? ": " : "", packages);
+                if (!s->machine)
+                        continue;
+                plan->machine = arena_printf(plan->arena, "%s: %s", s->subject, s->obstacle);
+                plan->machine_since_usec = s->since_usec;
+        }
+        if (!plan->machine && stat(file, &st) == 0) {
+                const char *packages = packages_of(file, plan->arena);
+
+                plan->machine = arena_printf(plan->arena, "%s%s%s", file, *packages ? ": " : "", packages);
+                plan->machine_since_usec =
+                        (uint64_t)st.st_mtim.tv_sec * 1000000 + (uint64_t)st.st_mtim.tv_nsec / 1000;
         }
 }
 

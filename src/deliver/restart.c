@@ -1,52 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "deliver/restart.h"
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/vec.h"
-#include "deliver/baseline-units.h"
 #include "deliver/drain.h"
 #include "deliver/outdated.h"
 #include "deliver/package.h"
+#include "deliver/restart-parts.h"
 #include "deliver/round.h"
-#include "report/event.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-/* Kinds of marks in the state. */
-#define MARK_WINDOW "window"   /* WINDOW@START, and what was told or done in it: "opened", "closed", ... */
-#define MARK_TURN "turn"       /* the last turn's time */
-#define MARK_BOOT "boot"       /* by the boot's id: that of the last turn */
-#define MARK_DRAIN "drain"     /* by unit: what is to be undone */
-#define MARK_RESTART "restart" /* by unit: its invocation before the restart that is under way */
-
 enum {
         KEEP_DAYS = 400,
         KEY = 512,
         MESSAGE = 768,
-        RECOVER_USEC = 300000000, /* for a job that was under way when its executor was killed */
-        PACKAGES_USEC = 200000,   /* between two looks whether packages are being changed */
+        PACKAGES_USEC = 200000, /* between two looks whether packages are being changed */
         MAX_IMAGES = 5
 };
 
-typedef struct Turn {
-        const RestartOptions *o;
-        Store *store;
-        Manager *manager;
-        Arena *arena;
-        const Window *window; /* that is open, or was */
-        WindowSpan span;
-        size_t done, failed;
-} Turn;
-
-static void say(const Turn *t, EventKind kind, const char *subject, const char *reason, const char *detail,
-                const char *format, ...) __attribute__((format(printf, 6, 7)));
-static void say(const Turn *t, EventKind kind, const char *subject, const char *reason, const char *detail,
-                const char *format, ...) {
+void restart_say(const Turn *t, EventKind kind, const char *subject, const char *reason, const char *detail,
+                 const char *format, ...) {
         bool unit = subject && strncmp(subject, "process ", 8) != 0;
         const EventField fields[] = {
                 { "STAUNCH_UNIT", subject },
@@ -67,14 +45,22 @@ static void say(const Turn *t, EventKind kind, const char *subject, const char *
                 fprintf(stderr, "<4>staunchd: %s (event: %s)\n", e.text, message);
 }
 
-/* Something about this occurrence of the window that is done once. True: it was not done before. */
-static bool first_time(const Turn *t, const char *what) {
+static void window_key(const Turn *t, const char *what, char key[KEY]) {
+        snprintf(key, KEY, "%s@%lld %s", t->window->name, (long long)t->span.start, what);
+}
+
+bool restart_is_noted(const Turn *t, const char *what) {
         char key[KEY];
 
-        snprintf(key, sizeof(key), "%s@%lld %s", t->window->name, (long long)t->span.start, what);
-        if (store_mark_time(t->store, MARK_WINDOW, key, NULL, NULL) != 0)
-                return false;
-        return store_put_mark(t->store, &(StoreMark){ MARK_WINDOW, key, wall_usec(), what }, NULL) == 0;
+        window_key(t, what, key);
+        return store_mark_time(t->store, MARK_WINDOW, key, NULL, NULL) == 1;
+}
+
+int restart_note(const Turn *t, const char *what, Error *e) {
+        char key[KEY];
+
+        window_key(t, what, key);
+        return store_put_mark(t->store, &(StoreMark){ MARK_WINDOW, key, wall_usec(), what }, e);
 }
 
 /* Pids of the unit's processes. */
@@ -144,13 +130,13 @@ static bool is_held(const RestartStep *s) {
 }
 
 /* The package's restart was made: processes that outlived it are no reason for another. */
-static void drop_held(const Turn *t, const RestartStep *s) {
+static void drop_held(const Turn *t, const char *unit) {
         char path[PATH_MAX];
 
-        snprintf(path, sizeof(path), "%s/held/%s", t->o->state, s->subject);
+        snprintf(path, sizeof(path), "%s/held/%s", t->o->state, unit);
         if (unlink(path) < 0 && errno != ENOENT)
                 fprintf(stderr, "<4>staunchd: %s: %s\n", path, strerror(errno));
-        store_drop_restart(t->store, s->subject, "", NULL);
+        store_drop_restart(t->store, unit, "", NULL);
 }
 
 static void record(const Turn *t, const RestartStep *s, const char *outcome, const char *detail) {
@@ -168,14 +154,14 @@ static void record(const Turn *t, const RestartStep *s, const char *outcome, con
                 fprintf(stderr, "<3>staunchd: %s\n", e.text);
 }
 
-static void restart_failed(Turn *t, const RestartStep *s, const char *reason, const char *detail) {
+void restart_failed(Turn *t, const RestartStep *s, const char *reason, const char *detail) {
         t->failed++;
         record(t, s, "failed", detail);
-        say(t, EVENT_RESTART_FAILED, s->subject, reason, detail, "%s: the restart failed: %s", s->subject,
-            detail);
+        restart_say(t, EVENT_RESTART_FAILED, s->subject, reason, detail, "%s: the restart failed: %s",
+                    s->subject, detail);
 }
 
-static void restart_done(Turn *t, const RestartStep *s, const char *how) {
+void restart_done(Turn *t, const RestartStep *s, const char *how) {
         size_t old = count_outdated(t, s, 0);
         const char *detail = "";
 
@@ -186,12 +172,12 @@ static void restart_done(Turn *t, const RestartStep *s, const char *how) {
         t->done++;
         record(t, s, "restarted", detail);
         if (is_held(s))
-                drop_held(t, s);
+                drop_held(t, s->subject);
         if (!old)
                 store_drop_restart(t->store, s->subject, NULL, NULL);
-        say(t, EVENT_RESTART_DONE, s->subject, s->reason, *detail ? detail : NULL,
-            "%s was restarted %s for %s%s%s", s->subject, how, images_text(t, s), *detail ? "; " : "",
-            detail);
+        restart_say(t, EVENT_RESTART_DONE, s->subject, s->reason, *detail ? detail : NULL,
+                    "%s was restarted %s for %s%s%s", s->subject, how, images_text(t, s), *detail ? "; " : "",
+                    detail);
 }
 
 typedef struct Keep {
@@ -205,15 +191,24 @@ static int keep_note(void *data, const char *note, Error *e) {
         return store_put_mark(k->t->store, &(StoreMark){ MARK_DRAIN, k->unit, wall_usec(), note }, e);
 }
 
+int restart_drain(const Turn *t, const char *unit, char note[DRAIN_NOTE], Error *e) {
+        return drain_begin(t->manager, t->o->policy, unit, note, keep_note, &(Keep){ t, unit }, e);
+}
+
+int restart_undrain(const Turn *t, const char *unit, const char *note, bool restarted, Error *e) {
+        int r = *note ? drain_end(t->manager, t->o->policy, unit, note, restarted, e) : 0;
+
+        if (*note)
+                store_drop_mark(t->store, MARK_DRAIN, unit, NULL);
+        return r;
+}
+
 /* Drains the unit and what is restarted with it, those that depend on it first. notes[0] is the unit's. */
 static int drain_all(const Turn *t, const RestartStep *s, char (*notes)[DRAIN_NOTE], Error *e) {
         int r = 0;
 
-        for (size_t i = s->n_with + 1; i-- > 0 && r == 0;) {
-                Keep keep = { t, i ? s->with[i - 1] : s->subject };
-
-                r = drain_begin(t->manager, t->o->policy, keep.unit, notes[i], keep_note, &keep, e);
-        }
+        for (size_t i = s->n_with + 1; i-- > 0 && r == 0;)
+                r = restart_drain(t, i ? s->with[i - 1] : s->subject, notes[i], e);
         return r;
 }
 
@@ -222,14 +217,10 @@ static int undrain_all(const Turn *t, const RestartStep *s, char (*notes)[DRAIN_
         int first = 0;
 
         for (size_t i = 0; i <= s->n_with; i++) {
-                const char *unit = i ? s->with[i - 1] : s->subject;
-                int r = *notes[i] ? drain_end(t->manager, t->o->policy, unit, notes[i], restarted,
-                                              first ? NULL : e)
-                                  : 0;
+                int r = restart_undrain(t, i ? s->with[i - 1] : s->subject, notes[i], restarted,
+                                        first ? NULL : e);
 
                 first = first ? first : r;
-                if (*notes[i])
-                        store_drop_mark(t->store, MARK_DRAIN, unit, NULL);
         }
         return first;
 }
@@ -289,8 +280,8 @@ static void restart_step(Turn *t, const RestartStep *s) {
 
         for (size_t i = 0; i < s->n_with; i++)
                 with = arena_printf(t->arena, "%s%s%s", with, *with ? ", " : "", s->with[i]);
-        say(t, EVENT_RESTART_BEGUN, s->subject, s->reason, NULL, "%s is restarted%s%s for %s", s->subject,
-            *with ? " with " : "", with, images_text(t, s));
+        restart_say(t, EVENT_RESTART_BEGUN, s->subject, s->reason, NULL, "%s is restarted%s%s for %s",
+                    s->subject, *with ? " with " : "", with, images_text(t, s));
         if (drain_all(t, s, notes, &e) < 0) {
                 undrain_all(t, s, notes, false, NULL);
                 restart_failed(t, s, "drain", e.text);
@@ -323,9 +314,9 @@ static void restart_step(Turn *t, const RestartStep *s) {
         }
         store_drop_mark(t->store, MARK_RESTART, s->subject, NULL);
         if (wall_usec() / 1000000 > (uint64_t)t->span.end)
-                say(t, EVENT_WINDOW_EXCEEDED, s->subject, NULL, NULL,
-                    "The restart of %s lasted beyond the end of the window '%s'", s->subject,
-                    t->window->name);
+                restart_say(t, EVENT_WINDOW_EXCEEDED, s->subject, NULL, NULL,
+                            "The restart of %s lasted beyond the end of the window '%s'", s->subject,
+                            t->window->name);
 }
 
 /* Was it restarted already, with another one or by somebody else, since the plan was made? */
@@ -362,12 +353,20 @@ static bool is_due(const Turn *t, const RestartStep *s) {
         return count_outdated(t, s, failed ? 0 : tried.usec) > 0;
 }
 
-/* Waits while packages are changed, up to the end of the window. True: nothing more is to be begun. */
-static bool stops(const Turn *t) {
+int restart_pause(uint64_t usec) {
+        struct timespec t = { .tv_sec = (time_t)(usec / 1000000), .tv_nsec = (long)(usec % 1000000) * 1000 };
+        sigset_t none;
+
+        sigemptyset(&none);
+        return ppoll(NULL, 0, &t, &none) < 0 ? -errno : 0;
+}
+
+bool restart_stops(const Turn *t) {
         const volatile sig_atomic_t *stop = t->o->stop;
 
+        restart_pause(0);
         while (!(stop && *stop) && package_changes() && (int64_t)(wall_usec() / 1000000) < t->span.end)
-                nanosleep(&(struct timespec){ .tv_nsec = PACKAGES_USEC * 1000L }, NULL);
+                restart_pause(PACKAGES_USEC);
         return stop && *stop;
 }
 
@@ -377,7 +376,7 @@ static void restart_all(Turn *t, const RestartPlan *plan) {
                 char what[MANAGER_NAME + 16];
                 int64_t left = t->span.end - (int64_t)(wall_usec() / 1000000);
 
-                if (stops(t))
+                if (restart_stops(t))
                         return;
                 if (s->obstacle || (t->failed && t->o->policy->restart.stop_at_failure))
                         continue;
@@ -389,51 +388,17 @@ static void restart_all(Turn *t, const RestartPlan *plan) {
                         continue;
                 if (left <= 0 || (uint64_t)left * 1000000 < s->need_usec) {
                         snprintf(what, sizeof(what), "exceeded %s", s->subject);
-                        if (first_time(t, what))
-                                say(t, EVENT_WINDOW_EXCEEDED, s->subject, s->reason, NULL,
+                        if (restart_is_noted(t, what))
+                                continue;
+                        restart_say(t, EVENT_WINDOW_EXCEEDED, s->subject, s->reason, NULL,
                                     "%s is not restarted in the window '%s': it may need %llu s, and %lld s "
                                     "are left",
                                     s->subject, t->window->name, (unsigned long long)(s->need_usec / 1000000),
                                     (long long)MAX(left, 0));
+                        restart_note(t, what, NULL);
                         continue;
                 }
                 restart_step(t, s);
-        }
-}
-
-/* The machine, when the policy says so, once in an occurrence of the window. */
-static void restart_machine(Turn *t, const RestartPlan *plan) {
-        const PolicyRestart *p = &t->o->policy->restart;
-        const char *because = plan->machine ? plan->machine : "the policy says always";
-        char result[MANAGER_WORD] = "done";
-        Error e = { 0 };
-        int r;
-
-        if (p->reboot == REBOOT_NEVER || (p->reboot == REBOOT_IF_REQUIRED && !plan->machine) ||
-            !window_covers(t->window, "machine") || (int64_t)(wall_usec() / 1000000) >= t->span.end ||
-            (t->failed && p->stop_at_failure) || stops(t))
-                return;
-        if (!t->manager) {
-                if (first_time(t, "no-reboot"))
-                        say(t, EVENT_RESTART_FAILED, "machine", "reboot", NULL,
-                            "The machine is not restarted: systemd can't be asked (%s)", because);
-                return;
-        }
-        if (!first_time(t, "reboot"))
-                return;
-        say(t, EVENT_REBOOT_BEGUN, "machine", NULL, because, "The machine is restarted: %s", because);
-        if (*p->reboot_command) {
-                r = manager_run(t->manager, "staunch-reboot.service", p->reboot_command,
-                                "STAUNCH_UNIT=machine", (uint64_t)p->timeout_sec * 1000000, result, &e);
-                if (r == 0 && strcmp(result, "done") != 0)
-                        r = error_set(&e, -EREMOTEIO, "reboot_command: %s", result);
-        } else {
-                r = manager_reboot(t->manager, &e);
-        }
-        if (r < 0) {
-                t->failed++;
-                say(t, EVENT_RESTART_FAILED, "machine", "reboot", e.text, "The machine was not restarted: %s",
-                    e.text);
         }
 }
 
@@ -455,205 +420,85 @@ static int in_window(Turn *t, Error *e) {
                 return r;
         for (i = 0; i < plan.n; i++)
                 before += !plan.steps[i].obstacle;
-        if (first_time(t, "opened"))
-                say(t, EVENT_WINDOW_OPENED, NULL, NULL, NULL,
-                    "The window '%s' is open: %zu to be restarted, %zu that can't be", t->window->name,
-                    before, plan.n - before);
+        if (!restart_is_noted(t, "opened")) {
+                restart_say(t, EVENT_WINDOW_OPENED, NULL, NULL, NULL,
+                            "The window '%s' is open: %zu to be restarted, %zu that can't be",
+                            t->window->name, before, plan.n - before);
+                restart_note(t, "opened", NULL);
+        }
+        plan.reboots = restart_wants_machine(t, &plan);
         r = 0;
-        if (has_work(t, &plan)) {
-                for (i = 0; i < t->o->n_hooks && r == 0; i++)
+        if ((plan.reboots || has_work(t, &plan)) && !restart_stops(t)) {
+                for (i = 0; t->manager && i < t->o->n_hooks && r == 0; i++)
                         if (t->o->hooks[i].before)
                                 r = t->o->hooks[i].before(t->o->hooks[i].data, &plan, &why);
                 if (r == 0)
                         restart_all(t, &plan);
-                for (i = 0; i < t->o->n_hooks && r == 0; i++)
+                for (i = 0; t->manager && i < t->o->n_hooks && r == 0; i++)
                         if (t->o->hooks[i].after)
                                 r = t->o->hooks[i].after(t->o->hooks[i].data, &plan, t->done, t->failed,
                                                          &why);
-                if (r != 0 && first_time(t, "hook"))
-                        say(t, EVENT_RESTART_FAILED, NULL, "hook", why.text,
-                            "Nothing more is restarted in the window '%s': %s", t->window->name, why.text);
+                if (r == 0 && plan.reboots)
+                        restart_machine(t, &plan);
+                if (r != 0 && !restart_is_noted(t, "hook")) {
+                        restart_say(t, EVENT_RESTART_FAILED, NULL, "hook", why.text,
+                                    "Nothing more is restarted in the window '%s': %s", t->window->name,
+                                    why.text);
+                        restart_note(t, "hook", NULL);
+                }
         }
-        if (r == 0)
-                restart_machine(t, &plan);
         restart_plan_free(&plan);
         return 0;
 }
 
+/* One that was due in the window that has passed, and was not restarted. */
+static void say_missed(const Turn *t, const char *subject, const char *reason, const char *why,
+                       const char *more) {
+        restart_say(t, EVENT_RESTART_MISSED, subject, reason, why,
+                    "%s still waits for its restart after the window '%s': %s%s", subject, t->window->name,
+                    why, more);
+}
+
 /* Tells what a window that has passed has left. */
 static int after_window(Turn *t, Error *e) {
-        char key[KEY];
+        const char *away = "the agent did not run, or did not restart anything then";
+        bool opened = restart_is_noted(t, "opened"), never = t->o->policy->restart.reboot == REBOOT_NEVER;
+        uint64_t end_usec = (uint64_t)t->span.end * 1000000;
         RestartPlan plan;
         size_t left = 0;
-        bool opened;
         int r;
 
-        if (!first_time(t, "closed"))
+        if (restart_is_noted(t, "closed"))
                 return 0;
-        snprintf(key, sizeof(key), "%s@%lld opened", t->window->name, (long long)t->span.start);
-        opened = store_mark_time(t->store, MARK_WINDOW, key, NULL, NULL) == 1;
         r = restart_plan(t->o->policy, t->store, t->manager, t->window, &plan, e);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < plan.n; i++) {
                 const RestartStep *s = &plan.steps[i];
-                const char *reboot = s->machine && t->o->policy->restart.reboot == REBOOT_NEVER
-                                             ? "; the machine is not restarted by itself ([restart] reboot)"
-                                             : "";
-                const char *why = !opened       ? "the agent did not run, or did not restart anything then"
-                                  : s->obstacle ? s->obstacle
-                                  : *s->last_result ? s->last_result
-                                                    : "there was no time left, or an earlier restart failed";
 
-                if (s->since_usec / 1000000 >= (uint64_t)t->span.end)
+                if (s->since_usec >= end_usec)
                         continue;
                 left++;
-                say(t, EVENT_RESTART_MISSED, s->subject, s->reason, why,
-                    "%s still waits for its restart after the window '%s': %s%s", s->subject, t->window->name,
-                    why, reboot);
+                say_missed(t, s->subject, s->reason,
+                           !opened           ? away
+                           : s->obstacle     ? s->obstacle
+                           : *s->last_result ? s->last_result
+                                             : "there was no time left, or an earlier restart failed",
+                           s->machine && never ? "; the machine is not restarted by itself ([restart] reboot)"
+                                               : "");
+        }
+        if (plan.machine && !never && plan.machine_since_usec < end_usec &&
+            window_covers(t->window, "machine") && !restart_is_noted(t, "reboot")) {
+                left++;
+                say_missed(t, "machine", "reboot",
+                           opened ? "there was no time left, or an earlier restart failed" : away,
+                           arena_printf(t->arena, " (%s)", plan.machine));
         }
         if (opened || left)
-                say(t, EVENT_WINDOW_CLOSED, NULL, NULL, NULL,
-                    "The window '%s' is over: %zu still to be restarted", t->window->name, left);
+                restart_say(t, EVENT_WINDOW_CLOSED, NULL, NULL, NULL,
+                            "The window '%s' is over: %zu still to be restarted", t->window->name, left);
         restart_plan_free(&plan);
-        return 0;
-}
-
-typedef VEC(StoreMark) Marks;
-typedef struct Collect {
-        Marks marks;
-        Arena *arena;
-} Collect;
-
-static void collect(void *data, const StoreMark *m) {
-        Collect *c = data;
-        StoreMark copy = { NULL, arena_strdup(c->arena, m->key), m->time_usec,
-                           arena_strdup(c->arena, m->text) };
-
-        vec_push(&c->marks, copy);
-}
-
-/* What an executor that was killed has left: systemd has finished the restart without it. */
-static void recover(Turn *t) {
-        Collect restarts = { .arena = t->arena }, drains = { .arena = t->arena };
-        UnitState u;
-        Error e;
-
-        store_each_mark(t->store, MARK_RESTART, collect, &restarts, NULL);
-        for (size_t i = 0; t->manager && i < restarts.marks.n; i++) {
-                const StoreMark *m = &restarts.marks.items[i];
-                RestartStep s = { .subject = m->key, .reason = "" };
-
-                e = (Error){ 0 };
-                if (manager_settled(t->manager, m->key, RECOVER_USEC, &e) < 0 ||
-                    manager_unit(t->manager, m->key, &u, &e) < 0)
-                        restart_failed(t, &s, "interrupted", e.text);
-                else if (strcmp(u.active, "active") != 0)
-                        restart_failed(t, &s, "interrupted",
-                                       arena_printf(t->arena,
-                                                    "the agent was ended in the middle; the unit is %s",
-                                                    u.active));
-                else if (strcmp(u.invocation, m->text) == 0)
-                        restart_failed(t, &s, "interrupted",
-                                       "the agent was ended in the middle; it was not restarted");
-                else {
-                        record(t, &s, "restarted", "the agent was ended in the middle");
-                        say(t, EVENT_RESTART_DONE, m->key, NULL, "the agent was ended in the middle",
-                            "%s was restarted while the agent was ended and started again", m->key);
-                        store_drop_restart(t->store, m->key, NULL, NULL); /* a round finds what remains */
-                }
-                store_drop_mark(t->store, MARK_RESTART, m->key, NULL);
-        }
-        store_each_mark(t->store, MARK_DRAIN, collect, &drains, NULL);
-        for (size_t i = 0; t->manager && i < drains.marks.n; i++) {
-                const StoreMark *m = &drains.marks.items[i];
-
-                e = (Error){ 0 };
-                /* What does not run stays drained. */
-                if (manager_unit(t->manager, m->key, &u, &e) < 0 || strcmp(u.active, "active") != 0)
-                        continue;
-                if (drain_end(t->manager, t->o->policy, m->key, m->text, true, &e) < 0)
-                        say(t, EVENT_RESTART_FAILED, m->key, "drain", e.text,
-                            "%s: could not be taken into use again: %s", m->key, e.text);
-                store_drop_mark(t->store, MARK_DRAIN, m->key, NULL);
-        }
-        vec_free(&restarts.marks);
-        vec_free(&drains.marks);
-}
-
-static void collect_subject(void *data, const StoreRestart *r) {
-        Collect *c = data;
-
-        vec_push(&c->marks, (StoreMark){ .key = arena_strdup(c->arena, r->subject) });
-}
-
-/* What waited for its restart in an earlier boot does not any more. Were that left for the next round to find
- * out, this turn would ask for a restart of the machine that has just been made. */
-static void forget_earlier_boot(Turn *t) {
-        Collect boots = { .arena = t->arena }, waiting = { .arena = t->arena };
-        char id[BASELINE_WORD] = "";
-        bool other = false;
-
-        if (baseline_units.boot(NULL, id, NULL) < 0 ||
-            store_mark_time(t->store, MARK_BOOT, id, NULL, NULL) == 1)
-                return;
-        store_each_mark(t->store, MARK_BOOT, collect, &boots, NULL);
-        for (size_t i = 0; i < boots.marks.n; i++) {
-                other = true;
-                store_drop_mark(t->store, MARK_BOOT, boots.marks.items[i].key, NULL);
-        }
-        if (other)
-                store_each_restart(t->store, collect_subject, &waiting, NULL);
-        for (size_t i = 0; i < waiting.marks.n; i++)
-                store_drop_restart(t->store, waiting.marks.items[i].key, NULL, NULL);
-        store_put_mark(t->store, &(StoreMark){ MARK_BOOT, id, wall_usec(), "" }, NULL);
-        vec_free(&boots.marks);
-        vec_free(&waiting.marks);
-}
-
-/* Adds a line to FILE.pkgs unless it is there. */
-static void add_package(const char *file, const char *package) {
-        char path[PATH_MAX], line[256];
-        bool there = false;
-        FILE *f;
-
-        snprintf(path, sizeof(path), "%s.pkgs", file);
-        f = fopen(path, "a+e");
-        if (!f)
-                return;
-        rewind(f);
-        while (fgets(line, sizeof(line), f)) {
-                line[strcspn(line, "\n")] = 0;
-                there |= strcmp(line, package) == 0;
-        }
-        if (!there)
-                fprintf(f, "%s\n", package);
-        fclose(f);
-}
-
-/* Says that the machine has to be restarted where Debian's tools look for it. */
-static void require_reboot(const Turn *t, const RestartPlan *plan) {
-        const char *file = t->o->policy->restart.reboot_required;
-
-        for (size_t i = 0; i < plan->n; i++) {
-                const RestartStep *s = &plan->steps[i];
-                bool fresh = access(file, F_OK) < 0;
-                char package[128];
-                int fd;
-
-                if (!s->machine)
-                        continue;
-                fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
-                if (fd < 0 || (fresh && dprintf(fd, "*** System restart required ***\n") < 0))
-                        fprintf(stderr, "<4>staunchd: %s: %s\n", file, strerror(errno));
-                closep(&fd);
-                for (size_t k = 0; k < s->n_images; k++)
-                        if (package_of(PACKAGE_INFO, s->images[k], package, sizeof(package)))
-                                add_package(file, package);
-                if (fresh)
-                        say(t, EVENT_REBOOT_REQUIRED, s->subject, s->reason, s->obstacle,
-                            "A restart of the machine is needed for %s (%s)", s->subject, s->obstacle);
-        }
+        return restart_note(t, "closed", e);
 }
 
 static void count_row(void *data, const StoreRestart *r) {
@@ -671,7 +516,7 @@ static int look_at_machine(Turn *t, Error *e) {
 
         if (r < 0)
                 return r;
-        require_reboot(t, &plan);
+        restart_require_machine(t, &plan);
         restart_plan_free(&plan);
         return 0;
 }
@@ -707,26 +552,38 @@ int restart_turn(const RestartOptions *o, Error *e) {
         Turn t = { .o = o, .arena = arena };
         size_t rows = 0, marks = 0;
         uint64_t last = 0, now = wall_usec();
+        RestartReboot reboot;
         Error none = { 0 };
         int r = lock < 0 ? lock : store_open(o->state, &store, e);
 
         if (r < 0)
                 return r;
         t.store = store;
-        forget_earlier_boot(&t);
+        reboot = restart_reboot(&t);
+        if (reboot == REBOOT_IS_DUE) /* nothing is begun, or looked after, while the machine goes down */
+                return 0;
         store_each_restart(store, count_row, &rows, NULL);
         store_each_mark(store, MARK_RESTART, count_mark, &marks, NULL);
         store_each_mark(store, MARK_DRAIN, count_mark, &marks, NULL);
+        store_each_mark(store, MARK_REBOOT, count_mark, &marks, NULL);
         if (rows || marks || o->policy->restart.reboot != REBOOT_NEVER)
                 manager_open(&manager, &none); /* without it the plan says so of every step */
         t.manager = manager;
+        if (reboot == REBOOT_DID_NOT_COME)
+                restart_say(&t, EVENT_RESTART_FAILED, "machine", "reboot", NULL,
+                            "The machine was told to restart, and did not");
         if (marks)
-                recover(&t);
+                restart_recover(&t);
         r = rows ? look_at_machine(&t, e) : 0;
         for (size_t i = 0; i < o->n_hooks && r >= 0; i++)
                 if (o->hooks[i].resume)
                         r = o->hooks[i].resume(o->hooks[i].data, e);
         r = MIN(r, 0);
+        /* What is found not well goes back first: it gets no requests meanwhile. */
+        if (r == 0 && marks) {
+                restart_undrain_left(&t, reboot == REBOOT_NONE);
+                store_drop_mark(store, MARK_REBOOT, "machine", NULL);
+        }
         if (store_mark_time(store, MARK_TURN, "last", &last, NULL) != 1 || last > now)
                 last = now;
         for (size_t i = 0; i < o->policy->n_window && r == 0; i++) {

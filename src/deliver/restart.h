@@ -33,7 +33,9 @@ typedef struct RestartPlan {
         Arena *arena;
         RestartStep *steps; /* in the order in which they are done; those with an obstacle last */
         size_t n;
-        const char *machine; /* why the machine has to be restarted; NULL: it has not */
+        const char *machine;         /* why the machine has to be restarted; NULL: it has not */
+        uint64_t machine_since_usec; /* CLOCK_REALTIME */
+        bool reboots;                /* the machine is restarted after them, in this window */
 } RestartPlan;
 
 /* What is pending and `window` covers (NULL: all), in order. Without a manager (NULL) every step has the same
@@ -70,8 +72,17 @@ typedef struct RestartOptions {
         const char *root;          /* only images below it; NULL: all */
         const RestartHooks *hooks; /* called in order */
         size_t n_hooks;
-        const volatile sig_atomic_t *stop; /* not 0: no other restart is begun; may be NULL */
+        const volatile sig_atomic_t
+                *stop; /* set by a signal's handler: no other restart is begun; may be NULL */
 } RestartOptions;
+
+/* What waited for its restart in an earlier boot does not any more. Before the first round of an agent and
+ * its first turn: that would ask for a restart of the machine that has just been made. */
+void restart_forget_earlier_boot(Store *store);
+
+/* Sleeps so long. -EINTR: this process is to end. What is to stop a turn is a signal that it has blocked, and
+ * hears of only here: it can't come in the middle of a call to systemd. */
+int restart_pause(uint64_t usec);
 
 /*
  * One turn, when something may be due: undoes what an executor that was killed has left behind, writes

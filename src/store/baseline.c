@@ -74,6 +74,13 @@ int store_take_change(Store *s, int64_t baseline, int64_t change, Error *e) {
         return r < 0 ? r : store_finish(s, q, e);
 }
 
+int store_release_changes(Store *s, int64_t baseline, Error *e) {
+        sqlite3_stmt *q;
+        int r = store_prepare(s, &q, "UPDATE change SET baseline=0 WHERE baseline=?", e, "i", baseline);
+
+        return r < 0 ? r : store_finish(s, q, e);
+}
+
 int store_each_baseline(Store *s, void (*each)(void *, const StoreBaseline *), void *data, Error *e) {
         sqlite3_stmt *q;
         int code,

@@ -29,6 +29,8 @@ int store_set_baseline(Store *s, int64_t id, const char *state, const char *reas
                        Error *e);
 /* The change comes into force by this baseline. */
 int store_take_change(Store *s, int64_t baseline, int64_t change, Error *e);
+/* Its changes come into force by another one. */
+int store_release_changes(Store *s, int64_t baseline, Error *e);
 /* Oldest first. */
 int store_each_baseline(Store *s, void (*each)(void *data, const StoreBaseline *b), void *data, Error *e);
 /* The unfinished one's number, 0 when there is none. */

@@ -384,10 +384,20 @@ int store_tried_restart(Store *s, const char *subject, uint64_t time_usec, const
         return r < 0 ? r : store_finish(s, q, e);
 }
 
+int store_has_restart(Store *s, const char *subject, const char *image, Error *e) {
+        sqlite3_stmt *q;
+        int64_t n = 0;
+        int r = store_prepare(s, &q, "SELECT count(*) FROM restart WHERE subject=? AND image=?", e, "ss",
+                              subject, image);
+
+        r = r < 0 ? r : store_number(s, q, &n, e);
+        return r < 0 ? r : n > 0;
+}
+
 int store_drop_restart(Store *s, const char *subject, const char *image, Error *e) {
         sqlite3_stmt *q;
-        int r = store_prepare(s, &q, "DELETE FROM restart WHERE subject=? AND (?='' OR image=?)", e, "sss",
-                              subject, image, image);
+        int r = store_prepare(s, &q, "DELETE FROM restart WHERE subject=? AND (?=0 OR image=?)", e, "sis",
+                              subject, (int64_t)(image != NULL), image ? image : "");
 
         return r < 0 ? r : store_finish(s, q, e);
 }

@@ -70,7 +70,10 @@ typedef struct StoreRestart {
 /* New, or the same subject and image again: `since` and the attempts stay. *fresh: it was not there. */
 int store_put_restart(Store *s, const StoreRestart *r, bool *fresh, Error *e);
 int store_tried_restart(Store *s, const char *subject, uint64_t time_usec, const char *result, Error *e);
-/* It is not needed any more: for an image, or (NULL) for all of the subject. */
+/* 1: this one is there. 0, negative. */
+int store_has_restart(Store *s, const char *subject, const char *image, Error *e);
+/* It is not needed any more: for an image ("": what its package asked for), or (NULL) for all of the subject.
+ */
 int store_drop_restart(Store *s, const char *subject, const char *image, Error *e);
 int store_each_restart(Store *s, void (*each)(void *data, const StoreRestart *r), void *data, Error *e);
 

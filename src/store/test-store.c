@@ -98,6 +98,10 @@ static void restarts(void **state) {
         assert_int_equal(n, 1);
         assert_int_equal(last.since_usec, 5);
         assert_int_equal(last.attempts, 1);
+        assert_int_equal(store_has_restart(s, "a.service", "/usr/bin/a", NULL), 1);
+        assert_int_equal(store_has_restart(s, "a.service", "/usr/bin/none", NULL), 0);
+        assert_int_equal(store_drop_restart(s, "a.service", "", NULL), 0); /* what its package asked for */
+        assert_int_equal(store_has_restart(s, "a.service", "/usr/bin/a", NULL), 1);
         assert_int_equal(store_drop_restart(s, "a.service", "/usr/bin/b", NULL), 0);
         n = 0;
         store_each_restart(s, keep_restart, &n, NULL);

@@ -596,14 +596,30 @@ def machine_is_restarted_once(m):
     m.start()
     m.await_event("reboot-begun")
     m.converge()
-    # "After the reboot" the window is open still.
+    # After the reboot the window is open still.
     m.stop()
+    another_boot(m)
     m.start()
     m.converge()
     m.converge()
     with open(flag) as f:
         equal(f.read(), "reboot\n", "what the command did")
     equal(m.count("reboot-begun"), 1, "restarts of the machine")
+
+
+def pending_again(m):
+    """What is known of a process does not hide that its restart is not pending any more."""
+    unit = m.unit("web")
+    m.start()
+    m.upgrade(unit, "wide")
+    m.converge()
+    m.await_event("restart-pending", unit)
+    m.stop()
+    with sqlite3.connect(os.path.join(m.dir, "state", "state.db")) as db:
+        equal(db.execute("DELETE FROM restart").rowcount, 1, "restarts")
+    db.close()
+    m.start()
+    m.await_event("restart-pending", unit)
 
 
 def reboot_required(m):
@@ -624,7 +640,10 @@ def reboot_required(m):
     while not os.path.exists(flag):
         wait_in(m.dir)
     # What knows better: it may be restarted.
+    m.stop()
+    another_boot(m)
     m.configure(window(), restart='allow = ["docker*"]')
+    m.start()
     m.await_event("restart-done", unit)
     equal(m.starts(unit), 2, "its starts")
 
@@ -639,6 +658,135 @@ def drain_command(machine, code):
                 f'after = "cat {m.dir}/web.starts >>{trace}"\n')
     m.start()
     return unit, trace
+
+
+def another_boot(machine):
+    """What the state knows of this boot is now of an earlier one: the machine was restarted. The agent must not run."""
+    with sqlite3.connect(os.path.join(machine.dir, "state", "state.db")) as db:
+        for table in ("UPDATE mark SET key = 'another' WHERE kind = 'boot'", "UPDATE mark SET text = 'another' WHERE kind = 'reboot'",
+                      "UPDATE baseline_step SET before = 'another' WHERE unit = 'machine'"):
+            db.execute(table)
+    db.close()
+
+
+def waited_enough(machine):
+    """The machine was told to restart a long time ago. The agent must not run."""
+    with sqlite3.connect(os.path.join(machine.dir, "state", "state.db")) as db:
+        equal(db.execute("UPDATE mark SET time_usec = 1 WHERE kind = 'reboot'").rowcount, 1, "restarts that are under way")
+    db.close()
+
+
+def changed_package(machine):
+    """The state knows of a change of packages that nothing has brought into force."""
+    with sqlite3.connect(os.path.join(machine.dir, "state", "state.db")) as db:
+        db.execute("INSERT INTO change (time_usec, baseline, complete, reason) VALUES (1, 0, 0, 'no copy')")
+        db.execute("INSERT INTO change_package VALUES (1, 'no-such-package', 'all', '1', '2', '', '', '', 0)")
+    db.close()
+
+
+def machine_alone_is_a_baseline(m):
+    """With something that it brings into force; looked after when the machine is back, by the probes of all services."""
+    unit = m.unit("web", more_service="TimeoutStartSec=2\n")
+    m.start()
+    m.stop()
+    changed_package(m)
+    m.configure(window() + probe_of(m, unit), restart='reboot = "Always"\nreboot_command = "true"')
+    m.start()
+    m.await_event("baseline-started")
+    m.await_event("reboot-begun")
+    m.stop()
+    # It does not go down: nothing was restarted, and the change waits for another one.
+    waited_enough(m)
+    m.start()
+    m.await_event("baseline-cancelled")
+    m.stop()
+    m.configure(window(name="next") + probe_of(m, unit), restart='reboot = "Always"\nreboot_command = "true"')
+    m.start()
+    m.await_event("baseline-started")
+    m.await_event("reboot-begun")
+    m.stop()
+    another_boot(m)
+    m.upgrade(unit, "wrong")
+    m.m.ctl("restart", unit)
+    m.start()
+    e = m.await_event("baseline-failed")
+    assert f"machine: {unit}: the probe 'answer' fails: status 500" in e["message"], e
+    m.stop()
+    states = [b["state"] for b in json.loads(m.staunch(0, "history", "--state", os.path.join(m.dir, "state"), "--json"))["baselines"]]
+    equal(states, ["cancelled", "failed"], "baselines")  # there is no copy of the old version
+
+
+def machine_is_drained(m):
+    """Each unit that has a drain, and the machine; taken into use when the machine is back, not before; at once when it stays."""
+    unit = m.unit("web")
+    trace = os.path.join(m.dir, "trace")
+    drains = "".join(f'[[drain]]\nunit = "{u}"\nbefore = "echo before {n} >>{trace}"\nafter = "echo after {n} >>{trace}"\n'
+                     for u, n in (("web-*", "web"), ("machine", "machine"), ("nothing*", "nothing")))
+
+    def traced():
+        with open(trace) as f:
+            return f.read().splitlines()
+
+    # It can't be restarted.
+    m.configure(window() + drains, restart='reboot = "Always"\nreboot_command = "echo down >>%s; exit 1"' % trace)
+    m.start()
+    e = m.await_event("restart-failed", "machine")
+    assert "reboot_command" in e["message"], e
+    equal(traced(), ["before machine", "before web", "down", "after machine", "after web"], "what was run")
+    os.unlink(trace)
+    m.configure(window(name="next") + drains, restart='reboot = "Always"\nreboot_command = "echo down >>%s"' % trace)
+    while not os.path.exists(trace) or "down" not in traced():
+        wait_in(m.dir)
+    m.stop()
+    m.start()
+    m.converge()
+    equal(traced(), ["before machine", "before web", "down"], "what was run before the machine is back")
+    m.stop()
+    another_boot(m)
+    m.start()
+    while len(traced()) < 5:
+        wait_in(m.dir)
+    equal(traced()[3:], ["after machine", "after web"], "what was run when it is back")
+    m.m.ctl("is-active", unit)
+
+
+def machine_that_does_not_go_down(m):
+    """It was told to, and stays: told, and taken into use again."""
+    m.unit("web")
+    trace = os.path.join(m.dir, "trace")
+    m.configure(window() + f'[[drain]]\nunit = "machine"\nbefore = "true"\nafter = "echo after >>{trace}"\n',
+                restart='reboot = "Always"\nreboot_command = "true"')
+    m.start()
+    m.await_event("reboot-begun")
+    m.stop()
+    waited_enough(m)
+    m.start()
+    e = m.await_event("restart-failed", "machine")
+    assert "did not" in e["message"], e
+    while not os.path.exists(trace):
+        wait_in(m.dir)
+
+
+def machine_that_missed_its_window(m):
+    """Another program asked for it while there was a window, and the agent did not run."""
+    m.start()
+    m.stop()
+    with open(os.path.join(m.dir, "reboot-required"), "w") as f:
+        f.write("*** System restart required ***\n")
+    with open(os.path.join(m.dir, "reboot-required.pkgs"), "w") as f:
+        f.write("linux-image\n")
+    begun = time.time() - 7200
+    os.utime(os.path.join(m.dir, "reboot-required"), (begun, begun))
+    with sqlite3.connect(os.path.join(m.dir, "state", "state.db")) as db:
+        equal(db.execute("UPDATE mark SET time_usec = ? WHERE kind = 'turn'", (int(begun * 1000000),)).rowcount, 1, "turns")
+    db.close()
+    m.configure(window(start=utc(begun + 600), duration="30min"), restart='reboot = "IfRequired"\nreboot_command = "false"')
+    m.start()
+    e = m.await_event("restart-missed", "machine")
+    assert "linux-image" in e["message"] and "did not run" in e["message"], e
+    m.await_event("window-closed")
+    m.converge()
+    equal(m.count("restart-missed"), 1, "times it was told")
 
 
 def drained_by_commands(m):
@@ -750,6 +898,7 @@ def agent_killed_in_the_middle(m):
     gate = os.path.join(m.dir, "gate")
     os.mkfifo(gate)
     unit = m.unit("web", more_service=f"ExecStop=/bin/sh -c 'touch {m.dir}/stopping; read x <{gate}'\n")
+    held = hold(m, unit)
     other = m.unit("other")
     h = Haproxy(m, [unit, other])
     m.upgrade(unit, "wide")
@@ -777,6 +926,7 @@ def agent_killed_in_the_middle(m):
         wait_in(m.dir)
     m.converge()
     equal([m.starts(unit), m.ask(unit), m.count("restart-begun")], [2, 2, 1], "starts, version, and restarts begun")
+    equal(os.listdir(held), [], "what is held")
     # It need not wait when it is stopped at the end.
     m.m.put(unit, "[Service]\nExecStart=/bin/true\n")
     m.m.ctl("daemon-reload")
