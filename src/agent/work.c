@@ -611,10 +611,11 @@ int work_quarantine(const Work *w, Error *e) {
 
         run.store = store;
         recorder_begin(&run.rec, store, w->events, w->root, LOG_PREFIX);
-        for (size_t i = 0; i < w->n_harms && written >= 0; i++)
-                written = put_quarantine(&run, &w->harms[i].patch, w->harms[i].reason, e);
         if (written >= 0)
                 written = store_each_quarantine(store, keep_quarantine, &run, e);
+        for (size_t i = 0; i < w->n_harms && written >= 0; i++)
+                if (!harm_of(&run, &w->harms[i].patch)) /* one that has to stay does harm again */
+                        written = put_quarantine(&run, &w->harms[i].patch, w->harms[i].reason, e);
         keep_harms(&run);
         if (r >= 0 && run.quarantine.n)
                 r = take_out_quarantined(&run, written < 0 ? NULL : e);

@@ -79,7 +79,8 @@ def by_hand(m):
 def crash(m):
     """The harmful patch stays where it is, is applied nowhere else, and waits for a restart, until the policy accepts its revert."""
     state = ["--state", os.path.join(m.dir, "state")]
-    crashing, t = [m.target() for _ in range(3)], m.target()  # three: where the kernel does not say where they crashed
+    # The third one's word is enough where the kernel does not say where they crashed; and then one more.
+    crashing, t = [m.target() for _ in range(4)], m.target()
     m.start()
     m.install(2)
     equal(m.ask("converge")["ok"], True, "the round")
@@ -98,7 +99,8 @@ def crash(m):
         equal(m.ask("converge")["ok"], True, "another round")
     equal(t.ask(100), 102, "the target")
     told = [e["kind"] for e in map(json.loads, open(m.events_file)) if e["fields"].get("STAUNCH_PID") == str(t.pid)]
-    equal([told.count("patch-reverted"), told.count("patch-failed"), m.kinds().count("restart-pending")], [0, 1, 1], "what was told")
+    equal([told.count("patch-reverted"), told.count("patch-failed"), m.kinds().count("restart-pending"),
+           m.kinds().count("patch-quarantined")], [0, 1, 1, 1], "what was told")
     listed = json.loads(staunch(3, "list", "--json", *state))
     equal([r["reason"] for r in listed["restarts"]], [CODE], "what is listed")
     assert CODE in staunch(3, "list", *state)
