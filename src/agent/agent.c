@@ -48,6 +48,7 @@ typedef struct Agent {
         RestartHooks baseline_hooks;
         Calendar *calendar;
         CrashBook *book;
+        Steps fixes; /* of patches that processes carry */
         Jobs *jobs;
         uint64_t lost; /* times that process events were */
 } Agent;
@@ -56,7 +57,7 @@ static void emit(Agent *a, EventKind kind, const EventField *fields, size_t n, c
         Event event = { .kind = kind, .message = message, .fields = fields, .n = n };
         Error e = { 0 };
 
-        if (event_emit(&event, a->o->events, &e) < 0)
+        if (steps_emit(&a->fixes, &event, false, a->o->events, &e) < 0)
                 child_log(LOG_WARNING, "%s (event: %s)", e.text, message);
 }
 
@@ -76,7 +77,7 @@ static void look_after_helpers(void *data) {
 static void on_note(void *data, const Process *p, Witness w, const ProcessPatch *have, size_t n) {
         Agent *a = data;
 
-        crash_note(a->book, p->pid, w, have, n);
+        crash_note(a->book, p, w, have, n);
         if (w.trusted)
                 observer_note(a->observer, p, have, n);
 }
@@ -107,8 +108,10 @@ static void read_kernel_lines(Agent *a) {
 
 static void on_crash(Agent *a, const WatchEvent *w) {
         static const char *const where[] = { "", ", outside the patch", ", inside the patch" };
-        char digest[2 * DIGEST_SIZE + 1], pid[16], message[256];
+        char digest[2 * DIGEST_SIZE + 1], old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1],
+                pid[16], message[256];
         const ProcessPatch *p;
+        const Process *of;
         CrashPlace place;
         bool convicts;
         char reason[128];
@@ -122,11 +125,17 @@ static void on_crash(Agent *a, const WatchEvent *w) {
         snprintf(message, sizeof(message), "Process %d, patched in %s, ended by signal %d (%s)%s%s", w->pid,
                  p->name, w->signal, strsignal(w->signal), where[place],
                  place == CRASH_INSIDE && !convicts ? "; one user's processes alone take no patch out" : "");
+        of = crash_process(a->book, w->pid);
         emit(a, EVENT_PROCESS_CRASHED,
              (EventField[]){ { "STAUNCH_PID", pid },
-                             { "STAUNCH_PATCH", digest_text(p->digest, digest) },
-                             { "STAUNCH_IMAGE", p->name } },
-             3, message);
+                             { "STAUNCH_COMM", of->comm },
+                             { "STAUNCH_UNIT", *of->unit ? of->unit : NULL },
+                             { "UNIT", *of->unit ? of->unit : NULL },
+                             { "STAUNCH_IMAGE", p->name },
+                             { "STAUNCH_BUILD_ID_OLD", build_id_text(&p->old_id, old_text) },
+                             { "STAUNCH_BUILD_ID_NEW", build_id_text(&p->new_id, new_text) },
+                             { "STAUNCH_PATCH", digest_text(p->digest, digest) } },
+             8, message);
         if (!convicts || !a->policy.automatic_rollback)
                 return;
         snprintf(reason, sizeof(reason), "process %d ended by signal %d %s", w->pid, w->signal,
@@ -350,7 +359,7 @@ static void on_round_ended(void *data, int code) {
 static void open_jobs(Agent *a) {
         static const JobsOwner owner = { look_after_helpers, on_asked, on_round_begins,
                                          on_round_ended,     on_note,  on_event };
-        const JobsOf of = { a->loop, a->o, &a->policy, &a->vault, a->metrics, a->lock };
+        const JobsOf of = { a->loop, a->o, &a->policy, &a->vault, a->metrics, a->lock, &a->fixes };
 
         a->jobs = jobs_new(&of, &owner, a);
 }
@@ -420,6 +429,7 @@ int agent_run(const AgentOptions *o, Error *e) {
         _cleanup_(store_closep) Store *store = NULL;
         int r;
 
+        steps_begin(&a.fixes, NULL, NULL);
         a.metrics = metrics_new();
         event_count(metrics_events(a.metrics));
         peer_init(&a.vault, "staunch-vault");
@@ -457,6 +467,7 @@ int agent_run(const AgentOptions *o, Error *e) {
         closep(&a.kmsg_fd);
         jobs_free(a.jobs);
         crash_book_free(a.book);
+        steps_end(&a.fixes);
         event_count(NULL);
         metrics_free(a.metrics);
         policy_free(&a.policy);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 typedef struct Noted {
-        pid_t pid;
+        Process process;
         Witness witness;
         ProcessPatch patch;
 } Noted;
@@ -60,7 +60,7 @@ void crash_forget(CrashBook *b, pid_t pid) {
         size_t kept = 0;
 
         for (size_t i = 0; i < b->noted.n; i++)
-                if (b->noted.items[i].pid != pid)
+                if (b->noted.items[i].process.pid != pid)
                         b->noted.items[kept++] = b->noted.items[i];
         b->noted.n = kept;
         for (size_t i = 0; i < SEEN; i++) /* the id may be another's next */
@@ -68,17 +68,26 @@ void crash_forget(CrashBook *b, pid_t pid) {
                         b->seen[i].pid = 0;
 }
 
-void crash_note(CrashBook *b, pid_t pid, Witness witness, const ProcessPatch *patches, size_t n) {
-        crash_forget(b, pid);
+void crash_note(CrashBook *b, const Process *process, Witness witness, const ProcessPatch *patches,
+                size_t n) {
+        crash_forget(b, process->pid);
         for (size_t i = 0; i < n; i++)
                 if (patches[i].state == PATCH_STATE_ACTIVE)
-                        vec_push(&b->noted, (Noted){ pid, witness, patches[i] });
+                        vec_push(&b->noted, (Noted){ *process, witness, patches[i] });
+}
+
+const Process *crash_process(const CrashBook *b, pid_t pid) {
+        for (size_t i = 0; i < b->noted.n; i++)
+                if (b->noted.items[i].process.pid == pid)
+                        return &b->noted.items[i].process;
+        return NULL;
 }
 
 pid_t crash_noted(const CrashBook *b, size_t i) {
         for (size_t k = 0; k < b->noted.n; k++)
-                if ((k == 0 || b->noted.items[k].pid != b->noted.items[k - 1].pid) && i-- == 0)
-                        return b->noted.items[k].pid;
+                if ((k == 0 || b->noted.items[k].process.pid != b->noted.items[k - 1].process.pid) &&
+                    i-- == 0)
+                        return b->noted.items[k].process.pid;
         return 0;
 }
 
@@ -116,7 +125,7 @@ static const ProcessPatch *patch_at(const CrashBook *b, pid_t pid, uint64_t ip) 
         for (size_t i = 0; i < b->noted.n; i++) {
                 const ProcessPatch *p = &b->noted.items[i].patch;
 
-                if (b->noted.items[i].pid == pid && ip >= p->low && ip < p->high)
+                if (b->noted.items[i].process.pid == pid && ip >= p->low && ip < p->high)
                         return p;
         }
         return NULL;
@@ -127,7 +136,7 @@ CrashPlace crash_place(const CrashBook *b, pid_t pid, const ProcessPatch **patch
 
         *patch = NULL;
         for (size_t i = 0; i < b->noted.n && !*patch; i++)
-                if (b->noted.items[i].pid == pid)
+                if (b->noted.items[i].process.pid == pid)
                         *patch = &b->noted.items[i].patch;
         for (size_t i = 0; *patch && i < SEEN; i++) {
                 const ProcessPatch *at = b->seen[i].pid ? patch_at(b, pid, b->seen[i].ip) : NULL;
@@ -161,7 +170,7 @@ bool crash_convicts(CrashBook *b, pid_t pid, const ProcessPatch *p, CrashPlace p
         if (place == CRASH_OUTSIDE)
                 return false;
         for (size_t i = 0; i < b->noted.n; i++)
-                if (b->noted.items[i].pid == pid)
+                if (b->noted.items[i].process.pid == pid)
                         w = b->noted.items[i].witness;
         t = w.trusted ? &s->trusted : &s->others;
         t->several |= t->n > 0 && t->first != w.user;

@@ -3,6 +3,7 @@
 
 #include "agent/witness.h"
 #include "apply/engine.h"
+#include "proc/list.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,9 +18,11 @@ typedef struct CrashBook CrashBook;
 CrashBook *crash_book_new(void);
 CrashBook *crash_book_free(CrashBook *b);
 /* Notes what the process carries now (nothing: forgets it), and what its end is worth. */
-void crash_note(CrashBook *b, pid_t pid, Witness witness, const ProcessPatch *patches, size_t n);
+void crash_note(CrashBook *b, const Process *process, Witness witness, const ProcessPatch *patches, size_t n);
 /* The process ended; forget it, once it was asked for. */
 void crash_forget(CrashBook *b, pid_t pid);
+/* One that is noted; NULL: it is not. */
+const Process *crash_process(const CrashBook *b, pid_t pid);
 /* The i-th process noted; 0: there are no more. */
 pid_t crash_noted(const CrashBook *b, size_t i);
 

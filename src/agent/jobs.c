@@ -2,6 +2,7 @@
 #include "agent/jobs.h"
 #include "agent/beat.h"
 #include "agent/child.h"
+#include "agent/fixes.h"
 #include "agent/notes.h"
 #include "agent/work.h"
 #include "base/clock.h"
@@ -39,6 +40,7 @@ struct Jobs {
         Beat *beat;
         VEC(Unresponsive) unresponsive;
         int notes_fd;       /* what the fork that runs says of processes */
+        int fixes_fd;       /* and of what their patches fix */
         VEC(Harm) harms;    /* patches to be taken out and put into quarantine */
         size_t harms_begun; /* so many of them by the fork that runs */
         bool stalled;       /* it was ended for that */
@@ -136,6 +138,12 @@ static bool is_harmed(const Jobs *j) {
         return (j->harms.n && !j->harms_wait) || j->harmed;
 }
 
+static void close_files(Jobs *j) {
+        closep(&j->notes_fd);
+        closep(&j->fixes_fd);
+        j->notes_fd = j->fixes_fd = -1;
+}
+
 static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         Jobs *j = data;
         JobKind job = j->job;
@@ -178,8 +186,8 @@ static int on_job_end(sd_event_source *s, const siginfo_t *si, void *data) {
         if (code < 0) /* it may have asked, and whoever asks next would get its answer */
                 peer_stop(j->of.vault);
         notes_each(j->notes_fd, j->owner.noted, j->data);
-        closep(&j->notes_fd);
-        j->notes_fd = -1;
+        fixes_take(j->fixes_fd, j->of.known);
+        close_files(j);
         j->owner.look_after(j->data);
         if (job == JOB_ROUND) {
                 j->rounds++;
@@ -225,7 +233,9 @@ static int do_job(Jobs *j, JobKind job, const pid_t *pids, size_t n) {
                    .n_skip = j->unresponsive.n,
                    .harms = j->harms.items,
                    .n_harms = j->harms.n,
-                   .notes_fd = j->notes_fd };
+                   .notes_fd = j->notes_fd,
+                   .fixes_fd = j->fixes_fd,
+                   .known = j->of.known };
         Error e = { 0 };
         int r;
 
@@ -329,11 +339,11 @@ void jobs_start(Jobs *j) {
         forget_unresponsive(j);
         beat_begin(j->beat);
         j->notes_fd = memfd_create("staunch-notes", MFD_CLOEXEC);
+        j->fixes_fd = memfd_create("staunch-fixes", MFD_CLOEXEC);
         j->job_pid = fork();
         if (j->job_pid < 0) {
                 child_log(LOG_ERR, "fork: %s", strerror(errno));
-                closep(&j->notes_fd);
-                j->notes_fd = -1;
+                close_files(j);
                 arm(j, &j->again, AGAIN_USEC, on_soon);
                 return;
         }
@@ -418,7 +428,9 @@ Jobs *jobs_new(const JobsOf *of, const JobsOwner *owner, void *data) {
 
         if (!j)
                 abort();
-        *j = (Jobs){ .owner = *owner, .data = data, .of = *of, .beat = beat_new(), .notes_fd = -1 };
+        *j = (Jobs){
+                .owner = *owner, .data = data, .of = *of, .beat = beat_new(), .notes_fd = -1, .fixes_fd = -1
+        };
         if (!j->beat)
                 abort();
         return j;
@@ -444,7 +456,7 @@ Jobs *jobs_free(Jobs *j) {
         vec_free(&j->looking);
         vec_free(&j->harms);
         vec_free(&j->unresponsive);
-        closep(&j->notes_fd);
+        close_files(j);
         beat_free(j->beat);
         free(j);
         return NULL;

@@ -6,6 +6,7 @@
 #include "agent/witness.h"
 #include "apply/engine.h"
 #include "deliver/policy.h"
+#include "evidence/step.h"
 #include "proc/list.h"
 #include "report/event.h"
 #include "report/metrics.h"
@@ -26,6 +27,7 @@ typedef struct JobsOf { /* all outlive the jobs */
         Peer *vault;
         Metrics *metrics;
         const char *lock; /* file: round_lock() */
+        Steps *known;     /* what patches fix: what pieces of work find is added */
 } JobsOf;
 
 typedef struct JobsOwner {

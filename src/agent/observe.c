@@ -94,7 +94,7 @@ static Watched *observed(const Observer *o, const char *subject) {
 static void tell(Observer *o, EventKind kind, const Watched *w, const char *series, const char *detail,
                  const char *message) {
         bool unit = strncmp(w->subject, "process ", 8) != 0;
-        char digest[2 * DIGEST_SIZE + 1];
+        char digest[2 * DIGEST_SIZE + 1], old_text[2 * BUILD_ID_MAX + 1], new_text[2 * BUILD_ID_MAX + 1];
 
         o->owner.event(o->data, kind,
                        (EventField[]){ { "STAUNCH_SUBJECT", w->subject },
@@ -102,9 +102,11 @@ static void tell(Observer *o, EventKind kind, const Watched *w, const char *seri
                                        { "UNIT", unit ? w->subject : NULL },
                                        { "STAUNCH_PATCH", digest_text(w->patch.digest, digest) },
                                        { "STAUNCH_IMAGE", w->patch.name },
+                                       { "STAUNCH_BUILD_ID_OLD", build_id_text(&w->patch.old_id, old_text) },
+                                       { "STAUNCH_BUILD_ID_NEW", build_id_text(&w->patch.new_id, new_text) },
                                        { "STAUNCH_MEASURE", series },
                                        { "STAUNCH_DETAIL", detail } },
-                       7, message);
+                       9, message);
 }
 
 /* Patches that came together answer together: which of them it was can't be told. */

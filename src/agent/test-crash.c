@@ -21,7 +21,7 @@ static bool crash(CrashBook *b, Witness w, uint64_t ip) {
         CrashPlace place;
         bool convicts;
 
-        crash_note(b, ++pid, w, &patch, 1);
+        crash_note(b, &(Process){ .pid = ++pid }, w, &patch, 1);
         if (ip)
                 crash_saw(b, pid, ip);
         place = crash_place(b, pid, &named);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/work.h"
 #include "agent/channel.h"
+#include "agent/fixes.h"
 #include "agent/held.h"
 #include "agent/notes.h"
 #include "agent/witness.h"
@@ -435,17 +436,28 @@ static void keep_carried(void *data, const Process *p, const ProcessPatch *patch
         vec_push(&run->carried, c);
 }
 
+static void keep_fixes(Run *run, const BuildId *old_id, const BuildId *new_id) {
+        fixes_write(run->w->fixes_fd, &run->rec.steps, run->w->known, old_id, new_id);
+}
+
 /* Writes down what the processes carry now. Only those that the round worked on are asked again. */
 static void write_notes(Run *run, const Converged *c) {
         VEC(pid_t) changed = { 0 };
 
         for (size_t i = 0; i < c->outdated.n_processes; i++)
-                if (c->processes[i].applied)
-                        vec_push(&changed, c->processes[i].of->process.pid);
+                if (c->processes[i].applied) {
+                        const OutdatedProcess *p = c->processes[i].of;
+
+                        vec_push(&changed, p->process.pid);
+                        for (size_t k = 0; k < p->n; k++)
+                                keep_fixes(run, &p->images[k].old_id, &p->images[k].new_id);
+                }
         for (size_t i = 0; i < run->carried.n; i++) {
                 const Carried *one = &run->carried.items[i];
                 bool again = false;
 
+                for (size_t k = 0; k < one->n; k++)
+                        keep_fixes(run, &one->patches[k].old_id, &one->patches[k].new_id);
                 for (size_t k = 0; k < changed.n && !again; k++)
                         again = changed.items[k] == one->process.pid;
                 if (!again)

@@ -5,6 +5,7 @@
 #include "agent/peer.h"
 #include "apply/engine.h"
 #include "deliver/policy.h"
+#include "evidence/step.h"
 #include "report/metrics.h"
 #include "store/store.h"
 
@@ -32,6 +33,8 @@ typedef struct Work {
         const Harm *harms; /* that are not known to be in the state yet */
         size_t n_harms;
         int notes_fd; /* what processes carry is written there: notes.h */
+        int fixes_fd; /* what of it is not in `known`: fixes.h */
+        Steps *known;
 } Work;
 
 /* Exit codes of a piece of work. */

@@ -176,6 +176,15 @@ static void take(void *data, const StoreFixes *kept) {
         *c->to = step;
 }
 
+static StepAsked *add(Steps *s, const char *old_id, const char *new_id, const Step *step) {
+        vec_push(&s->asked, (StepAsked){ .image = "",
+                                         .old_id = arena_strdup(s->arena, old_id),
+                                         .new_id = arena_strdup(s->arena, new_id),
+                                         .found = true,
+                                         .step = *step });
+        return &s->asked.items[s->asked.n - 1];
+}
+
 /* What was asked for, with what the state has of it; NULL: neither of them has it. */
 static StepAsked *recall(Steps *s, const char *image, const char *old_id, const char *new_id) {
         StepAsked *a = find(s, image, old_id, new_id);
@@ -184,15 +193,22 @@ static StepAsked *recall(Steps *s, const char *image, const char *old_id, const 
         if ((a && a->found) || !s->store ||
             store_get_fixes(s->store, old_id, new_id, take, &(Copy){ s, &step }, NULL) != 1)
                 return a;
-        if (!a) {
-                vec_push(&s->asked, (StepAsked){ .image = "",
-                                                 .old_id = arena_strdup(s->arena, old_id),
-                                                 .new_id = arena_strdup(s->arena, new_id) });
-                a = &s->asked.items[s->asked.n - 1];
-        }
+        if (!a)
+                return add(s, old_id, new_id, &step);
         a->found = true;
         a->step = step;
         return a;
+}
+
+void steps_put(Steps *s, const char *old_id, const char *new_id, const Step *found) {
+        Step step = { .package = arena_strdup(s->arena, found->package),
+                      .cves = arena_newa(s->arena, const char *, found->n),
+                      .n = found->n,
+                      .omitted = found->omitted };
+
+        for (size_t i = 0; i < found->n; i++)
+                step.cves[i] = arena_strdup(s->arena, found->cves[i]);
+        add(s, old_id, new_id, &step);
 }
 
 Step steps_of(Steps *s, const char *image, const char *old_id, const char *new_id, bool look) {

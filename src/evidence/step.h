@@ -52,6 +52,9 @@ void steps_want(Steps *s, const char *image, const char *path, const BuildId *ol
  * all others) is looked up now. Texts live until steps_end(). */
 Step steps_of(Steps *s, const char *image, const char *old_id, const char *new_id, bool look);
 
+/* Keeps a copy of what was found elsewhere; not in the state. */
+void steps_put(Steps *s, const char *old_id, const char *new_id, const Step *found);
+
 /* Emits the event, with what the step says as further fields. */
 int step_emit(const Step *step, const Event *event, const char *file, Error *e);
 /* The same with the step between the builds that the event names, if it names two. */

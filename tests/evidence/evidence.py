@@ -175,7 +175,7 @@ def file_that_is_not_its_package_s(m):
 def agent_records_what_it_sees(m):
     """With no log and no dates, only who saw the build while it was current can tell. Events say it, too."""
     m.install(1, dated=False, log=False)
-    t = m.target()
+    t, crashing = m.target(), m.target()
     hook, config = os.path.join(m.dir, "hook"), os.path.join(m.dir, "staunch.toml")
     with open(hook, "w") as f:
         f.write('#!/bin/sh\necho "$STAUNCH_PACKAGE: $STAUNCH_CVE" >"$0.new" && mv "$0.new" "$0.told"\n')
@@ -192,16 +192,20 @@ def agent_records_what_it_sees(m):
         m.install(2, dated=False, log=False)
         equal(ask(m, "converge")["ok"], True, "the round after the upgrade")
         wait_for(hook + ".told", agent)
+        crashing.process.send_signal(signal.SIGSEGV)
+        while "process-crashed" not in open(os.path.join(m.dir, "events")).read():
+            wait_for(os.path.join(m.dir, "nothing"), agent, tries=1)
     finally:
         agent.send_signal(signal.SIGTERM)
         agent.wait()
     equal(t.ask(100), 102, "the new code")
     said = {e["kind"]: e["fields"] for e in map(json.loads, open(os.path.join(m.dir, "events")))}
-    for kind in ("patch-ready", "patch-installed"):
+    equal([said["process-crashed"][k] for k in ("STAUNCH_PID", "STAUNCH_COMM")], [str(crashing.pid), "evidence-target"], "who crashed")
+    for kind in ("patch-ready", "patch-installed", "process-crashed"):
         equal((said[kind]["STAUNCH_PACKAGE"], said[kind]["STAUNCH_CVE"]),
               ("evidence-target", ["CVE-2099-1001", "CVE-2099-1002"]), f"what {kind} fixes")
     equal(open(hook + ".told").read(), "evidence-target: CVE-2099-1001 CVE-2099-1002\n", "the hook's environment")
-    for more, lines in ((("--cve", "cve-2099-1002"), 2), (("--cve", "CVE-2099-1000"), 0), (("--package", "evidence-target"), 2),
+    for more, lines in ((("--cve", "cve-2099-1002"), 4), (("--cve", "CVE-2099-1000"), 0), (("--package", "evidence-target"), 4),
                         (("--package", "evidence"), 0)):
         out = m.staunch(0, "events", "--file", os.path.join(m.dir, "events"), *more)
         equal(len(out.splitlines()), lines, f"events with {more}")
@@ -432,9 +436,11 @@ def usage(m):
     assert "0 CVEs" in out, out
 
 
-def wait_for(path, process):
+def wait_for(path, process, tries=None):
+    """Until the path is there; at most so many times until something happens in its folder, or some time has passed."""
     folder = os.path.dirname(path)
-    while not os.path.exists(path):
+    while not os.path.exists(path) and tries != 0:
+        tries = tries and tries - 1
         if process.poll() is not None:
             raise AssertionError(f"the agent ended ({process.returncode})")
         subprocess.run(["inotifywait", "-q", "-t", "1", folder] if shutil.which("inotifywait") else

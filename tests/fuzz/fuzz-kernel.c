@@ -27,7 +27,7 @@ static void line(const char *text) {
         if (crash_parse_line(text, &pid, &ip)) {
                 if (pid <= 0)
                         __builtin_trap();
-                crash_note(book, pid, (Witness){ .trusted = true }, &patch, 1);
+                crash_note(book, &(Process){ .pid = pid }, (Witness){ .trusted = true }, &patch, 1);
                 crash_saw(book, pid, ip);
                 place = crash_place(book, pid, &named);
                 if (!named || (place == CRASH_INSIDE) != (ip >= patch.low && ip < patch.high))
