@@ -46,8 +46,19 @@ static int become_user(const struct passwd *pw) {
                        : 0;
 }
 
+/* A lower limit of the caller's stays. */
+static int limit_memory(const Command *c) {
+        struct rlimit limit;
+
+        if (!c->memory_max)
+                return 0;
+        if (getrlimit(RLIMIT_AS, &limit) < 0)
+                return -1;
+        limit.rlim_cur = limit.rlim_max = MIN(limit.rlim_max, c->memory_max);
+        return setrlimit(RLIMIT_AS, &limit);
+}
+
 static _Noreturn void become(const Command *c, const struct passwd *pw, int out, int err, int status) {
-        const struct rlimit memory = { c->memory_max, c->memory_max };
         int in = input_of(c), code;
         sigset_t none;
 
@@ -60,8 +71,7 @@ static _Noreturn void become(const Command *c, const struct passwd *pw, int out,
         for (const char *const *v = c->environment; v && *v; v++)
                 putenv((char *)*v);
         if ((!pw || become_user(pw) == 0) && dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
-            dup2(err, STDERR_FILENO) >= 0 && dup3(status, 3, O_CLOEXEC) >= 0 &&
-            (!c->memory_max || setrlimit(RLIMIT_AS, &memory) == 0)) {
+            dup2(err, STDERR_FILENO) >= 0 && dup3(status, 3, O_CLOEXEC) >= 0 && limit_memory(c) == 0) {
                 close_range(4, ~0U, 0);
                 execvp(c->argv[0], (char *const *)c->argv);
                 status = 3;

@@ -28,18 +28,28 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pairs")
 CXX = {"gcc": "g++", "clang": "clang++"}
 
 
-def build(source, compiler, level, new, out):
-    cxx = source.endswith(".cc")
-    objects = []
-    for text in (source, "shared.c"):
-        tool = CXX[compiler] if text.endswith(".cc") else compiler
-        objects.append(f"{out}.{text}.o")
-        standalone = ["-fstandalone-debug"] if compiler == "clang" else []
-        subprocess.run([tool, f"-{level}", "-g", *standalone, "-fPIE", *(["-DNEW"] if new else []), "-c", text,
-                        "-o", objects[-1]], cwd=HERE, check=True, stderr=subprocess.DEVNULL)
-    foreign = f"{out}.foreign.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-Wl,-soname,foreign.so", "foreign.c", "-o", foreign], cwd=HERE, check=True)
-    subprocess.run([CXX[compiler] if cxx else compiler, "-pie", "-Wl,--build-id,--as-needed", *objects, foreign, "-o", out], check=True)
+def shared(compiler, level, folder):
+    """What all pairs of a compiler and level are linked with, which has no new version: an object and a library."""
+    o, foreign = os.path.join(folder, f"shared-{compiler}-{level}.o"), os.path.join(folder, compiler, "foreign.so")
+    compile_one(compiler, level, [], "shared.c", o)
+    if not os.path.exists(foreign):
+        os.mkdir(os.path.dirname(foreign))
+        subprocess.run([compiler, "-shared", "-fPIC", "-Wl,-soname,foreign.so", "foreign.c", "-o", foreign], cwd=HERE, check=True)
+    return [o, foreign]
+
+
+def compile_one(compiler, level, options, text, out):
+    tool = CXX[compiler] if text.endswith(".cc") else compiler
+    standalone = ["-fstandalone-debug"] if compiler == "clang" else []
+    subprocess.run([tool, f"-{level}", "-g", *standalone, "-fPIE", *options, "-c", text, "-o", out],
+                   cwd=HERE, check=True, stderr=subprocess.DEVNULL)
+
+
+def build(source, compiler, level, new, out, others):
+    o = f"{out}.{source}.o"
+    compile_one(compiler, level, ["-DNEW"] if new else [], source, o)
+    subprocess.run([CXX[compiler] if source.endswith(".cc") else compiler, "-pie", "-Wl,--build-id,--as-needed", o, *others,
+                    "-o", out], check=True)
     subprocess.run(["strip", "-s", "-o", out + ".stripped", out], check=True)
 
 
@@ -50,11 +60,11 @@ def diff(staunch, old, new, *options):
     return json.loads(r.stdout)["pairs"][0]
 
 
-def one(staunch, source, compiler, level):
+def one(staunch, others, source, compiler, level):
     with tempfile.TemporaryDirectory() as d:
         old, new = os.path.join(d, "old"), os.path.join(d, "new")
-        build(source, compiler, level, False, old)
-        build(source, compiler, level, True, new)
+        build(source, compiler, level, False, old, others[compiler, level])
+        build(source, compiler, level, True, new, others[compiler, level])
         dwarf = diff(staunch, old, new)
         bare = diff(staunch, old + ".stripped", new + ".stripped", "--no-debug")
     codes = lambda p: sorted({f["code"] for f in p["findings"]})
@@ -91,8 +101,9 @@ def main():
         sources = [s for s in sources if a.only in s]
     compilers = [c for c in a.compilers.split(",") if shutil.which(c) and shutil.which(CXX[c])]
     jobs = [(s, c, level) for s in sources for c in compilers for level in a.levels.split(",")]
-    with concurrent.futures.ThreadPoolExecutor(a.j) as pool:
-        results = list(pool.map(lambda j: one(os.path.abspath(a.staunch), *j), jobs))
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(a.j) as pool:
+        others = {(c, level): shared(c, level, folder) for c in compilers for level in a.levels.split(",")}
+        results = list(pool.map(lambda j: one(os.path.abspath(a.staunch), others, *j), jobs))
     known, met = read_known(), set()
     wrong = 0
     tally = collections.Counter()

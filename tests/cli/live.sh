@@ -48,11 +48,16 @@ int answer(int x) {
         return x * 7 % 5;
 }
 C
+# No other run has these images: a patch is for all processes of its image.
+echo "__attribute__((used)) static const char of_run[] = \"$tmp\";" >"$tmp/run.h"
+compile() {
+        "$CC" -O2 -Wl,--build-id -include "$tmp/run.h" "$@"
+}
 make() { # make PATH VERSION
-        "$CC" -O2 -Wl,--build-id -DNEW="$2" -o "$1.tmp" "$tmp/target.c" && mv "$1.tmp" "$1"
+        compile -DNEW="$2" -o "$1.tmp" "$tmp/target.c" && mv "$1.tmp" "$1"
 }
 make_library() { # make_library PATH VERSION
-        "$CC" -O2 -Wl,--build-id -shared -fPIC -Wl,-soname,libanswer.so.1 -DNEW="$2" -o "$1.tmp" "$tmp/library.c" &&
+        compile -shared -fPIC -Wl,-soname,libanswer.so.1 -DNEW="$2" -o "$1.tmp" "$tmp/library.c" &&
                 mv "$1.tmp" "$1"
 }
 
@@ -308,7 +313,7 @@ int main(void) {
 }
 C
 for v in 0 1; do
-        "$CC" -O2 -Wl,--build-id -DNEW="$v" -o "$tmp/busy$v" "$tmp/busy.c" -Wl,--no-as-needed -lgcc_s
+        compile -DNEW="$v" -o "$tmp/busy$v" "$tmp/busy.c" -Wl,--no-as-needed -lgcc_s
 done
 expect 0 build "$tmp/busy0" "$tmp/busy1" -o "$tmp/busy.patch"
 mkfifo "$tmp/busy.out"
@@ -331,7 +336,7 @@ kill "$busy"
 # namespace and root folder of its own.
 make_library "$root/lib/libanswer.so.1.0" 0
 ln -s libanswer.so.1.0 "$root/lib/libanswer.so.1"
-"$CC" -O2 -DLIBRARY -Wl,--build-id -o "$root/bin/user" "$tmp/target.c" "$root/lib/libanswer.so.1.0" -Wl,-rpath,"$root/lib"
+compile -DLIBRARY -o "$root/bin/user" "$tmp/target.c" "$root/lib/libanswer.so.1.0" -Wl,-rpath,"$root/lib"
 rm -f "$tmp"/*.in "$tmp"/*.out
 start one "$root/bin/user"
 one=$pid
@@ -453,7 +458,7 @@ C
 make_part() { # make_part NAME VERSION OPTION...
         part=$1 version=$2
         shift 2
-        "$CC" -O2 -Wl,--build-id -shared -fPIC -Wl,-soname,"lib$part.so" -DNAME="$part" -DNEW="$version" \
+        compile -shared -fPIC -Wl,-soname,"lib$part.so" -DNAME="$part" -DNEW="$version" \
                 -o "$root/lib/lib$part.so.tmp" "$tmp/part.c" "$@" && mv "$root/lib/lib$part.so.tmp" "$root/lib/lib$part.so"
 }
 two_parts() { # two_parts EXPECTED-OUTCOMES OPTION...: of lib one, whose code in memory is changed, and two

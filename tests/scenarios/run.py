@@ -3,7 +3,7 @@
 """Runs the scenarios: builds a target's versions, starts the old one, patches it while it works, and
 asks it whether the new behaviour is there and nothing else broke. See README.md beside this file."""
 
-import argparse, concurrent.futures, errno, fnmatch, json, os, select, shlex, shutil, subprocess, sys, tempfile, zlib
+import argparse, concurrent.futures, errno, fnmatch, hashlib, json, os, select, shlex, shutil, subprocess, sys, tempfile, threading, zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SILENCE_SEC = int(os.environ.get('SCENARIO_SILENCE_SEC', 120))  # a target or tool that says nothing for so long hangs: the test's verdict, not its measure
@@ -22,6 +22,17 @@ TAG_C = {'g': ['-g'], 'sym': [], 'lto': ['-flto'], 'nopie': ['-fno-pie'], 'stati
          'fortify': ['-D_FORTIFY_SOURCE=2', '-fstack-protector-strong', '-fstack-clash-protection']}
 TAG_LD = {'lto': ['-flto'], 'nopie': ['-no-pie'], 'static': ['-static', '-no-pie'], 'staticpie': ['-static-pie'],
           'lazy': ['-Wl,-z,lazy'], 'sections': ['-Wl,--gc-sections']}
+
+
+def text_of(*names):
+    texts = []
+    for name in names:
+        with open(os.path.join(HERE, name)) as f:
+            texts.append(f.read())
+    return texts
+
+
+HARNESS = text_of('harness.c', 'harness.h')
 
 
 class Failed(Exception):
@@ -120,8 +131,8 @@ def tool(argv, log, cwd=None, ok=(0,)):
 class Builder:
     """Builds what a scenario needs into dir/v1, dir/v2, ...; dir/host when the subject is a library."""
 
-    def __init__(self, scenario, combo, directory, log):
-        self.s, self.combo, self.dir, self.log = scenario, combo, directory, log
+    def __init__(self, scenario, combo, directory, objects, log):
+        self.s, self.combo, self.dir, self.objects, self.log = scenario, combo, directory, objects, log
         words = combo.split('-')
         self.cc_name, self.level, self.tags = words[0], '-' + words[1], words[2:]
         self.subject = None
@@ -136,14 +147,26 @@ class Builder:
     def flags(self, table):
         return [f for t in self.tags for f in table.get(t, [])]
 
-    def compile(self, source, out, version, more=()):
-        cc = self.compiler(source)
+    def command(self, source, version, directory, more):
         std = ['-std=gnu17'] if source.endswith('.c') and 'gnu11' not in self.tags else []
+        return [self.compiler(source), *std, self.level, *self.flags(TAG_C), '-D_GNU_SOURCE', f'-DVERSION={version}', '-I' + HERE,
+                '-w', '-pthread', *more, *shlex.split(self.s.get('cflags', self.combo)),
+                *(shlex.split(self.s.get('new-cflags', self.combo)) if directory != f'{self.dir}/v1' else []), '-c', source]
+
+    def compile(self, source, out, version, more=()):
         if not os.path.exists(out):
-            tool([cc, *std, self.level, *self.flags(TAG_C), '-D_GNU_SOURCE', f'-DVERSION={version}', '-I' + HERE,
-                  '-w', '-pthread', *more, *shlex.split(self.s.get('cflags', self.combo)),
-                  *(shlex.split(self.s.get('new-cflags', self.combo)) if '/v1/' not in out else []), '-c', source, '-o', out],
-                 self.log)
+            tool([*self.command(source, version, os.path.dirname(out), more), '-o', out], self.log)
+        return out
+
+    def harness(self, directory, more):
+        """Its object: compiled once for all versions and scenarios that have it built in the same way."""
+        command = self.command(os.path.join(HERE, 'harness.c'), 1, directory, more)
+        out = os.path.join(self.objects, hashlib.sha256(repr((HARNESS, os.stat(shutil.which(command[0])).st_mtime_ns, command)).encode())
+                           .hexdigest()[:20] + '.o')
+        if not os.path.exists(out):
+            mine = f'{out}.{os.getpid()}.{threading.get_native_id()}'
+            tool([*command, '-o', mine], self.log)
+            os.rename(mine, out)
         return out
 
     def strip(self, path):
@@ -202,7 +225,7 @@ class Builder:
         for n, source in enumerate(self.sources('source', self.default_source('target'))):
             cxx |= source.endswith('.cc')
             objects.append(self.compile(source, f'{d}/target{n}.o', v, pic))
-        objects.append(self.compile(os.path.join(HERE, 'harness.c'), f'{d}/harness.o', 1, pic))
+        objects.append(self.harness(d, pic))
         self.link(objects, f'{d}/target', cxx, ld)
         self.subject = 'target'
         return f'{d}/target'
@@ -213,7 +236,7 @@ class Builder:
         for n, source in enumerate(sources):
             cxx |= source.endswith('.cc')
             objects.append(self.compile(source, f'{self.dir}/host{n}.o', 1, ['-fPIE']))
-        objects.append(self.compile(os.path.join(HERE, 'harness.c'), f'{self.dir}/harness.o', 1, ['-fPIE']))
+        objects.append(self.harness(self.dir, ['-fPIE']))
         ld = ['-pie', '-ldl']
         if 'dlopen' not in self.s.get('libs'):
             ld += [f'-L{libdir}', '-Wl,--no-as-needed', '-lsubject', '-Wl,-rpath,$ORIGIN']
@@ -323,8 +346,8 @@ class Target:
 
 
 class Run:
-    def __init__(self, scenario, combo, staunch, keep=False):
-        self.s, self.combo, self.staunch = scenario, combo, staunch
+    def __init__(self, scenario, combo, staunch, objects, keep=False):
+        self.s, self.combo, self.staunch, self.objects = scenario, combo, staunch, objects
         self.log, self.keep = [], keep
         self.dir = tempfile.mkdtemp(prefix=f'scenario-{scenario.name}-')
         os.chmod(self.dir, 0o755)
@@ -583,7 +606,7 @@ class Run:
     def go(self, mode):
         """('ok' | 'not ok' | 'skip', text)"""
         try:
-            self.builder = Builder(self.s, self.combo, self.dir, self.log)
+            self.builder = Builder(self.s, self.combo, self.dir, self.objects, self.log)
             self.needs()
             {'self': self.self_check, 'diff': self.diff_only, 'run': self.run}[mode]()
             result = 'ok', self.outcome
@@ -625,6 +648,8 @@ def main():
     p.add_argument('--every', action='store_true', help='every combination of compiler, level and kind of build')
     p.add_argument('--combo', action='append', help='this combination (glob over all of them, or exact)')
     p.add_argument('--keep', action='store_true', help='keep the temporary directories')
+    p.add_argument('--few', action='store_true', help='of each scenario the first combination of each compiler only')
+    p.add_argument('--objects', metavar='FOLDER', help='keep here what is built alike for many scenarios')
     p.add_argument('-j', type=int, default=2)
     p.add_argument('-v', action='store_true', help='print the log of what passes too')
     args = p.parse_args()
@@ -639,13 +664,18 @@ def main():
             only = s.get('only').split()
             combos = [c for pattern in args.combo for c in (fnmatch.filter(BASE + EXTRA, pattern) or [pattern])
                       if not only or any(matches(c, o) for o in only)]
+        if args.few:
+            combos = list({c.split('-')[0]: c for c in reversed(combos)}.values())[::-1]
         jobs += [(s, c) for c in combos]
     print(f'TAP version 13\n1..{len(jobs)}', flush=True)
     counts = {'ok': 0, 'not ok': 0, 'skip': 0, 'todo': 0}
     tally = {}
 
+    objects = args.objects or tempfile.mkdtemp(prefix='scenario-objects-')
+    os.makedirs(objects, exist_ok=True)
+
     def one(job):
-        r = Run(*job, args.staunch, args.keep)
+        r = Run(*job, args.staunch, objects, args.keep)
         return r, r.go(args.mode)
 
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
@@ -667,6 +697,8 @@ def main():
                 for entry in run.log if args.v else [e for e in run.log if not e.startswith(('$ gcc', '$ g++', '$ clang', '$ strip'))]:
                     for text in entry.splitlines():
                         print('#   ' + text, flush=True)
+    if not args.objects:
+        shutil.rmtree(objects)
     print(f"# {len(found)} scenarios, {len(jobs)} runs: {counts['ok']} passed, {counts['not ok']} failed, "
           f"{counts['skip']} skipped, {counts['todo']} restarted that need not be; " + ', '.join(f'{v} {k}' for k, v in sorted(tally.items())))
     return 1 if counts['not ok'] else 0
