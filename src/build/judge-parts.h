@@ -79,6 +79,10 @@ bool pair_flanked(const PairView *p, uint32_t new_op);
 
 void judge_add(Judge *j, RefusalCode code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+struct Need;
+/* A place that nothing testifies for; `end` says what is missing. */
+void judge_unproved(Judge *j, const struct Need *need, const char *end);
+
 /* Places (judge-place.c). `Need` is one place that new code touches. */
 typedef struct Need {
         Value at;
@@ -106,6 +110,15 @@ bool place_of_stream(const Judge *j, const Need *need);
 bool value_is_count(const Judge *j, uint32_t root);
 /* True when the root's object is read-only data of either image. */
 bool value_read_only(const Judge *j, Value v);
+
+/* What new code reads in copies of whole objects (judge-copy.c). */
+void judge_copied(Judge *j, const PairView *p);
+void judge_copied_added(Judge *j, uint32_t new_function);
+/* Testified for an added function, where the address is a pointer and an index: each may be the pointer. */
+bool added_indexed(Judge *j, uint32_t new_function, const Need *need);
+/* The place `at` of f's own memory is filled by copies of objects: where the first of these from number *next
+ * on has it from. *next becomes the number behind that one's; false: there is none. */
+bool copied_from(Judge *j, const FnValues *f, Value at, size_t *next, Value *from);
 
 /* Testimony from other functions (judge-testify.c): `function` is an old function in whose terms the
  * need is expressed, or NO_FUNCTION; `new` the new function that has it (NULL: none). */

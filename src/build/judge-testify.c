@@ -494,6 +494,13 @@ bool testify(Judge *j, uint32_t function, const FnValues *new, const Need *need)
         return found;
 }
 
+static bool caller_testifies(Judge *j, uint32_t caller, const FnValues *f, const Need *need, unsigned depth) {
+        uint32_t old = j->d->matches[j->d->new_match[caller]].old;
+
+        return old == NO_FUNCTION ? depth < 3 && testify_added(j, caller, need, depth + 1)
+                                  : testify(j, old, f, need);
+}
+
 bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned depth) {
         bool added = j->d->matches[j->d->new_match[new_function]].old == NO_FUNCTION, own = false,
              other = false;
@@ -504,7 +511,6 @@ bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned
                 return false;
         n = callers_of(j, SIDE_NEW, new_function, &c);
         for (size_t i = 0; i < n && i < MAX_FAN; i++) {
-                const Match *m = &j->d->matches[j->d->new_match[c[i].caller]];
                 const FnValues *f;
 
                 if ((i && c[i].caller == c[i - 1].caller) ||
@@ -512,7 +518,7 @@ bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned
                         continue;
                 f = values_of(j->w, SIDE_NEW, c[i].caller);
                 for (size_t k = 0; k < f->n_calls; k++) {
-                        Need up = *need;
+                        Need up = *need, of = *need;
 
                         if (f->calls[k].target != new_function)
                                 continue;
@@ -520,13 +526,17 @@ bool testify_callers(Judge *j, uint32_t new_function, const Need *need, unsigned
                                 other = true;
                                 continue;
                         }
+                        for (size_t copy = 0; copied_from(j, f, up.at, &copy, &of.at);) {
+                                other = other || !place_free(j, &of);
+                                if (!place_free(j, &of) && caller_testifies(j, c[i].caller, f, &of, depth))
+                                        return true;
+                        }
                         if (place_free(j, &up)) {
                                 own = true;
                                 continue;
                         }
                         other = true;
-                        if (m->old == NO_FUNCTION ? depth < 3 && testify_added(j, c[i].caller, &up, depth + 1)
-                                                  : testify(j, m->old, f, &up))
+                        if (caller_testifies(j, c[i].caller, f, &up, depth))
                                 return true;
                 }
         }

@@ -31,7 +31,7 @@ static const char *how_text(const Need *need) {
         return (need->flags & ACCESS_WRITE) ? (need->flags & ACCESS_READ) ? "changes" : "writes" : "reads";
 }
 
-static void add_unproved(Judge *j, const Need *need, const char *end) {
+void judge_unproved(Judge *j, const Need *need, const char *end) {
         const char *kind = need->class == CLASS_FLOAT    ? "floating-point "
                            : need->class == CLASS_VECTOR ? "vector "
                                                          : "";
@@ -363,7 +363,7 @@ static void judge_access(Judge *j, const PairView *p, const Access *a) {
                           a->width, gone->at.off, what, a->at.off);
                 return;
         }
-        add_unproved(j, &need, "where the old code never did");
+        judge_unproved(j, &need, "where the old code never did");
 }
 
 static void judge_unknowns(Judge *j, const PairView *p) {
@@ -382,7 +382,7 @@ static void judge_unknowns(Judge *j, const PairView *p) {
 
                 if (a->at.root == ROOT_NONE && p->how[a->op] != PAIR_SAME &&
                     !match_unknown(old.items, old.n, a, walks(p->new, a)))
-                        add_unproved(j, &need, "and the old code has no such access");
+                        judge_unproved(j, &need, "and the old code has no such access");
         }
         vec_free(&old);
 }
@@ -427,6 +427,7 @@ static void judge_changed(Judge *j, uint32_t match) {
                 if (p.new->accesses[i].at.root != ROOT_NONE)
                         judge_access(j, &p, &p.new->accesses[i]);
         judge_unknowns(j, &p);
+        judge_copied(j, &p);
         judge_sizes(j, &p);
         judge_tables(j, &p);
         judge_enumerations(j, &p);
@@ -438,8 +439,7 @@ static void judge_changed(Judge *j, uint32_t match) {
         pair_view_free(&p);
 }
 
-/* A pointer and an index were added: each may be the pointer. */
-static bool added_indexed(Judge *j, uint32_t function, const Need *need) {
+bool added_indexed(Judge *j, uint32_t function, const Need *need) {
         const Node *n = values_node(j->w, need->at.root);
         Need x = *need, y = *need;
 
@@ -467,10 +467,11 @@ static void judge_added(Judge *j, uint32_t match) {
                 if (place_free(j, &need))
                         continue;
                 if (a->at.root == ROOT_NONE || a->at.root == ROOT_CONFLICT)
-                        add_unproved(j, &need, "in a new function");
+                        judge_unproved(j, &need, "in a new function");
                 else if (!testify_added(j, function, &need, 0) && !added_indexed(j, function, &need))
-                        add_unproved(j, &need, "which no old code is known to do");
+                        judge_unproved(j, &need, "which no old code is known to do");
         }
+        judge_copied_added(j, function);
 }
 
 static void judge_open(Judge *j, const Diff *d, Verdict *v) {

@@ -360,6 +360,10 @@ static void finish(Run *r, FnValues *out) {
                 else
                         out->places[out->n_places++] = out->places[i];
         }
+        out->n_copied = r->copied.n;
+        out->copied = arena_dup(arena, r->copied.items, r->copied.n * sizeof(Access));
+        out->n_copies = r->copies.n;
+        out->copies = arena_dup(arena, r->copies.items, r->copies.n * sizeof(Copy));
         out->n_calls = r->calls.n;
         out->calls = arena_dup(arena, r->calls.items, r->calls.n * sizeof(CallSite));
         out->n_stores = r->stores.n;
@@ -418,6 +422,7 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
                 state_copy(&scratch, &r.blocks[i].in);
                 run_block(&r, &r.blocks[i], &scratch);
         }
+        record_copied(&r);
         finish(&r, out);
         for (uint32_t i = 0; i < r.n_blocks; i++)
                 free(r.blocks[i].in.slots), free(r.blocks[i].next.slots);
@@ -431,6 +436,9 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
         vec_free(&r.escapes);
         vec_free(&r.choices);
         vec_free(&r.accesses);
+        vec_free(&r.own_reads);
+        vec_free(&r.copied);
+        vec_free(&r.copies);
         vec_free(&r.calls);
         vec_free(&r.tables);
         vec_free(&r.stores);

@@ -66,7 +66,9 @@ typedef struct Run {
         VEC(Value) choices; /* of old code: of two members `stride` apart, the first at `off` */
         State orphan;       /* what blocks that no known path reaches start with */
         bool has_orphan, collect, record, narrow;
-        VEC(Access) accesses;
+        VEC(Access) accesses, own_reads, copied;
+        VEC(Copy) copies;
+        bool copies_whole; /* some object is copied as a whole to memory of its own */
         VEC(CallSite) calls;
         VEC(JumpTable) tables;
         VEC(Store) stores;
@@ -100,6 +102,11 @@ void record_value(Run *r, Value v);
 void record_scaled(Run *r, Value v);
 void record_store(Run *r, Value at, uint32_t width, Value v);
 void record_strings(Run *r, const CallSite *c);
+/* An object is copied to memory of the function's own (values-copy.c). */
+void record_own_read(Run *r, Value at, uint32_t width, uint8_t class);
+void note_copy(Run *r, Value to, Value from, int64_t size);
+/* What the function reads in such copies, in terms of the objects. */
+void record_copied(Run *r);
 /* A call (or a tail call) of what `op` names; false when it does not return. */
 bool run_call(Run *r, State *s, const Op *op, Value at, bool tail);
 /* One instruction. Returns false when control does not go on to the next one. */

@@ -87,6 +87,14 @@ static bool makes_new(const State *s, const Known *known) {
         return known->dest < 0 && known->sizes && value_is_const(s->reg[RDI]) && s->reg[RDI].off == 0;
 }
 
+static void note_call_copy(Run *r, const State *s, uint32_t callee) {
+        const Known *known = r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known : NULL;
+
+        if (known && (known->flags & KNOWN_COPY) && value_is_const(s->reg[RDX]))
+                note_copy(r, s->reg[known->dest ? RSI : RDI], s->reg[known->dest ? RDI : RSI],
+                          s->reg[RDX].off);
+}
+
 static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t target) {
         const Known *known = r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known : NULL;
         Value first = values_canonical(r->w, r->side, s->reg[RDI]), given;
@@ -168,6 +176,7 @@ bool run_call(Run *r, State *s, const Op *op, Value at, bool tail) {
                 r->has_orphan = true;
         }
         note_escapes(r, s, callee);
+        note_call_copy(r, s, callee);
         result = call_result(r, s, callee, target);
         known = callee >= ROOT_FIRST && r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known
                                                                                   : NULL;
@@ -193,6 +202,8 @@ static void string_op(Run *r, State *s, const Op *op) {
                    op->mnemonic != ZYDIS_MNEMONIC_SCASB;
         bool compare = op->mnemonic == ZYDIS_MNEMONIC_SCASB || op->mnemonic == ZYDIS_MNEMONIC_CMPSB;
 
+        if (exact && two && !compare)
+                note_copy(r, s->reg[RDI], s->reg[RSI], count.off * w);
         for (int i = 0; i < (two ? 2 : 1); i++) {
                 int reg = i == 0 ? RDI : RSI;
                 Value at = s->reg[reg];

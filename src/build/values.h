@@ -120,6 +120,12 @@ typedef struct Op {
         bool has_mem, rip, thread, mem_first, has_imm, narrow /* the source is narrower than the result */;
 } Op;
 
+/* `size` bytes that were copied as a whole from an object to memory of the function's own. */
+typedef struct Copy {
+        Value to, from; /* canonical */
+        uint32_t size;
+} Copy;
+
 /* A pointer that is put into memory outside of the stack. */
 typedef struct Store {
         Value at, value; /* canonical */
@@ -147,6 +153,10 @@ typedef struct FnValues {
         size_t n_accesses;
         Access *places; /* the same, sorted by place, flags united, without doubles */
         size_t n_places;
+        Access *copied; /* what it reads in copies of objects, as if it read the objects; in order of ops */
+        size_t n_copied;
+        Copy *copies;
+        size_t n_copies;
         CallSite *calls;
         size_t n_calls;
         Store *stores;
@@ -254,7 +264,8 @@ enum {
         KNOWN_TABLE = 128 /* what that points to is a table of the C library */,
         KNOWN_ENDPTR = 256 /* argument 1 is left pointing into the text of argument 0 */,
         KNOWN_DEEP = 512 /* and so is what hangs on it */,
-        KNOWN_TEXTS = 1024 /* what it returns is an array of pointers to text */
+        KNOWN_TEXTS = 1024 /* what it returns is an array of pointers to text */,
+        KNOWN_COPY = 2048 /* copies as many bytes as its third argument says, and no other */
 };
 const Known *known_find(const char *name); /* NULL: nothing */
 size_t known_count(void);
