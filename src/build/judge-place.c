@@ -145,13 +145,18 @@ bool place_testified(const FnValues *f, const Need *need) {
         return !f->incomplete && root_testified(f, need);
 }
 
+/* What the call leaves in a local variable is named so. */
+static bool names(const Judge *j, const CallSite *c, const Node *out) {
+        return c->callee == out->a && values_asked(j->w, c->args, (unsigned)out->off) == out->stride;
+}
+
 /* One local variable is given to both calls that these two roots are named by. */
 static bool same_local(const Judge *j, const FnValues *f, uint32_t a, uint32_t b) {
         const Node *x = values_node(j->w, a), *y = values_node(j->w, b);
 
         for (size_t i = 0; i < f->n_calls; i++)
-                for (size_t k = 0; f->calls[i].callee == x->a && k < f->n_calls; k++)
-                        if (f->calls[k].callee == y->a && f->calls[i].args[x->off].root == ROOT_STACK &&
+                for (size_t k = 0; names(j, &f->calls[i], x) && k < f->n_calls; k++)
+                        if (names(j, &f->calls[k], y) && f->calls[i].args[x->off].root == ROOT_STACK &&
                             value_equal(f->calls[i].args[x->off], f->calls[k].args[y->off]))
                                 return true;
         return false;

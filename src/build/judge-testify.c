@@ -172,28 +172,6 @@ static uint32_t inner_return(const Values *w, uint32_t root) {
         return ROOT_NONE;
 }
 
-static bool inner_variable(const Values *w, uint32_t root, uint64_t *addr) {
-        for (unsigned i = 0; i < NODE_MAX_DEPTH + 2 && root >= ROOT_FIRST; i++) {
-                const Node *n = values_node(w, root);
-
-                if (n->kind != NODE_LOAD)
-                        break;
-                if (n->a == ROOT_IMAGE) {
-                        *addr = (uint64_t)n->off;
-                        return true;
-                }
-                root = n->a;
-        }
-        return false;
-}
-
-/* What one function finds for another may be told by a number, or by the variable that it looks in. */
-static bool tells(const Values *w, Value v) {
-        uint64_t addr;
-
-        return value_is_const(v) || v.root == ROOT_IMAGE || inner_variable(w, v.root, &addr);
-}
-
 /* Both call it with the same numbers and variables before its argument number `end`. A function whose calls
  * are not known calls it in any way. */
 static bool asked_alike(Search *s, uint32_t function, uint32_t user, uint32_t callee, unsigned end) {
@@ -209,7 +187,8 @@ static bool asked_alike(Search *s, uint32_t function, uint32_t user, uint32_t ca
                         for (unsigned n = 0; n < end && alike; n++) {
                                 Value a = f->calls[i].args[n], b = g->calls[k].args[n];
 
-                                alike = (!tells(s->j->w, a) && !tells(s->j->w, b)) || value_equal(a, b);
+                                alike = (!value_tells(s->j->w, a) && !value_tells(s->j->w, b)) ||
+                                        value_equal(a, b);
                         }
                         if (alike)
                                 return true;
@@ -381,6 +360,26 @@ static void go_stored(Search *s, const Step *at, const FnValues *f) {
                 }
 }
 
+/* The function touches what such a call left, whatever it asked for: `left` names one, and `at` hangs on it.
+ */
+static bool touches_left(Search *s, const FnValues *f, Value at, uint32_t left) {
+        for (size_t i = 0; i < f->n_calls; i++) {
+                Node named = *values_node(s->j->w, left);
+                size_t n;
+                Value v;
+
+                if (f->calls[i].callee != named.a)
+                        continue;
+                named.stride = values_asked(s->j->w, f->calls[i].args, (unsigned)named.off);
+                if (!values_substitute(s->j->w, at, left, (Value){ node_make(s->j->w, &named), 0, 0, 0 }, &v))
+                        continue;
+                places_of_root(f, v.root, &n);
+                if (n)
+                        return true;
+        }
+        return false;
+}
+
 /* What a function left in a local variable: to others for which it did. */
 static void go_left(Search *s, const Step *at) {
         uint32_t root = at->at.root, callee, function, users[MAX_USERS];
@@ -405,7 +404,6 @@ static void go_left(Search *s, const Step *at) {
         for (size_t i = 0; i < n && !s->found; i++) {
                 Need need = *s->need;
                 const FnValues *f;
-                size_t m;
 
                 if (users[i] == at->function || s->j->d->old->functions[users[i]].n_insns > MAX_GETTER_INSNS)
                         continue;
@@ -413,8 +411,7 @@ static void go_left(Search *s, const Step *at) {
                         consider(s, users[i], at->at, at, STEP_SAME, false);
                 f = values_of(s->j->w, SIDE_OLD, users[i]);
                 need.at = at->at;
-                places_of_root(f, at->at.root, &m);
-                touch += m > 0;
+                touch += touches_left(s, f, at->at, root);
                 same += place_testified(f, &need) && asked_alike(s, at->function, users[i], callee,
                                                                  (unsigned)values_node(s->j->w, root)->off);
         }
@@ -461,7 +458,7 @@ static bool search(Search *s) {
                         go_return(s, &at);
                 if (!s->found)
                         go_left(s, &at);
-                if (!s->found && inner_variable(s->j->w, at.at.root, &addr))
+                if (!s->found && value_of_variable(s->j->w, at.at.root, &addr))
                         go_variable(s, addr, &at);
                 if (!s->found && (symbol = inner_symbol(s->j->w, at.at.root)) != ROOT_NONE)
                         go_symbol(s, symbol, &at);

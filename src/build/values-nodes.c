@@ -77,6 +77,43 @@ uint32_t node_make(Values *w, const Node *key) {
         return w->n_nodes++;
 }
 
+bool value_of_variable(const Values *w, uint32_t root, uint64_t *addr) {
+        for (unsigned i = 0; i < NODE_MAX_DEPTH + 2 && root >= ROOT_FIRST; i++) {
+                const Node *n = values_node(w, root);
+
+                if (n->kind != NODE_LOAD)
+                        break;
+                if (n->a == ROOT_IMAGE) {
+                        *addr = (uint64_t)n->off;
+                        return true;
+                }
+                root = n->a;
+        }
+        return false;
+}
+
+bool value_tells(const Values *w, Value v) {
+        uint64_t addr;
+
+        return value_is_const(v) || v.root == ROOT_IMAGE || value_of_variable(w, v.root, &addr);
+}
+
+uint32_t values_asked(const Values *w, const Value *args, unsigned n) {
+        uint64_t h = 0;
+        bool told = false;
+
+        for (unsigned i = 0; i < n; i++) {
+                bool tells = value_tells(w, args[i]);
+
+                told = told || tells;
+                h = mix(h, tells);
+                if (tells)
+                        h = mix(mix(h, ((uint64_t)args[i].root << 32) | args[i].stride),
+                                (uint64_t)args[i].off);
+        }
+        return told ? (uint32_t)(h >> 16) | 1 : 0;
+}
+
 const Node *values_node(const Values *w, uint32_t root) {
         return &w->nodes[root];
 }
@@ -131,6 +168,9 @@ static bool merge_like(Values *w, Value *in, Value v) {
                 return true;
         }
         if (a->kind != NODE_LOAD || a->b != b->b)
+                return false;
+        /* (two arrays among the variables of the image have elements of two types) */
+        if (a->a == ROOT_IMAGE && a->stride && b->stride && a->off != b->off)
                 return false;
         if (a->stride && value_distance(a->off, b->off) % a->stride == 0 && b->stride % a->stride == 0)
                 return true;
@@ -354,6 +394,8 @@ static Value replaced(Values *w, uint32_t root, uint32_t from, Value to, bool *f
 
                 if (a.root == n.a && b.root == n.b)
                         break;
+                if (b.root != n.b)
+                        n.stride = values_asked(w, &b, 1);
                 if (w->nodes[a.root].depth >= NODE_MAX_DEPTH || w->nodes[b.root].depth >= NODE_MAX_DEPTH) {
                         *failed = true;
                         break;

@@ -43,6 +43,8 @@ typedef struct Block {
 typedef struct Escape {
         int64_t off;
         uint32_t root; /* NODE_OUT */
+        uint32_t op;   /* the call that it is named by */
+        unsigned argument;
 } Escape;
 
 typedef struct Callee { /* of a direct call */

@@ -35,17 +35,27 @@ static Value source(Run *r, State *s, const Op *op, Value at) {
 
 static void note_escapes(Run *r, const State *s, uint32_t callee) {
         for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
-                Value v = s->reg[values_arg_regs[i]];
-                bool known = false;
+                Value v = s->reg[values_arg_regs[i]], args[VALUES_MAX_ARGS];
+                Escape *e = NULL;
+                uint32_t root;
 
                 if (v.root != ROOT_STACK || v.stride)
                         continue;
-                for (size_t k = 0; k < r->escapes.n && !known; k++)
-                        known = r->escapes.items[k].off == v.off;
-                if (!known)
-                        vec_push(&r->escapes, (Escape){ v.off, node_make(r->w, &(Node){ .kind = NODE_OUT,
-                                                                                        .a = callee,
-                                                                                        .off = i }) });
+                for (size_t k = 0; k < r->escapes.n && !e; k++)
+                        if (r->escapes.items[k].off == v.off)
+                                e = &r->escapes.items[k];
+                if (e && (e->op != r->op || e->argument != i))
+                        continue;
+                for (unsigned k = 0; k < i; k++)
+                        args[k] = values_canonical(r->w, r->side, s->reg[values_arg_regs[k]]);
+                root = node_make(r->w, &(Node){ .kind = NODE_OUT,
+                                                .a = callee,
+                                                .off = i,
+                                                .stride = values_asked(r->w, args, i) });
+                if (e)
+                        e->root = root; /* its arguments have become more general */
+                else
+                        vec_push(&r->escapes, (Escape){ v.off, root, r->op, i });
         }
 }
 
@@ -98,6 +108,7 @@ static void note_call_copy(Run *r, const State *s, uint32_t callee) {
 static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t target) {
         const Known *known = r->w->nodes[callee].kind == NODE_FUNCTION ? r->w->nodes[callee].known : NULL;
         Value first = values_canonical(r->w, r->side, s->reg[RDI]), given;
+        uint32_t asked = known && (known->flags & KNOWN_NOARGS) ? 0 : values_asked(r->w, &first, 1);
 
         if (callee == ROOT_NONE)
                 return value_any();
@@ -120,8 +131,11 @@ static Value call_result(Run *r, const State *s, uint32_t callee, uint32_t targe
                 first.root = ROOT_NONE;
         if (r->w->nodes[callee].depth >= NODE_MAX_DEPTH)
                 return value_any();
-        return (Value){ node_make(r->w, &(Node){ .kind = NODE_RETURN, .a = callee, .b = first.root }), 0, 0,
-                        0 };
+        return (Value){
+                node_make(r->w,
+                          &(Node){ .kind = NODE_RETURN, .a = callee, .b = first.root, .stride = asked }),
+                0, 0, 0
+        };
 }
 
 /* The caller-saved registers that a call changes. A compiler that knows a function of its own unit keeps

@@ -33,13 +33,15 @@ typedef enum NodeKind {
         NODE_FUNCTION,     /* off: hash of a symbol, or index of an old function, or ADDED_FUNCTION | index */
         NODE_SYMBOL,       /* off: hash of a symbol: the address of an imported variable */
         NODE_LOAD,         /* what lies at a + off (+ k * stride) */
-        NODE_RETURN,       /* what the function `a` returned; b: root of its first argument, or ROOT_NONE */
-        NODE_FRESH,        /* memory that the function `a` (an allocator) made; off: its size when constant */
-        NODE_OUT,          /* what the function `a` left at its argument number off */
-        NODE_SUM,          /* roots a and b added: one of them is an index */
-        NODE_JOIN,         /* one of `members` */
-        NODE_TABLE,        /* a 32-bit word of a read-only table at own address off */
-        NODE_TARGET,       /* that word plus own address b: a jump target */
+        NODE_RETURN, /* what the function `a` returned; b: root of its first argument, or ROOT_NONE; stride:
+                        values_asked() of that argument */
+        NODE_FRESH,  /* memory that the function `a` (an allocator) made; off: its size when constant */
+        NODE_OUT,    /* what the function `a` left at its argument number off; stride: values_asked() of those
+                        before it */
+        NODE_SUM,    /* roots a and b added: one of them is an index */
+        NODE_JOIN,   /* one of `members` */
+        NODE_TABLE,  /* a 32-bit word of a read-only table at own address off */
+        NODE_TARGET, /* that word plus own address b: a jump target */
 } NodeKind;
 #define ADDED_FUNCTION (INT64_C(1) << 40)
 #define SYMBOL_FUNCTION (INT64_C(1) << 62)
@@ -195,6 +197,14 @@ bool values_to_callee(Values *w, Value v, Value arg, unsigned i, Value *out);
 bool values_has_param(const Values *w, uint32_t root, unsigned *which);
 bool values_is_own(const Values *w, uint32_t root); /* memory that the analysed function made itself */
 void values_print(const Values *w, uint32_t root, char *out, size_t size); /* for people */
+
+/* What a call asks a function for, by its first n arguments: a hash of the numbers and variables among them,
+ * by which one function may tell objects of several types. */
+uint32_t values_asked(const Values *w, const Value *args, unsigned n);
+/* The value is a number, the address of a variable, or hangs on one. */
+bool value_tells(const Values *w, Value v);
+/* The variable that the pointer hangs on. */
+bool value_of_variable(const Values *w, uint32_t root, uint64_t *addr);
 
 /* values-nodes.c */
 uint32_t node_make(Values *w, const Node *key);
