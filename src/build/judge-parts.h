@@ -171,6 +171,9 @@ void note_exchanges(Judge *j, const PairView *p);
 void judge_moves(Judge *j);
 void judge_numbers(Judge *j, const PairView *p);
 
+/* Bit fields that moved within their word (judge-bits.c). */
+void judge_bits(Judge *j, const PairView *p);
+
 /* Numbers that let an index into an old array go further than before (judge-bound.c). */
 void judge_bounds(Judge *j, const PairView *p);
 /* The old function has the number of that op in as many such ops: it only stands elsewhere now. */

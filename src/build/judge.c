@@ -433,6 +433,7 @@ static void judge_changed(Judge *j, uint32_t match) {
         judge_enumerations(j, &p);
         judge_bounds(j, &p);
         judge_numbers(j, &p);
+        judge_bits(j, &p);
         note_exchanges(j, &p);
         collect_constants(j, &p);
         collect_enumerations(j, &p);
