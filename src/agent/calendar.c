@@ -110,7 +110,13 @@ void calendar_turn(Calendar *c) {
                 }
                 _exit(EXIT_SUCCESS);
         }
-        sd_event_add_child(c->loop, &c->child, c->pid, WEXITED, on_end, c);
+        if (sd_event_add_child(c->loop, &c->child, c->pid, WEXITED, on_end, c) < 0) {
+                child_log(LOG_ERR, "restarts: a turn is put off: its end could not be heard of");
+                kill(c->pid, SIGKILL); /* it has just begun; others ask for turns */
+                while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+                c->pid = 0;
+        }
 }
 
 void calendar_changed(Calendar *c) {

@@ -262,7 +262,8 @@ static int on_stall(sd_event_source *s, uint64_t usec, void *data) {
         Jobs *j = data;
 
         (void)s;
-        if (j->job == JOB_NONE)
+        if (j->job == JOB_NONE ||
+            j->stalled) /* it was told; one that hangs in the kernel takes its time to end */
                 return 0;
         limit_usec = j->of.policy->unresponsive_usec + j->of.policy->deadline_usec;
         arm(j, &j->stall_timer, limit_usec / 4, on_stall);
@@ -361,7 +362,13 @@ void jobs_start(Jobs *j) {
         if (job == JOB_QUARANTINE)
                 j->harmed = false;
         j->harms_begun = job == JOB_QUARANTINE ? j->harms.n : 0;
-        sd_event_add_child(j->of.loop, &j->job_source, j->job_pid, WEXITED, on_job_end, j);
+        if (sd_event_add_child(j->of.loop, &j->job_source, j->job_pid, WEXITED, on_job_end, j) < 0) {
+                /* Its end would never be heard of (no file descriptor is left), and nothing begun after it.
+                 */
+                kill(j->job_pid, SIGKILL);
+                jobs_wait(j);
+                on_job_end(NULL, &(siginfo_t){ .si_code = CLD_KILLED, .si_status = SIGKILL }, j);
+        }
 }
 
 void jobs_round_in(Jobs *j, uint64_t usec) {

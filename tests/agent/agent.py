@@ -6,6 +6,7 @@ does by its events, its answers, and what the targets say."""
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -267,6 +268,23 @@ def state_that_is_rubbish(m):
     m.start()
     equal(m.kinds()[0], "state-lost", "the first event")
     equal(m.ask("converge")["ok"], True, "a round")
+
+
+def descriptors_that_run_out(m):
+    """A round whose end can't be heard of is not waited for: when there is room again, the next one is made."""
+    t = m.target()
+    m.start()
+    equal(m.ask("converge")["ok"], True, "the first round")
+    limit = resource.prlimit(m.agent.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(m.agent.pid, resource.RLIMIT_NOFILE, (3, limit[1]))
+    m.install(2)
+    m.wake()
+    while "a round did not end well" not in open(os.path.join(m.dir, "log")).read():
+        assert m.agent.poll() is None, "the agent ended"
+        wait(m.dir)
+    resource.prlimit(m.agent.pid, resource.RLIMIT_NOFILE, limit)
+    equal(m.ask("converge")["ok"], True, "a round after it")
+    equal(t.ask(100), 102, "the target")
 
 
 def vault_killed(m):
@@ -897,7 +915,7 @@ def staunch(code, *args):
 
 CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_touch_nobody_else, outdated_image_that_starts_later,
          process_that_executes_again_carries_nothing, process_whose_files_are_gone_is_left_out, agent_killed_and_started_again,
-         state_that_is_rubbish, vault_killed, mistake_in_the_policy, assess_only_changes_nothing, excluded_path_is_left_alone,
+         state_that_is_rubbish, descriptors_that_run_out, vault_killed, mistake_in_the_policy, assess_only_changes_nothing, excluded_path_is_left_alone,
          one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
          harm_while_the_state_is_locked, image_that_needs_a_restart, stopped_agent_leaves_patches, five_updates_in_a_row,
          downgrade_to_the_first_build, downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last,
