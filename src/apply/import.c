@@ -243,7 +243,9 @@ static uint32_t gnu_hash(const char *name) {
 static uint64_t defined_in(const Dyn *d, const PatchImport *x, bool *ifunc) {
         uint32_t head[4], h = gnu_hash(x->name), index, hash;
         uint64_t buckets, chains, fallback = 0;
+        bool fallback_chooses = false;
 
+        *ifunc = false;
         if (!d->gnu_hash || !get(d, d->gnu_hash, head, sizeof(head)) || !head[0])
                 return 0;
         buckets = d->gnu_hash + 16 + (uint64_t)head[2] * 8;
@@ -265,15 +267,19 @@ static uint64_t defined_in(const Dyn *d, const PatchImport *x, bool *ifunc) {
 
                         if (type == STT_TLS)
                                 return 0;
-                        *ifunc = type == STT_GNU_IFUNC;
-                        if (x->version[0] ? strcmp(version, x->version) == 0 : !hidden)
+                        if (x->version[0] ? strcmp(version, x->version) == 0 : !hidden) {
+                                *ifunc = type == STT_GNU_IFUNC;
                                 return value;
-                        if (x->version[0] && !version[0])
-                                fallback = value; /* an image without versions satisfies any */
+                        }
+                        if (x->version[0] && !version[0]) { /* an image without versions satisfies any */
+                                fallback = value;
+                                fallback_chooses = type == STT_GNU_IFUNC;
+                        }
                 }
                 if (hash & 1)
                         break;
         }
+        *ifunc = fallback_chooses;
         return fallback;
 }
 

@@ -201,6 +201,24 @@ static void imports_are_bound(void **state) {
         victim_stop(&v);
 }
 
+/* A definition of another version, between several of which a function of its library chooses, is none:
+ * nobody is called. */
+static void another_version_is_not_chosen(void **state) {
+        const Replacement r = { "answer", imported, sizeof(imported), 2, R_X86_64_64, NULL, "strpbrk", 0 };
+        Victim v = victim_start_with(NULL, NULL);
+        Patch *p = patch_make(&r, 1, 6);
+        EngineResult res;
+
+        (void)state;
+        p->imports[0].version = "GLIBC_0.0";
+        p->imports[0].weak = true;
+        patch_seal(p);
+        assert_int_equal(victim_apply(&v, p, &res), 0);
+        assert_int_equal(victim_revert(&v, &res), 0);
+        assert_int_equal(victim_ask(&v, "call", NULL), 1);
+        victim_stop(&v);
+}
+
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(apply_revert),
@@ -210,6 +228,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(busy_function_is_waited_for),
                 cmocka_unit_test(thread_is_met_as_it_leaves),
                 cmocka_unit_test(imports_are_bound),
+                cmocka_unit_test(another_version_is_not_chosen),
         };
 
         if (argc < 2)
