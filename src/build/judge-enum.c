@@ -252,6 +252,8 @@ void judge_enumerations(Judge *j, const PairView *p) {
         judge_cases(j, p);
         for (size_t k = 0; k < p->new->n_tables; k++)
                 for (size_t i = 0; i < p->old->n_tables; i++)
-                        if (p->partner[p->new->tables[k].op] == p->old->tables[i].op)
+                        if (p->partner[p->new->tables[k].op] == p->old->tables[i].op) {
                                 judge_exchanged_entries(j, p, &p->old->tables[i], &p->new->tables[k]);
+                                judge_entries(j, p, &p->old->tables[i], &p->new->tables[k]);
+                        }
 }

@@ -44,7 +44,7 @@ class Var:
         self.name, self.text = name, text
 
     def key(self):
-        return self.name
+        return type(self).__name__, self.name
 
 
 class Table:
@@ -54,7 +54,7 @@ class Table:
         self.name, self.type, self.values, self.const = name, type_, values, const
 
     def key(self):
-        return self.name
+        return type(self).__name__, self.name
 
     def array(self, name, const, n=''):
         return f"{const}{self.type} {name}[{n}] = {{ {', '.join(self.values)} }};"
@@ -67,17 +67,17 @@ class Type:
         self.name, self.text = name, text
 
     def key(self):
-        return self.name
+        return type(self).__name__, self.name
 
 
 class Class:
     """A C++ class whose functions are items."""
 
-    def __init__(self, name, head, text, inside=''):
+    def __init__(self, name, head, text):
         self.name, self.head, self.text = name, head, text
 
     def key(self):
-        return self.name
+        return type(self).__name__, self.name
 
 
 class Noise:
@@ -242,7 +242,7 @@ class Shape:
 
     def fill(self, text):
         """'@' is the unit's name; '$name' a member."""
-        text = re.sub(r'\$(\w+)', lambda m: str(getattr(self, m.group(1))), text)
+        text = re.sub(r'\$([a-z]\w*)', lambda m: str(getattr(self, m.group(1))), text)
         return text.replace('@', self.unit + '_')
 
     def fn(self, name, ret, params, text, **more):

@@ -3,11 +3,11 @@
 
 import collections, copy, random
 
-import shape, shapes_c, shapes_cxx
+import shape, shapes_c, shapes_cxx, shapes_more
 
 FIRST, EACH = 100000, 10000
 # A seed's program follows from the place in this list: new ones go to its end.
-ALL = shapes_c.ALL + shapes_cxx.ALL
+ALL = shapes_c.ALL + shapes_cxx.ALL + shapes_more.ALL
 Pair = collections.namedtuple('Pair', 'old new oracle edits refuse lang shape edit_kind')
 
 

@@ -53,7 +53,10 @@ class Tagged(Record):
         return True
 
     def never_kind_removed(self):
-        k = self.r.choice([k for k in self.kinds[1:-1] if k not in self.asked])
+        k = [k for k in self.kinds[1:-1] if k not in self.asked]
+        if not k:
+            return False
+        k = self.r.choice(k)
         self.kinds.remove(k)
         self.made.remove(k)
         return True
@@ -130,7 +133,7 @@ class Hash(Record):
                 self.fn('@step', 'u64', 'u64 k', 'u64 x = k, y = 9;\nchar s[32];\nsnprintf(s, sizeof(s), "key%llu", (unsigned long long)(k % 50));\nstruct @entry *o = @get(s);\nif (!o)\n        o = @put(s);\n~\nreturn x ^ @hit(o, y);')]
 
     def start(self):
-        return ['if (zero) @n = zero;', '@new();', '@put("key1"), @put("key2"), @put("key30");']
+        return ['if (zero) @n = zero;', '@new();'] + (['if (zero) @all = NULL;'] if self.heap else []) + ['@put("key1"), @put("key2"), @put("key30");']
 
     def state(self):
         return [f'for (u64 i = 0; i < {self.n if not self.heap else 1}; i++) for (struct @entry *o = @all[i]; o; o = o->next) {{ ' + self.fields.state('o->') + ' h += hash_str(o->name); }', 'h += @n;']
@@ -259,7 +262,7 @@ class Operations(Shape):
         return out
 
     def start(self):
-        return ['for (u64 i = 0; i < 11; i++) @new(i * 3 + zero);', '@hook(1 + zero);']
+        return ['for (u64 i = 0; i < 11; i++) @new(i * 3 + zero);', '@hook(1 + zero);'] + ([] if 'const' in self.const else ['if (zero) @ops[0].cost = zero;'])
 
     def state(self):
         return ['for (u64 i = 0; i < 16; i++) if (@tasks[i]) h = hash_add(h, @tasks[i]->sum);']
@@ -475,7 +478,7 @@ class Buffer(Shape):
                 self.fn('@step', 'u64', 'u64 k', f'u64 x = k, y = 4;\nx += @put("GET /a b c" + k % 5, {"k % 12 > 5 ? 5 : k % 12" if self.check else "k % 6"});\n~\nreturn x ^ @scan(y);')]
 
     def start(self):
-        return ['if (zero) @used = zero;', '@new();', '@put("start up", 8);']
+        return ['if (zero) @used = zero;', '@new();', '@put("start up", 8);'] + {'static': [], 'heap': ['if (zero) @text = NULL;'], 'member': ['if (zero) @c = NULL;']}[self.where]
 
     def state(self):
         return [f'for (u64 i = 0; i < {self.limit}; i++) h = hash_add(h, @got[i]);', 'h += @used;']

@@ -195,7 +195,7 @@ class Thrown(Cxx):
         return out
 
     def start(self):
-        return ['@o = (@O *)calloc(1, sizeof(@O));', 'if (zero) @undone = zero;', '@step(3 + zero);']
+        return ['@o = (@O *)calloc(1, sizeof(@O));', 'if (zero) @undone = zero, @o = nullptr;', '@step(3 + zero);']
 
     def state(self):
         return ['h += @undone; { @O *o = @o; ' + self.fields.state('o->') + ' h += !!o; }']
