@@ -5,7 +5,9 @@
 
 /*
  * Who copies an object as a whole to memory of its own, and reads a member there, reads a member of the
- * object: the old code must have known it. The copy itself shows nothing, as it has all bytes.
+ * object: the old code must have known it. The copy itself shows nothing, as it has all bytes. An object that
+ * is given by value lies among the arguments on the stack: each of these begins at a multiple of eight, so
+ * that what is read elsewhere is a member, and the old function must have read it.
  */
 
 bool copied_from(Judge *j, const FnValues *f, Value at, size_t *next, Value *from) {
@@ -76,5 +78,21 @@ void judge_copied_added(Judge *j, uint32_t function) {
                 if (need.at.root == ROOT_NONE || need.at.root == ROOT_CONFLICT ||
                     !(testify_added(j, function, &need, 0) || added_indexed(j, function, &need)))
                         judge_unproved(j, &need, "in a copy of the whole, which no old code is known to do");
+        }
+}
+
+void judge_given(Judge *j, const PairView *p) {
+        for (size_t i = 0; i < p->new->n_given; i++) {
+                const Access *a = &p->new->given[i];
+                bool known = p->how[a->op] == PAIR_SAME;
+
+                for (size_t k = 0; k < p->old->n_given && !known; k++)
+                        known = p->old->given[k].at.off == a->at.off && p->old->given[k].width == a->width;
+                if (known)
+                        continue;
+                judge_add(j, REFUSAL_CODE_LAYOUT_UNPROVED,
+                          "reads %u bytes at +0x%" PRIx64
+                          " of what it is given on the stack, where the old code never did",
+                          a->width, (uint64_t)a->at.off - 8);
         }
 }

@@ -113,6 +113,7 @@ bool value_read_only(const Judge *j, Value v);
 
 /* What new code reads in copies of whole objects (judge-copy.c). */
 void judge_copied(Judge *j, const PairView *p);
+void judge_given(Judge *j, const PairView *p);
 void judge_copied_added(Judge *j, uint32_t new_function);
 /* Testified for an added function, where the address is a pointer and an index: each may be the pointer. */
 bool added_indexed(Judge *j, uint32_t new_function, const Need *need);

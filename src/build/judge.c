@@ -428,6 +428,7 @@ static void judge_changed(Judge *j, uint32_t match) {
                         judge_access(j, &p, &p.new->accesses[i]);
         judge_unknowns(j, &p);
         judge_copied(j, &p);
+        judge_given(j, &p);
         judge_sizes(j, &p);
         judge_tables(j, &p);
         judge_enumerations(j, &p);

@@ -255,6 +255,10 @@ void record_place(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags
 void record_access(Run *r, Value at, uint32_t width, uint8_t class, uint8_t flags) {
         if (r->record && r->copies_whole && (flags & ACCESS_READ))
                 record_own_read(r, at, width, class);
+        if (r->record && at.root == ROOT_STACK && !at.stride && at.off >= 8 && at.off % 8 &&
+            (flags & ACCESS_READ))
+                vec_push(&r->given, (Access){ at, (uint16_t)MIN(width, UINT16_MAX), class, ACCESS_READ,
+                                              r->ops[r->op].insn, r->op });
         if (!r->record || !flags || at.root == ROOT_STACK || width == 0)
                 return;
         if (at.root == ROOT_THREAD && at.stride == 0 && (at.off == 0x28 || at.off == 0))

@@ -362,6 +362,8 @@ static void finish(Run *r, FnValues *out) {
         }
         out->n_copied = r->copied.n;
         out->copied = arena_dup(arena, r->copied.items, r->copied.n * sizeof(Access));
+        out->n_given = r->given.n;
+        out->given = arena_dup(arena, r->given.items, r->given.n * sizeof(Access));
         out->n_copies = r->copies.n;
         out->copies = arena_dup(arena, r->copies.items, r->copies.n * sizeof(Copy));
         out->n_calls = r->calls.n;
@@ -438,6 +440,7 @@ void values_run(Values *w, Side side, uint32_t function, FnValues *out) {
         vec_free(&r.accesses);
         vec_free(&r.own_reads);
         vec_free(&r.copied);
+        vec_free(&r.given);
         vec_free(&r.copies);
         vec_free(&r.calls);
         vec_free(&r.tables);

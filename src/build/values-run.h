@@ -68,7 +68,7 @@ typedef struct Run {
         VEC(Value) choices; /* of old code: of two members `stride` apart, the first at `off` */
         State orphan;       /* what blocks that no known path reaches start with */
         bool has_orphan, collect, record, narrow;
-        VEC(Access) accesses, own_reads, copied;
+        VEC(Access) accesses, own_reads, copied, given;
         VEC(Copy) copies;
         bool copies_whole; /* some object is copied as a whole to memory of its own */
         VEC(CallSite) calls;

@@ -157,6 +157,8 @@ typedef struct FnValues {
         size_t n_places;
         Access *copied; /* what it reads in copies of objects, as if it read the objects; in order of ops */
         size_t n_copied;
+        Access *given; /* reads inside of what it was given on the stack, behind the beginning of a slot */
+        size_t n_given;
         Copy *copies;
         size_t n_copies;
         CallSite *calls;
