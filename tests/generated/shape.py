@@ -407,7 +407,11 @@ class Fields:
         f = [f for f in self.list[:-1] if f[2] > 1]
         if not f:
             return False
-        self.r.choice(f)[2] *= 2
+        before, f = self.layout(), self.r.choice(f)
+        f[2] *= 2
+        if all(v[0] == before[n][0] for n, v in self.layout().items()):
+            f[2] //= 2  # into padding: nothing moved
+            return False
         return True
 
 
