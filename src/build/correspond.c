@@ -253,6 +253,8 @@ Become correspond_pair(Work *w, uint32_t match) {
                 if (r != REF_SAME)
                         find_kind(&b, r == REF_CONST ? MATCH_CARRIED : MATCH_CHANGED, why);
         }
+        if (b.kind != MATCH_CHANGED && !exceptions_same(d, f, g))
+                find_kind(&b, MATCH_CHANGED, "what it catches");
         return b;
 }
 

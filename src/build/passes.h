@@ -23,6 +23,9 @@ bool match_join(Diff *d, uint32_t old, uint32_t new, MatchBasis basis);
  * makes as it finds them. The same with any number of threads, of which two are used. */
 void correspond(Diff *d, unsigned threads);
 
+/* Whether two functions of the same instructions catch the same, and clean up at the same places. */
+bool exceptions_same(const Diff *d, const Function *old, const Function *new);
+
 /* Aligns the instructions of one changed pair; the alignment lies in the arena. */
 void align_match(Diff *d, Arena *arena, uint32_t match);
 

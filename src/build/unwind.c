@@ -82,38 +82,49 @@ static bool add_actions(uint64_t lsda, const Cursor *table, uint64_t actions, ui
         return false;
 }
 
-bool unwind_cells(const Image *image, uint64_t lsda, UnwindCells *cells) {
+bool unwind_table(const Image *image, uint64_t lsda, UnwindTable *out) {
         const ImageSection *s = image_section_at(image, lsda);
-        uint64_t types = 0, sites_end;
-        uint8_t encoding, type_encoding;
-        Cursor c;
+        uint64_t sites;
 
+        *out = (UnwindTable){ .addr = lsda };
         if (!s || !s->bytes)
                 return false;
-        c = cursor_make(s->bytes + (lsda - s->addr), MIN(s->addr + s->size - lsda, (uint64_t)LSDA_MAX));
-        if (cursor_u8(&c) != EH_OMIT)
-                return false; /* landing pads relative to something else than the function */
-        type_encoding = cursor_u8(&c);
-        if (type_encoding != EH_OMIT) {
-                uint64_t offset = cursor_uleb(&c);
+        out->c = cursor_make(s->bytes + (lsda - s->addr), MIN(s->addr + s->size - lsda, (uint64_t)LSDA_MAX));
+        if (cursor_u8(&out->c) != EH_OMIT)
+                return false;
+        out->type_encoding = cursor_u8(&out->c);
+        if (out->type_encoding != EH_OMIT) {
+                uint64_t offset = cursor_uleb(&out->c);
 
-                types = c.at + offset;
-                if (type_encoding != EH_PCREL_INDIRECT_SDATA4 || types > c.size)
+                out->types = out->c.at + offset;
+                if (offset > out->c.size || out->types > out->c.size)
                         return false;
         }
-        encoding = cursor_u8(&c);
-        sites_end = cursor_uleb(&c);
-        sites_end += c.at;
-        while (!c.failed && c.at < sites_end) {
-                uint64_t action;
+        out->site_encoding = cursor_u8(&out->c);
+        sites = cursor_uleb(&out->c);
+        out->sites_end = out->c.at + sites;
+        return !out->c.failed && sites <= out->c.size;
+}
 
-                call_site_field(&c, encoding);
-                call_site_field(&c, encoding);
-                call_site_field(&c, encoding);
-                action = cursor_uleb(&c);
-                if (!c.failed && action &&
-                    (!types || !add_actions(lsda, &c, sites_end, action, types, cells)) && types)
+bool unwind_site(UnwindTable *t, UnwindSite *out) {
+        if (t->c.failed || t->c.at >= t->sites_end)
+                return false;
+        out->start = call_site_field(&t->c, t->site_encoding);
+        out->size = call_site_field(&t->c, t->site_encoding);
+        out->pad = call_site_field(&t->c, t->site_encoding);
+        out->action = cursor_uleb(&t->c);
+        return !t->c.failed;
+}
+
+bool unwind_cells(const Image *image, uint64_t lsda, UnwindCells *cells) {
+        UnwindTable t;
+        UnwindSite site;
+
+        if (!unwind_table(image, lsda, &t) || (t.types && t.type_encoding != EH_PCREL_INDIRECT_SDATA4))
+                return false;
+        while (unwind_site(&t, &site))
+                if (site.action && t.types &&
+                    !add_actions(lsda, &t.c, t.sites_end, site.action, t.types, cells))
                         return false;
-        }
-        return !c.failed;
+        return !t.c.failed;
 }

@@ -1,8 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/cursor.h"
 #include "base/vec.h"
 #include "elf/image.h"
+
+/* An exception table (LSDA), as GCC and clang write it; offsets are into it. */
+typedef struct UnwindTable {
+        Cursor c; /* at the first call site, then where the last one that was read ends */
+        uint64_t addr;
+        uint64_t types;     /* behind the types, which are counted backwards; 0: there are none */
+        uint64_t sites_end; /* the actions begin here */
+        uint8_t site_encoding, type_encoding;
+} UnwindTable;
+
+/* Offsets are from the start of the code that the table is of. */
+typedef struct UnwindSite {
+        uint64_t start, size;
+        uint64_t pad;    /* 0: none */
+        uint64_t action; /* 1: the first; 0: only to clean up */
+} UnwindSite;
+
+/* False: malformed, or landing pads relative to something else. */
+bool unwind_table(const Image *image, uint64_t lsda, UnwindTable *out);
+/* False at the end, or when it is malformed (t->c.failed). */
+bool unwind_site(UnwindTable *t, UnwindSite *out);
 
 typedef VEC(uint64_t) UnwindCells;
 
