@@ -240,6 +240,34 @@ static bool apache_module_rebuilt(Diff *d, const MapEntry *e, uint64_t size) {
                object_same(d, e->old + BEHIND, e->new + BEHIND, size - BEHIND, &what);
 }
 
+/* From a variable to where something else begins: did it grow? */
+static void judge_room(Diff *d, const MapEntry *e, uint64_t old_end, uint64_t new_end, const char *what) {
+        uint64_t gap_old = old_end - e->old, gap_new = new_end - e->new, shift = e->new - e->old;
+        unsigned width;
+
+        if (gap_new <= gap_old || accessed_only(d->new, e->new, &width))
+                return;
+        for (uint64_t at = code_next_target(d->new, e->new); at < new_end; at = code_next_target(d->new, at))
+                if (at - e->new >= gap_old)
+                        return; /* something came in behind it */
+        /* Padding before something aligned to 32 changes when what is before it moves. */
+        if (new_end % 32 == 0 && old_end % 32 == 0 && gap_new - gap_old < 32 && shift % 32 != 0)
+                return;
+        verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, data_name(d, e->new),
+                    "%llu bytes up to %s instead of %llu", (unsigned long long)gap_new, what,
+                    (unsigned long long)gap_old);
+}
+
+/* The same of the last one of a section. Linkers pad a section's end to 8 bytes. */
+static void judge_last(Diff *d, const MapEntry *e, const ImageSection *new_section) {
+        const ImageSection *old_section = image_section_at(d->old_image, e->old);
+        uint64_t old_end = old_section ? old_section->addr + old_section->size : 0,
+                 new_end = new_section->addr + new_section->size;
+
+        if (old_section && new_end - e->new >= old_end - e->old + 8)
+                judge_room(d, e, old_end, new_end, "the end of its section");
+}
+
 static void judge_data(Diff *d) {
         const MapEntry *last = NULL;
         const ImageSection *last_section = NULL;
@@ -289,31 +317,15 @@ static void judge_data(Diff *d) {
                                 verdict_add(&d->verdict, REFUSAL_CODE_DATA_INITIAL, data_name(d, e->new),
                                             "%s", what);
                 }
-                if (last && last_section == q.section && e->old > last->old) {
-                        uint64_t gap_old = e->old - last->old, gap_new = e->new - last->new,
-                                 shift = last->new - last->old;
-                        bool explained = gap_new <= gap_old;
-                        unsigned width;
-
-                        for (uint64_t at = code_next_target(d->new, last->new); !explained && at < e->new;
-                             at = code_next_target(d->new, at))
-                                if (at - last->new >= gap_old ||
-                                    (accessed_only(d->new, last->new, &width) && at - last->new >= width))
-                                        explained = true;
-                        if (!explained && accessed_only(d->new, last->new, &width))
-                                explained = true;
-                        /* Padding before something aligned to 32 changes when what is before it moves. */
-                        if (!explained && e->new % 32 == 0 && e->old % 32 == 0 && gap_new - gap_old < 32 &&
-                            shift % 32 != 0)
-                                explained = true;
-                        if (!explained)
-                                verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, data_name(d, last->new),
-                                            "%llu bytes up to the next variable instead of %llu",
-                                            (unsigned long long)gap_new, (unsigned long long)gap_old);
-                }
+                if (last && last_section == q.section && e->old > last->old)
+                        judge_room(d, last, e->old, e->new, "the next variable");
+                else if (last && last_section != q.section)
+                        judge_last(d, last, last_section);
                 last = e;
                 last_section = q.section;
         }
+        if (last)
+                judge_last(d, last, last_section);
         if (d->versions_left)
                 verdict_add(&d->verdict, REFUSAL_CODE_CONST_LEFT, "version",
                             "a variable points to a version or date");
