@@ -153,14 +153,18 @@ static void judge_texts(Diff *d, Values **w) {
                         for (size_t t = 0; t < n; t++) {
                                 const MapEntry *e = diff_map(d, new[t]);
 
-                                same = same || pointees_same(d, old[k], new[t]);
+                                /* The same text, brought along, has another address. */
                                 if (!e || e->state != MAP_TESTIFIED)
                                         brought = new[t];
+                                else
+                                        same = same || pointees_same(d, old[k], new[t]);
                         }
                         if (same || !brought)
                                 continue;
-                        verdict_add(&d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, brought),
-                                    "the text changed, and %s compares its address", match_new(d, m)->name);
+                        verdict_add(
+                                &d->verdict, REFUSAL_CODE_DATA_CONST, data_name(d, brought),
+                                "the text is another one than the process has, and %s compares its address",
+                                match_new(d, m)->name);
                         break;
                 }
         }
