@@ -111,7 +111,8 @@ class Soaked(Machine):
                     have = {pid: (*memory(pid), len(os.listdir(f"/proc/{pid}/fd"))) for pid in self.processes()}
                 except (FileNotFoundError, ProcessLookupError):
                     continue
-                if base is None or set(have) == set(base):
+                # Nor was one begun meanwhile: a fork shares its parent's pages, which then count by half.
+                if base is None or (set(have) == set(base) and self.processes() == base):
                     return have
 
 
