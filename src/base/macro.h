@@ -10,8 +10,16 @@
 #define _cleanup_(f) __attribute__((cleanup(f)))
 #define _unused_ __attribute__((unused))
 #define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each evaluates its arguments once. The names are of their own, so that one may stand inside of another. */
+#define MIN(a, b) CHOOSE_(a, <, b, __COUNTER__)
+#define MAX(a, b) CHOOSE_(a, >, b, __COUNTER__)
+#define CHOOSE_(a, than, b, n) CHOOSE__(a, than, b, n)
+#define CHOOSE__(a, than, b, n)                        \
+        ({                                             \
+                __typeof__(1 ? (a) : (b)) _a##n = (a); \
+                __typeof__(1 ? (a) : (b)) _b##n = (b); \
+                _a##n than _b##n ? _a##n : _b##n;      \
+        })
 
 #define PAGE_SIZE_X86 UINT64_C(4096)
 

@@ -294,6 +294,20 @@ const CodePart *code_part_at(const Code *code, uint64_t addr) {
         return &code->parts[lo - 1];
 }
 
+uint32_t code_insn_at(const Code *code, const CodePart *part, uint64_t addr) {
+        uint32_t lo = part->insn, hi = lo + part->n_insns, end = hi;
+
+        while (lo < hi) {
+                uint32_t mid = lo + (hi - lo) / 2;
+
+                if (insn_addr(code, &code->insns[mid]) < addr)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return lo < end && insn_addr(code, &code->insns[lo]) == addr ? lo : UINT32_MAX;
+}
+
 const CodePart *code_part_start(const Code *code, uint64_t addr) {
         const CodePart *p = code_part_at(code, addr);
 
@@ -546,19 +560,10 @@ static void sort_refs(Code *code) {
                         /* A jump to another part's middle or to its .cold start is inside the
                          * function; a jump to the entry itself too. */
                         if (p && p->function == function) {
-                                const CodePart *own = &code->parts[r->function];
-                                size_t lo = own->insn, hi = own->insn + own->n_insns;
+                                Insn *own =
+                                        &code->insns[code_insn_at(code, &code->parts[r->function], r->insn)];
 
-                                while (lo < hi) {
-                                        size_t mid = lo + (hi - lo) / 2;
-
-                                        if (insn_addr(code, &code->insns[mid]) < r->insn)
-                                                lo = mid + 1;
-                                        else
-                                                hi = mid;
-                                }
-                                code->insns[lo].flags =
-                                        (uint8_t)((code->insns[lo].flags & ~INSN_REF) | INSN_INTERNAL);
+                                own->flags = (uint8_t)((own->flags & ~INSN_REF) | INSN_INTERNAL);
                                 continue;
                         }
                 }

@@ -110,6 +110,8 @@ const CodePart *code_part_start(const Code *code, uint64_t addr);
 static inline uint64_t insn_addr(const Code *code, const Insn *insn) {
         return code->text_base + insn->offset;
 }
+/* Index in Code.insns of the instruction of the part at exactly that address; UINT32_MAX: there is none. */
+uint32_t code_insn_at(const Code *code, const CodePart *part, uint64_t addr);
 /* Target of a direct branch inside the function (INSN_INTERNAL). */
 uint64_t code_branch_target(const Code *code, const Insn *insn);
 /* First element of targets above `addr`; UINT64_MAX when none. */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/cursor.h"
 #include "build/passes.h"
 #include "build/unwind.h"
 
@@ -11,12 +10,7 @@
  * tables name other types are two functions.
  */
 
-enum {
-        EH_UDATA4 = 0x03, /* DW_EH_PE_*, of the Linux Standard Base, "Exception Frames" */
-        EH_PCREL_INDIRECT_SDATA4 = 0x9b,
-        ACTION_MAX = 4096, /* steps of one chain */
-        TYPE_NAME = 8,     /* in std::type_info: the name's address */
-};
+enum { TYPE_NAME = 8 }; /* in std::type_info: the name's address */
 
 /* One of the two functions. */
 typedef struct Handler {
@@ -27,20 +21,9 @@ typedef struct Handler {
 
 /* The instruction of the part at that offset, counted; its own number for one that is no instruction's. */
 static uint64_t insn_of(const Handler *h, uint64_t offset) {
-        uint64_t addr = h->part->addr + offset;
-        uint32_t lo = h->part->insn, hi = lo + h->part->n_insns;
+        uint32_t at = code_insn_at(h->code, h->part, h->part->addr + offset);
 
-        while (lo < hi) {
-                uint32_t mid = lo + (hi - lo) / 2;
-
-                if (insn_addr(h->code, &h->code->insns[mid]) < addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        if (lo < h->part->insn + h->part->n_insns && insn_addr(h->code, &h->code->insns[lo]) == addr)
-                return lo - h->part->insn;
-        return h->part->n_insns + (offset - h->part->size);
+        return at == UINT32_MAX ? h->part->n_insns + (offset - h->part->size) : at - h->part->insn;
 }
 
 /* The name of a type that is thrown: of its symbol, or as its type_info has it. NULL: it can't be told. */
@@ -62,33 +45,22 @@ static const char *name_of_type(const Image *image, uint64_t type) {
         return end ? (const char *)b : NULL;
 }
 
-/* The same of the type at this place of the table. `*all`: whatever is thrown. */
-static const char *type_at(const Handler *h, uint64_t index, bool *all) {
-        const UnwindTable *t = &h->table;
+/* The same of the type at this place of the table. */
+static const char *type_at(const Handler *h, uint64_t index, UnwindType *kind) {
         const Image *image = h->code->image;
-        uint64_t at = t->types - index * 4, cell, type = 0;
+        uint64_t addr = 0, type = 0;
         const ImageReloc *r;
         const uint8_t *b;
-        Cursor c = t->c;
-        uint32_t v;
 
-        *all = false;
-        if (index > t->types / 4)
+        *kind = unwind_type(&h->table, index, &addr);
+        if (*kind == UNWIND_DIRECT)
+                return name_of_type(image, addr);
+        if (*kind != UNWIND_CELL)
                 return NULL;
-        cursor_seek(&c, at);
-        v = cursor_u32(&c);
-        *all = !c.failed && !v;
-        if (c.failed || !v)
-                return NULL;
-        if (t->type_encoding == EH_UDATA4)
-                return name_of_type(image, v);
-        if (t->type_encoding != EH_PCREL_INDIRECT_SDATA4)
-                return NULL;
-        cell = t->addr + at + (uint64_t)(int64_t)(int32_t)v;
-        r = image_reloc_at(image, cell);
+        r = image_reloc_at(image, addr);
         if (r && r->symbol)
                 return image->dynsyms[r->symbol].name;
-        b = image_bytes(image, cell, 8);
+        b = image_bytes(image, addr, 8);
         if (r)
                 type = (uint64_t)r->addend;
         else if (b)
@@ -97,22 +69,19 @@ static const char *type_at(const Handler *h, uint64_t index, bool *all) {
 }
 
 static bool same_type(const Handler *x, uint64_t i, const Handler *y, uint64_t k) {
-        bool all_x, all_y;
-        const char *a = type_at(x, i, &all_x), *b = type_at(y, k, &all_y);
+        UnwindType p, q;
+        const char *a = type_at(x, i, &p), *b = type_at(y, k, &q);
 
-        return all_x == all_y && (a && b ? strcmp(a, b) == 0 : !a && !b);
+        return p != UNWIND_BAD && p == q && (a && b ? strcmp(a, b) == 0 : !a && !b);
 }
 
-/* Lists of types that may be thrown, by offsets behind the types. */
-static bool same_list(const Handler *x, uint64_t at, const Handler *y, uint64_t to) {
-        Cursor a = x->table.c, b = y->table.c;
+/* Lists of types that may be thrown. */
+static bool same_list(const Handler *x, int64_t list, const Handler *y, int64_t other) {
+        uint64_t at = 0, to = 0, i, k;
 
-        cursor_seek(&a, x->table.types + at);
-        cursor_seek(&b, y->table.types + to);
-        for (unsigned step = 0; step < ACTION_MAX; step++) {
-                uint64_t i = cursor_uleb(&a), k = cursor_uleb(&b);
-
-                if (a.failed || b.failed || !i != !k)
+        for (unsigned step = 0; step < UNWIND_STEPS; step++) {
+                if (!unwind_listed(&x->table, list, &at, &i) || !unwind_listed(&y->table, other, &to, &k) ||
+                    !i != !k)
                         return false;
                 if (!i)
                         return true;
@@ -123,28 +92,18 @@ static bool same_list(const Handler *x, uint64_t at, const Handler *y, uint64_t 
 }
 
 static bool same_actions(const Handler *x, uint64_t first, const Handler *y, uint64_t second) {
-        Cursor a = x->table.c, b = y->table.c;
+        UnwindAction a = { .next = first }, b = { .next = second };
 
-        cursor_seek(&a, x->table.sites_end + first - 1);
-        cursor_seek(&b, y->table.sites_end + second - 1);
-        for (unsigned step = 0; step < ACTION_MAX; step++) {
-                int64_t i = cursor_sleb(&a), k = cursor_sleb(&b), next_i, next_k;
-                uint64_t at_i = a.at, at_k = b.at;
-
-                next_i = cursor_sleb(&a);
-                next_k = cursor_sleb(&b);
-                if (a.failed || b.failed || (i > 0) != (k > 0) || (i < 0) != (k < 0) || !next_i != !next_k)
+        for (unsigned step = 0; step < UNWIND_STEPS && a.next && b.next; step++) {
+                if (!unwind_action(&x->table, a.next, &a) || !unwind_action(&y->table, b.next, &b) ||
+                    (a.filter > 0) != (b.filter > 0) || (a.filter < 0) != (b.filter < 0))
                         return false;
-                if (i > 0 && !same_type(x, (uint64_t)i, y, (uint64_t)k))
+                if (a.filter > 0 && !same_type(x, (uint64_t)a.filter, y, (uint64_t)b.filter))
                         return false;
-                if (i < 0 && !same_list(x, -(uint64_t)i - 1, y, -(uint64_t)k - 1))
+                if (a.filter < 0 && !same_list(x, a.filter, y, b.filter))
                         return false;
-                if (!next_i)
-                        return true;
-                cursor_seek(&a, at_i + (uint64_t)next_i);
-                cursor_seek(&b, at_k + (uint64_t)next_k);
         }
-        return false;
+        return !a.next && !b.next;
 }
 
 static bool same_site(const Handler *x, const UnwindSite *s, const Handler *y, const UnwindSite *z) {

@@ -245,7 +245,7 @@ static void judge_room(Diff *d, const MapEntry *e, uint64_t old_end, uint64_t ne
         uint64_t gap_old = old_end - e->old, gap_new = new_end - e->new, shift = e->new - e->old;
         unsigned width;
 
-        if (gap_new <= gap_old || accessed_only(d->new, e->new, &width))
+        if (gap_new <= gap_old)
                 return;
         for (uint64_t at = code_next_target(d->new, e->new); at < new_end; at = code_next_target(d->new, at))
                 if (at - e->new >= gap_old)
@@ -253,6 +253,8 @@ static void judge_room(Diff *d, const MapEntry *e, uint64_t old_end, uint64_t ne
         /* Padding before something aligned to 32 changes when what is before it moves. */
         if (new_end % 32 == 0 && old_end % 32 == 0 && gap_new - gap_old < 32 && shift % 32 != 0)
                 return;
+        if (accessed_only(d->new, e->new, &width))
+                return; /* a scalar: it ends with its width */
         verdict_add(&d->verdict, REFUSAL_CODE_DATA_RESIZED, data_name(d, e->new),
                     "%llu bytes up to %s instead of %llu", (unsigned long long)gap_new, what,
                     (unsigned long long)gap_old);

@@ -264,19 +264,8 @@ typedef struct Walk {
 /* Index of the instruction at the address in a part of `f`; UINT32_MAX: none. */
 static uint32_t insn_at(const Code *code, const Function *f, uint64_t addr) {
         const CodePart *p = code_part_at(code, addr);
-        uint32_t lo, hi;
 
-        if (!p || &code->functions[p->function] != f)
-                return UINT32_MAX;
-        for (lo = p->insn, hi = p->insn + p->n_insns; lo < hi;) {
-                uint32_t mid = lo + (hi - lo) / 2;
-
-                if (insn_addr(code, &code->insns[mid]) < addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        return lo < p->insn + p->n_insns && insn_addr(code, &code->insns[lo]) == addr ? lo : UINT32_MAX;
+        return p && &code->functions[p->function] == f ? code_insn_at(code, p, addr) : UINT32_MAX;
 }
 
 static uint32_t go_on(Walk *w, uint32_t n, uint32_t insn) {

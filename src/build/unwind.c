@@ -12,8 +12,7 @@ enum {
         EH_SDATA4 = 0x0b,
         EH_PCREL_INDIRECT_SDATA4 = 0x9b,
         EH_OMIT = 0xff,
-        LSDA_MAX = 1 << 20, /* bytes of one table */
-        ACTION_MAX = 4096,  /* steps of one chain */
+        LSDA_MAX = 1 << 20 /* bytes of one table */
 };
 
 static uint64_t call_site_field(Cursor *c, uint8_t encoding) {
@@ -29,57 +28,74 @@ static uint64_t call_site_field(Cursor *c, uint8_t encoding) {
         }
 }
 
-static bool add_type(uint64_t lsda, const Cursor *table, uint64_t base, uint64_t index, UnwindCells *cells) {
-        Cursor c = *table;
+UnwindType unwind_type(const UnwindTable *t, uint64_t index, uint64_t *addr) {
+        Cursor c = t->c;
         int32_t v;
 
-        if (index == 0)
-                return true; /* catch everything, or a cleanup */
-        if (index > base / 4)
-                return false;
-        cursor_seek(&c, base - index * 4);
+        if (index > t->types / 4)
+                return UNWIND_BAD;
+        cursor_seek(&c, t->types - index * 4);
         v = (int32_t)cursor_u32(&c);
         if (c.failed)
-                return false;
-        if (v)
-                vec_push(cells, lsda + base - index * 4 + (uint64_t)(int64_t)v);
-
-        return true;
+                return UNWIND_BAD;
+        if (!v)
+                return UNWIND_ALL;
+        if (t->type_encoding == EH_UDATA4) {
+                *addr = (uint32_t)v;
+                return UNWIND_DIRECT;
+        }
+        *addr = t->addr + t->types - index * 4 + (uint64_t)(int64_t)v;
+        return t->type_encoding == EH_PCREL_INDIRECT_SDATA4 ? UNWIND_CELL : UNWIND_OTHER;
 }
 
-static bool add_actions(uint64_t lsda, const Cursor *table, uint64_t actions, uint64_t first, uint64_t base,
-                        UnwindCells *cells) {
-        uint64_t at = actions + first - 1;
+bool unwind_action(const UnwindTable *t, uint64_t action, UnwindAction *out) {
+        Cursor c = t->c;
+        uint64_t at;
+        int64_t next;
 
-        for (unsigned step = 0; step < ACTION_MAX; step++) {
-                Cursor c = *table;
-                int64_t filter, next;
-                uint64_t next_at;
+        cursor_seek(&c, t->sites_end + action - 1);
+        out->filter = cursor_sleb(&c);
+        at = c.at;
+        next = cursor_sleb(&c);
+        out->next = next ? at + (uint64_t)next - t->sites_end + 1 : 0;
+        return !c.failed;
+}
 
-                cursor_seek(&c, at);
-                filter = cursor_sleb(&c);
-                next_at = c.at;
-                next = cursor_sleb(&c);
-                if (c.failed)
+bool unwind_listed(const UnwindTable *t, int64_t filter, uint64_t *at, uint64_t *type) {
+        Cursor c = t->c;
+
+        cursor_seek(&c, *at ? *at : t->types + -(uint64_t)filter - 1);
+        *type = cursor_uleb(&c);
+        *at = c.at;
+        return !c.failed;
+}
+
+static bool add_type(const UnwindTable *t, uint64_t index, UnwindCells *cells) {
+        uint64_t cell;
+        UnwindType type = unwind_type(t, index, &cell);
+
+        if (type == UNWIND_CELL)
+                vec_push(cells, cell);
+        return type == UNWIND_CELL || type == UNWIND_ALL;
+}
+
+static bool add_actions(const UnwindTable *t, uint64_t first, UnwindCells *cells) {
+        UnwindAction a = { .next = first };
+
+        for (unsigned step = 0; a.next && step < UNWIND_STEPS; step++) {
+                uint64_t at = 0, type = 0;
+
+                if (!unwind_action(t, a.next, &a) ||
+                    (a.filter > 0 && !add_type(t, (uint64_t)a.filter, cells)))
                         return false;
-                if (filter > 0 && !add_type(lsda, table, base, (uint64_t)filter, cells))
-                        return false;
-                if (filter < 0) {
-                        Cursor s = *table;
-                        uint64_t type;
-
-                        cursor_seek(&s, base + (uint64_t)(-filter - 1));
-                        while ((type = cursor_uleb(&s)) != 0 && !s.failed)
-                                if (!add_type(lsda, table, base, type, cells))
-                                        return false;
-                        if (s.failed)
+                while (a.filter < 0) {
+                        if (!unwind_listed(t, a.filter, &at, &type) || (type && !add_type(t, type, cells)))
                                 return false;
+                        if (!type)
+                                break;
                 }
-                if (next == 0)
-                        return true;
-                at = next_at + (uint64_t)next;
         }
-        return false;
+        return !a.next;
 }
 
 bool unwind_table(const Image *image, uint64_t lsda, UnwindTable *out) {
@@ -123,8 +139,7 @@ bool unwind_cells(const Image *image, uint64_t lsda, UnwindCells *cells) {
         if (!unwind_table(image, lsda, &t) || (t.types && t.type_encoding != EH_PCREL_INDIRECT_SDATA4))
                 return false;
         while (unwind_site(&t, &site))
-                if (site.action && t.types &&
-                    !add_actions(lsda, &t.c, t.sites_end, site.action, t.types, cells))
+                if (site.action && t.types && !add_actions(&t, site.action, cells))
                         return false;
         return !t.c.failed;
 }

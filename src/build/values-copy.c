@@ -10,16 +10,15 @@
 
 enum { MAX_COPY = 1 << 16, COPY_DEPTH = 3 };
 
-static bool own_place(const Run *r, Value v) {
-        return !v.stride &&
-               (v.root == ROOT_STACK || (v.root >= ROOT_FIRST && r->w->nodes[v.root].kind == NODE_FRESH));
+static bool is_own(const Run *r, uint32_t root) {
+        return root == ROOT_STACK || (root >= ROOT_FIRST && r->w->nodes[root].kind == NODE_FRESH);
 }
 
 void note_copy(Run *r, Value to, Value from, int64_t size) {
         Copy c = { values_canonical(r->w, r->side, to), values_canonical(r->w, r->side, from),
                    (uint32_t)size };
 
-        if (size <= 0 || size > MAX_COPY || !own_place(r, c.to))
+        if (size <= 0 || size > MAX_COPY || c.to.stride || !is_own(r, c.to.root))
                 return;
         r->copies_whole = true;
         if (r->record)
@@ -28,7 +27,7 @@ void note_copy(Run *r, Value to, Value from, int64_t size) {
 
 void record_own_read(Run *r, Value at, uint32_t width, uint8_t class) {
         at = values_canonical(r->w, r->side, at);
-        if (at.root == ROOT_STACK || (at.root >= ROOT_FIRST && r->w->nodes[at.root].kind == NODE_FRESH))
+        if (is_own(r, at.root))
                 vec_push(&r->own_reads, (Access){ at, (uint16_t)MIN(width, UINT16_MAX), class, ACCESS_READ,
                                                   r->ops[r->op].insn, r->op });
 }

@@ -58,12 +58,7 @@ void restart_require_machine(const Turn *t, const RestartPlan *plan) {
         }
 }
 
-bool restart_wants_machine(const Turn *t, const RestartPlan *plan) {
-        RebootSetting reboot = t->o->policy->restart.reboot;
-
-        return reboot != REBOOT_NEVER && (reboot == REBOOT_ALWAYS || plan->machine) &&
-               window_covers(t->window, "machine") && !restart_is_noted(t, "reboot");
-}
+#define EXCEEDED "exceeded machine"
 
 /* What is drained before the machine goes down. */
 typedef struct Drained {
@@ -72,11 +67,14 @@ typedef struct Drained {
 } Drained;
 typedef VEC(Drained) AllDrained;
 
-static bool is_among(const AllDrained *all, const char *unit) {
+static void add_drained(const Turn *t, AllDrained *all, const char *unit) {
+        Drained d = { arena_strdup(t->arena, unit), arena_alloc(t->arena, DRAIN_NOTE) };
+
         for (size_t i = 0; i < all->n; i++)
                 if (strcmp(all->items[i].unit, unit) == 0)
-                        return true;
-        return false;
+                        return;
+        d.note[0] = 0;
+        vec_push(all, d);
 }
 
 /* Each unit that runs, and "machine" for whatever is to be done once. */
@@ -85,18 +83,49 @@ static AllDrained to_be_drained(const Turn *t) {
         ProcessList processes = { 0 };
 
         if (drain_need_usec(t->o->policy, "machine"))
-                vec_push(&all, (Drained){ "machine", arena_alloc(t->arena, DRAIN_NOTE) });
+                add_drained(t, &all, "machine");
         if (!t->o->policy->n_drain || process_list(&processes, NULL) < 0)
                 return all;
         for (size_t i = 0; i < processes.n; i++) {
                 const char *unit = processes.items[i].unit;
 
-                if (*unit && drain_need_usec(t->o->policy, unit) && !is_among(&all, unit))
-                        vec_push(&all, (Drained){ arena_strdup(t->arena, unit),
-                                                  arena_alloc(t->arena, DRAIN_NOTE) });
+                if (*unit && drain_need_usec(t->o->policy, unit))
+                        add_drained(t, &all, unit);
         }
         process_list_free(&processes);
         return all;
+}
+
+/* What is drained takes so long, one after another, and the machine goes down inside the window. */
+static bool fits(const Turn *t, const AllDrained *all) {
+        int64_t left = t->span.end - (int64_t)(wall_usec() / 1000000);
+        uint64_t need_usec = 0;
+
+        for (size_t i = 0; i < all->n; i++)
+                need_usec += drain_need_usec(t->o->policy, all->items[i].unit);
+        if (left > 0 && (uint64_t)left * 1000000 >= need_usec)
+                return true;
+        restart_say(t, EVENT_WINDOW_EXCEEDED, "machine", NULL, NULL,
+                    "The machine is not restarted in the window '%s': draining may need %llu s, and "
+                    "%lld s are left",
+                    t->window->name, (unsigned long long)(need_usec / 1000000), (long long)MAX(left, 0));
+        restart_note(t, EXCEEDED, NULL);
+        return false;
+}
+
+bool restart_wants_machine(const Turn *t, const RestartPlan *plan) {
+        RebootSetting reboot = t->o->policy->restart.reboot;
+        AllDrained all = { 0 };
+        bool wants = reboot != REBOOT_NEVER && (reboot == REBOOT_ALWAYS || plan->machine) &&
+                     window_covers(t->window, "machine") && !restart_is_noted(t, "reboot") &&
+                     !restart_is_noted(t, EXCEEDED) && !restart_has_failed(t);
+
+        if (wants) {
+                all = to_be_drained(t);
+                wants = fits(t, &all);
+                vec_free(&all);
+        }
+        return wants;
 }
 
 static int drain(const Turn *t, AllDrained *all, Error *e) {
@@ -105,8 +134,6 @@ static int drain(const Turn *t, AllDrained *all, Error *e) {
 
         if (r == 0)
                 r = store_put_mark(t->store, &(StoreMark){ MARK_REBOOT, "machine", wall_usec(), boot }, e);
-        for (size_t i = 0; i < all->n; i++)
-                all->items[i].note[0] = 0;
         for (size_t i = 0; i < all->n && r == 0; i++)
                 r = restart_drain(t, all->items[i].unit, all->items[i].note, e);
         return r;
@@ -137,25 +164,6 @@ static int go_down(const Turn *t, Error *e) {
                                                      : r;
 }
 
-/* What is drained takes so long, one after another, and the machine goes down inside the window. */
-static bool fits(const Turn *t, const AllDrained *all) {
-        int64_t left = t->span.end - (int64_t)(wall_usec() / 1000000);
-        uint64_t need_usec = 0;
-
-        for (size_t i = 0; i < all->n; i++)
-                need_usec += drain_need_usec(t->o->policy, all->items[i].unit);
-        if (left > 0 && (uint64_t)left * 1000000 >= need_usec)
-                return true;
-        if (!restart_is_noted(t, "exceeded machine"))
-                restart_say(t, EVENT_WINDOW_EXCEEDED, "machine", NULL, NULL,
-                            "The machine is not restarted in the window '%s': draining may need %llu s, and "
-                            "%lld s are left",
-                            t->window->name, (unsigned long long)(need_usec / 1000000),
-                            (long long)MAX(left, 0));
-        restart_note(t, "exceeded machine", NULL);
-        return false;
-}
-
 void restart_machine(Turn *t, const RestartPlan *plan) {
         const char *because = plan->machine ? plan->machine : "the policy says always", *reason = "drain";
         AllDrained all = { 0 };
@@ -163,7 +171,7 @@ void restart_machine(Turn *t, const RestartPlan *plan) {
         int r;
 
         /* First: it may wait until the window is over. */
-        if (restart_stops(t) || (t->failed && t->o->policy->restart.stop_at_failure))
+        if (restart_stops(t) || restart_has_failed(t))
                 return;
         if (!t->manager) {
                 if (!restart_is_noted(t, "no-reboot"))

@@ -33,6 +33,9 @@ void restart_say(const Turn *t, EventKind kind, const char *subject, const char 
  * agent is killed in between, than never. */
 bool restart_is_noted(const Turn *t, const char *what);
 int restart_note(const Turn *t, const char *what, Error *e);
+/* A restart has failed in this occurrence of the window, and the policy says that nothing more is begun then.
+ */
+bool restart_has_failed(const Turn *t);
 /* What became of a restart: in the history, in the pending restart, told. `how`: "in 3 s", say. */
 void restart_done(Turn *t, const RestartStep *s, const char *how);
 void restart_failed(Turn *t, const RestartStep *s, const char *reason, const char *detail);
@@ -42,7 +45,8 @@ bool restart_stops(const Turn *t);
 int restart_drain(const Turn *t, const char *unit, char note[DRAIN_NOTE], Error *e);
 int restart_undrain(const Turn *t, const char *unit, const char *note, bool restarted, Error *e);
 
-/* Is the machine to be restarted in this window, as far as that can be told before its units are? */
+/* Is the machine to be restarted in this window, as far as that can be told before its units are? Tells when
+ * there is no time left. */
 bool restart_wants_machine(const Turn *t, const RestartPlan *plan);
 /* The machine, once in an occurrence of the window: drained, then restarted. */
 void restart_machine(Turn *t, const RestartPlan *plan);

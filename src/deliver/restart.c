@@ -63,6 +63,10 @@ int restart_note(const Turn *t, const char *what, Error *e) {
         return store_put_mark(t->store, &(StoreMark){ MARK_WINDOW, key, wall_usec(), what }, e);
 }
 
+bool restart_has_failed(const Turn *t) {
+        return t->o->policy->restart.stop_at_failure && restart_is_noted(t, "failed");
+}
+
 /* Pids of the unit's processes. */
 static pid_t *pids_of(const char *unit, size_t *n) {
         VEC(pid_t) pids = { 0 };
@@ -156,6 +160,8 @@ static void record(const Turn *t, const RestartStep *s, const char *outcome, con
 
 void restart_failed(Turn *t, const RestartStep *s, const char *reason, const char *detail) {
         t->failed++;
+        if (t->window)
+                restart_note(t, "failed", NULL);
         record(t, s, "failed", detail);
         restart_say(t, EVENT_RESTART_FAILED, s->subject, reason, detail, "%s: the restart failed: %s",
                     s->subject, detail);
@@ -378,7 +384,7 @@ static void restart_all(Turn *t, const RestartPlan *plan) {
 
                 if (restart_stops(t))
                         return;
-                if (s->obstacle || (t->failed && t->o->policy->restart.stop_at_failure))
+                if (s->obstacle || restart_has_failed(t))
                         continue;
                 if (is_another(t, s)) {
                         restart_done(t, s, "already, with another unit or by hand");
@@ -404,7 +410,7 @@ static void restart_all(Turn *t, const RestartPlan *plan) {
 
 /* Is there anything that this turn would do? */
 static bool has_work(const Turn *t, const RestartPlan *plan) {
-        for (size_t i = 0; i < plan->n; i++)
+        for (size_t i = 0; i < plan->n && !restart_has_failed(t); i++)
                 if (!plan->steps[i].obstacle && is_due(t, &plan->steps[i]))
                         return true;
         return false;

@@ -196,6 +196,18 @@ class Machine:
             s.sendall(b'{"op": "converge"}\n')
             equal(json.loads(s.makefile().readline())["ok"], True, "a round")
 
+    def turn(self):
+        """A round, and the executor's turn that follows it."""
+        def last():
+            with sqlite3.connect(os.path.join(self.dir, "state", "state.db"), timeout=60) as db:
+                row = db.execute("SELECT time_usec FROM mark WHERE kind = 'turn'").fetchone()
+            db.close()
+            return row[0] if row else 0
+        begun = time.time() * 1000000
+        self.converge()
+        while last() < begun:
+            wait_in(self.dir)
+
     def events(self):
         try:
             with open(self.events_file) as f:
@@ -433,7 +445,8 @@ def restart_that_fails(m):
     m.start()
     e = m.await_event("restart-failed", bad)
     assert "exit-code" in e["message"], e
-    m.converge()
+    for _ in range(2):
+        m.turn()
     equal(m.starts(next_one), 1, "the starts of the next one")
     equal(m.count("restart-failed"), 1, "failures told")
     done = json.loads(m.staunch(0, "history", "--json", "--state", os.path.join(m.dir, "state")))["actions"]
@@ -765,6 +778,21 @@ def machine_that_does_not_go_down(m):
     assert "did not" in e["message"], e
     while not os.path.exists(trace):
         wait_in(m.dir)
+
+
+def no_time_to_drain_the_machine(m):
+    """Told once; no baseline is begun for it, again and again."""
+    m.unit("web")
+    m.start()
+    m.stop()
+    changed_package(m)
+    m.configure(window(duration="10min") + '[[drain]]\nunit = "machine"\nbefore = "true"\ntimeout = "1h"\n',
+                restart='reboot = "Always"\nreboot_command = "true"')
+    m.start()
+    e = m.await_event("window-exceeded", "machine")
+    assert "draining may need 3600 s" in e["message"], e
+    m.turn()
+    equal([m.count(k) for k in ("window-exceeded", "baseline-started", "reboot-begun")], [1, 0, 0], "what was told")
 
 
 def machine_that_missed_its_window(m):

@@ -7,11 +7,8 @@ enum state { START, LENGTH, BODY, TRAILER, DRAIN, DONE,
         FAILED,
 #endif
 };
-struct stream {
-        long sum;
-        enum state state;
-};
-static struct stream *streams[16];
+
+#include "stream.h"
 
 static NOINLINE void stream_step(struct stream *s, long n) {
         switch (s->state) {
@@ -46,14 +43,4 @@ static NOINLINE void stream_step(struct stream *s, long n) {
                 break;
 #endif
         }
-}
-
-int main(void) {
-        for (int i = 0; i < 16; i++)
-                streams[i] = calloc(1, sizeof(**streams));
-        for (int i = 0; i < 100; i++) {
-                stream_step(streams[i % 16], next_input());
-                log_line("sum", streams[i % 16]->sum);
-        }
-        return 0;
 }

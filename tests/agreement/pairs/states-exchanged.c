@@ -9,11 +9,8 @@ enum state { START,
         LENGTH, BODY,
 #endif
         TRAILER, DRAIN, DONE };
-struct stream {
-        long sum;
-        enum state state;
-};
-static struct stream *streams[16];
+
+#include "stream.h"
 
 static NOINLINE void stream_step(struct stream *s, long n) {
         switch (s->state) {
@@ -42,14 +39,4 @@ static NOINLINE void stream_step(struct stream *s, long n) {
                 s->state = START;
                 break;
         }
-}
-
-int main(void) {
-        for (int i = 0; i < 16; i++)
-                streams[i] = calloc(1, sizeof(**streams));
-        for (int i = 0; i < 100; i++) {
-                stream_step(streams[i % 16], next_input());
-                log_line("sum", streams[i % 16]->sum);
-        }
-        return 0;
 }
