@@ -85,6 +85,7 @@ static bool answered(const Transfer *t) {
 
 void fetch_begin(Fetcher *f, const FetchRequest *request) {
         Transfer *t = f->transfers;
+        char *expect = NULL;
         CURL *c;
 
         while (t < f->transfers + TRANSFERS && t->easy)
@@ -94,11 +95,14 @@ void fetch_begin(Fetcher *f, const FetchRequest *request) {
                 f->done(f->data, request->id, 0, "too many probes at once");
                 return;
         }
-        *t = (Transfer){ .fetcher = f,
-                         .easy = c,
-                         .request = *request,
-                         .expect = request->expect ? strdup(request->expect) : NULL,
-                         .begun_usec = now_usec() };
+        if (request->expect && !(expect = strdup(request->expect))) {
+                curl_easy_cleanup(c);
+                f->done(f->data, request->id, 0, "no memory for it");
+                return;
+        }
+        *t = (Transfer){
+                .fetcher = f, .easy = c, .request = *request, .expect = expect, .begun_usec = now_usec()
+        };
         t->request.url = NULL;
         curl_easy_setopt(c, CURLOPT_URL, request->url);
         curl_easy_setopt(c, CURLOPT_PRIVATE, t);
@@ -143,11 +147,14 @@ static void listen_on(Transfer *t) {
         CURLcode code = curl_easy_recv(t->easy, bytes, sizeof(bytes), &n);
 
         if (code == CURLE_OK && n) {
-                if (take(bytes, 1, n, t) && t->n < SEARCHED) {
-                        if (answered(t))
-                                end(t, NULL);
+                size_t taken = take(bytes, 1, n, t);
+
+                if (answered(t)) {
+                        end(t, NULL);
                         return;
                 }
+                if (taken && t->n < SEARCHED)
+                        return;
                 code = CURLE_WRITE_ERROR;
         }
         if (code != CURLE_AGAIN)
