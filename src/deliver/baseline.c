@@ -23,11 +23,10 @@ static const char *const states[] = { "planned", "snapshot",        "restarting"
                                       "done",    "rolling-back",    "rebooting",  "rolled-back",
                                       "failed",  "rollback-failed", "cancelled" };
 
-const char *const baseline_fault_names[] = {
-        "planned",        "snapshot",  "begun",           "settling",   "settled",
-        "rollback-begun", "held",      "put-back",        "boot-noted", "root-put-back",
-        "restart-noted",  "restarted", "restart-written", "back-well",  NULL
-};
+const char *const baseline_fault_names[] = { "planned",    "snapshot",        "begun",     "settling",
+                                             "settled",    "rollback-begun",  "held",      "put-back",
+                                             "boot-noted", "root-put-back",   "prepared",  "restart-noted",
+                                             "restarted",  "restart-written", "back-well", NULL };
 static const char *armed;
 
 void baseline_fault_set(const char *name) {
@@ -67,9 +66,9 @@ typedef struct Work {
         const char *reason;
         VEC(Unit) units;
         ProbeNames unjudged; /* failed already when it began */
-        unsigned boots; /* since a file system was to come back by a reboot: boots in which that was prepared
-                         */
+        unsigned boots;      /* since a reboot was to end the rollback: boots in which it was prepared */
         char boot[BASELINE_WORD], first_boot[BASELINE_WORD]; /* the last of them, and the first */
+        bool prepared;                                       /* in the last of them, to its end */
 } Work;
 
 static void note_baseline(void *data, const StoreBaseline *a) {
@@ -106,6 +105,7 @@ static void note_step(void *data, const StoreStep *p) {
                 if (!w->boots++)
                         snprintf(w->first_boot, sizeof(w->first_boot), "%s", p->before);
                 snprintf(w->boot, sizeof(w->boot), "%s", p->before);
+                w->prepared = p->done;
                 return;
         }
         mine.unit = arena_strdup(w->arena, p->unit);
@@ -132,6 +132,7 @@ static int work_load(Work *w, Error *e) {
         int r;
 
         w->units.n = w->unjudged.n = w->boots = 0;
+        w->prepared = false;
         w->state = BASELINE_STATES;
         r = store_each_baseline(w->store, note_baseline, w, e);
         if (r == 0 && w->state == BASELINE_STATES)
@@ -560,6 +561,20 @@ static int restart_back(Work *w, Error *e) {
         return 0;
 }
 
+/* Writes down that the rollback is prepared in this boot; `done`: that nothing but the reboot is left. */
+static int note_boot(Work *w, const char *now, bool done, Error *e) {
+        bool again = w->boots && strcmp(w->boot, now) == 0;
+
+        return store_put_step(w->store,
+                              &(StoreStep){ .baseline = w->id,
+                                            .phase = "boot",
+                                            .position = again ? w->boots - 1 : w->boots,
+                                            .unit = "",
+                                            .before = now,
+                                            .done = done },
+                              e);
+}
+
 /* Puts the root file system back: 0 when it is the old one, BASELINE_REBOOTS when it will be. */
 static int put_root_back(Work *w, const char *reason, Error *e) {
         SnapshotContext c = snapshots(w->b);
@@ -578,13 +593,7 @@ static int put_root_back(Work *w, const char *reason, Error *e) {
                                  w->boots);
         if (strcmp(w->boot, now) != 0) {
                 /* Before it is done: the state that comes back has to know. */
-                r = store_put_step(w->store,
-                                   &(StoreStep){ .baseline = w->id,
-                                                 .phase = "boot",
-                                                 .position = w->boots,
-                                                 .unit = "",
-                                                 .before = now },
-                                   e);
+                r = note_boot(w, now, false, e);
                 if (r == 0)
                         r = set(w, BASELINE_REBOOTING, reason, e);
                 if (r < 0)
@@ -649,8 +658,31 @@ static int back_failed(Work *w, const char *reason, const Error *why, Error *e) 
         return r < 0 ? r : BASELINE_WENT_WRONG;
 }
 
-static int go_back(Work *w, const char *reason, Error *e) {
+/* Asks for the reboot that ends the rollback, where the policy lets the machine be restarted. */
+static int ask_reboot(Work *w, Error *e) {
         const BaselineOps *ops = w->b->ops;
+        int r = ops->reboot ? ops->reboot(ops->data, e) : 0;
+
+        if (r < 0)
+                return r;
+        error_set(e, -EINPROGRESS, "baseline %" PRId64 " is rolled back with the next reboot", w->id);
+        return BASELINE_REBOOTS;
+}
+
+/* All is prepared, and a reboot brings it into force. */
+static int await_reboot(Work *w, const char *reason, Error *e) {
+        char now[BASELINE_WORD] = "";
+        int r = w->b->ops->boot(w->b->ops->data, now, e);
+
+        if (r == 0)
+                r = note_boot(w, now, true, e);
+        if (r == 0)
+                r = set(w, BASELINE_REBOOTING, reason, e);
+        fault("prepared");
+        return r < 0 ? r : ask_reboot(w, e);
+}
+
+static int go_back(Work *w, const char *reason, Error *e) {
         char text[sizeof(e->text)];
         Error why = { 0 };
         int r = 0;
@@ -673,21 +705,29 @@ static int go_back(Work *w, const char *reason, Error *e) {
                 return r;
         fault("held");
         r = put_back(w, text, &why);
-        if (r == BASELINE_REBOOTS && ops->reboot) {
-                int q = ops->reboot(ops->data, &why);
-
-                r = q < 0 ? q : r;
-        }
         fault("put-back");
         if (r == 0)
                 r = finish_back(w, text, &why);
+        if (r == BASELINE_REBOOTS)
+                r = await_reboot(w, text, &why);
         if (r < 0)
                 return back_failed(w, text, &why, e);
-        if (r == BASELINE_REBOOTS)
-                error_set(e, -EINPROGRESS, "baseline %" PRId64 " is rolled back with the next reboot", w->id);
-        else if (e)
+        if (e)
                 *e = why;
         return r;
+}
+
+/* Goes on with a rollback that was cut off, or that a reboot was to end. */
+static int go_on_back(Work *w, Error *e) {
+        const BaselineOps *ops = w->b->ops;
+        char now[BASELINE_WORD] = "";
+        int r = w->prepared ? ops->boot(ops->data, now, e) : 0;
+
+        if (r < 0)
+                return r;
+        if (w->prepared && strcmp(w->boot, now) == 0)
+                return ask_reboot(w, e);
+        return ops->apart ? ask_apart(w, e) : go_back(w, w->reason, e);
 }
 
 int baseline_resume(const Baseline *b, Error *e) {
@@ -711,7 +751,7 @@ int baseline_resume(const Baseline *b, Error *e) {
                                 break;
                         case BASELINE_ROLLING_BACK:
                         case BASELINE_REBOOTING:
-                                r = b->ops->apart ? ask_apart(&w, e) : go_back(&w, w.reason, e);
+                                r = go_on_back(&w, e);
                                 break;
                         default:
                                 r = error_set(e, -EINVAL,
