@@ -33,7 +33,8 @@ typedef struct World { /* shared with the children that are killed */
         int mute_before; /* so many units did not answer before, either */
         bool healed;     /* it becomes well while it settles */
         bool apart;
-        bool ends; /* the process is told to end while it waits */
+        bool inhibited; /* the machine may not be rebooted */
+        bool ends;      /* the process is told to end while it waits */
 } World;
 
 static World *world;
@@ -126,9 +127,8 @@ static int boot(void *data, char out[BASELINE_WORD], Error *e) {
 
 static int reboot(void *data, Error *e) {
         (void)data;
-        (void)e;
         world->reboots++;
-        return 0;
+        return world->inhibited ? error_set(e, -EACCES, "an inhibitor") : 0;
 }
 
 static BaselineOps ops = { NULL, invocation, restart, healthy, answers, failing, pass, boot, reboot, NULL };
@@ -469,11 +469,15 @@ static void waits_for_the_reboot(void **state) {
         Error e = { 0 };
 
         (void)state;
-        world->bad = true;
-        assert_int_equal(run_all(&e), BASELINE_REBOOTS);
+        world->bad = world->inhibited = true;
+        assert_int_equal(run_all(&e), -EACCES);
+        assert_string_equal(state_now(), "rebooting");
+        world->inhibited = false;
         assert_int_equal(baseline_resume(&baseline, &e), BASELINE_REBOOTS);
         assert_non_null(strstr(e.text, "next reboot"));
-        assert_int_equal(baseline_resume(&baseline, &e), BASELINE_REBOOTS);
+        world->inhibited = true;
+        assert_int_equal(baseline_resume(&baseline, &e), -EACCES);
+        assert_string_equal(state_now(), "rebooting");
         assert_int_equal(world->reboots, 3);
         assert_int_equal(asked("rollback"), 1);
         start_anew();
