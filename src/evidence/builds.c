@@ -316,13 +316,17 @@ int builds_identify(Builds *b, Error *e) {
         bool to_tell = false; /* of something that only the log may tell of, which takes long to read */
         int r;
 
-        for (size_t i = 0; i < b->n; i++) {
+        for (size_t i = 0; i < b->n; i++)
+                paths[i] = b->items[i]->path;
+        r = dpkg_read(&b->dpkg, e);
+        if (r == 0)
+                r = dpkg_owners(&b->dpkg, paths, b->n, owners, e);
+        for (size_t i = 0; r == 0 && i < b->n; i++) {
                 const Build *build = b->items[i];
 
-                paths[i] = build->path;
-                to_tell |= !build->on_disk && build->birth_sec && !recorded(b, build->path, &build->id, NULL);
+                to_tell |= !build->on_disk && build->birth_sec && owners[i] &&
+                           !recorded(b, build->path, &build->id, NULL);
         }
-        r = dpkg_owners(&b->dpkg, paths, b->n, owners, e);
         if (r == 0 && to_tell)
                 r = dpkglog_read(b->dpkg.root, b->arena, &log, e);
         for (size_t i = 0; r == 0 && i < b->n; i++) {
@@ -333,6 +337,25 @@ int builds_identify(Builds *b, Error *e) {
                         identify_replaced(b, &log, b->items[i]);
         }
         return r;
+}
+
+bool builds_unowned(const Builds *b, Store *store, const char *path) {
+        return store && b->dpkg.status_usec && store_is_unowned(store, path, b->dpkg.status_usec, NULL) == 1;
+}
+
+void builds_keep_unowned(const Builds *b, Store *store) {
+        bool begun = false;
+
+        for (size_t i = 0; i < b->n; i++)
+                if (store && b->dpkg.status_usec && !b->items[i]->owner &&
+                    !builds_unowned(b, store, b->items[i]->path)) {
+                        begun = begun || store_begin(store, NULL) == 0;
+                        store_put_unowned(store, b->items[i]->path, b->dpkg.status_usec, NULL);
+                }
+        if (!begun)
+                return;
+        store_prune_unowned(store, b->dpkg.status_usec, NULL);
+        store_end(store, true, NULL);
 }
 
 const Build *builds_find(Builds *b, const char *path, const BuildId *id) {
@@ -360,9 +383,10 @@ static bool is_fresh(const Builds *b, const StoreBuild *k, uint64_t now_usec) {
 }
 
 /* Nothing is new, and dpkg changed nothing since it was last looked at. */
-static bool is_settled(const Builds *b, uint64_t now_usec) {
+static bool is_settled(const Builds *b, Store *store, uint64_t now_usec) {
         for (size_t i = 0; i < b->n; i++)
-                if (!is_fresh(b, recorded(b, b->items[i]->path, &b->items[i]->id, NULL), now_usec))
+                if (!is_fresh(b, recorded(b, b->items[i]->path, &b->items[i]->id, NULL), now_usec) &&
+                    !builds_unowned(b, store, b->items[i]->path))
                         return false;
         return true;
 }
@@ -396,11 +420,13 @@ int builds_record(Builds *b, const Outdated *outdated, Store *store, uint64_t no
                                 builds_add(b, path, &image->new_id, true, -1);
                         }
                 }
-        if (r < 0 || is_settled(b, now_usec))
+        if (r < 0 || is_settled(b, store, now_usec))
                 return r;
         r = builds_identify(b, e);
-        if (r == 0)
+        if (r == 0) {
+                builds_keep_unowned(b, store);
                 r = store_begin(store, e);
+        }
         if (r < 0)
                 return r;
         for (size_t i = 0; r == 0 && i < b->n; i++)

@@ -81,6 +81,13 @@ Build *builds_add(Builds *b, const char *path, const BuildId *id, bool on_disk, 
 void build_read_times(Build *build, int fd);
 /* Works out the versions of all that were added. */
 int builds_identify(Builds *b, Error *e);
+/*
+ * That no package has the path is kept until dpkg changes something: to find it again takes longer than all
+ * else that is done about such a file. `store`: NULL: nothing is kept.
+ */
+bool builds_unowned(const Builds *b, Store *store, const char *path);
+/* Of all that builds_identify() looked at. */
+void builds_keep_unowned(const Builds *b, Store *store);
 /* Of a build-id that only a patch tells of: from what was added and recorded. NULL: unknown. */
 const Build *builds_find(Builds *b, const char *path, const BuildId *id);
 /*

@@ -124,34 +124,53 @@ int dpkg_parse_status(const char *name, const FileBytes *text, Arena *a, Package
         return r;
 }
 
-static int read_status(Dpkg *d, FileBytes *text, Error *e) {
-        _cleanup_(closep) int fd = root_open_path(d->root, "var/lib/dpkg/status", e);
+#define STATUS "var/lib/dpkg/status"
+
+/* Opens the status file and notes when it was changed. -ENOENT, without a text: there is none. */
+static int open_status(Dpkg *d, Error *e) {
+        int fd = root_open_path(d->root, STATUS, e);
         struct stat st;
 
         if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        if (fstat(fd, &st) < 0)
-                return error_errno(e, -errno, "var/lib/dpkg/status");
+                return fd;
+        if (fstat(fd, &st) < 0) {
+                close(fd);
+                return error_errno(e, -errno, STATUS);
+        }
         d->status_usec = (uint64_t)st.st_mtim.tv_sec * 1000000 + (uint64_t)st.st_mtim.tv_nsec / 1000;
-        return file_read_fd(fd, "var/lib/dpkg/status", DPKG_STATUS_MAX, text, e);
+        return fd;
 }
 
 int dpkg_open(const char *root, Dpkg *out, Error *e) {
         Dpkg d = { .arena = arena_new() };
-        FileBytes text = { 0 };
-        int r;
+        int fd;
 
         d.root = root_open_dir(root, e);
-        r = d.root < 0 ? d.root : read_status(&d, &text, e);
-        if (r == 0)
-                r = dpkg_parse_status("var/lib/dpkg/status", &text, d.arena, &d.packages, &d.n, e);
-        file_release(&text);
-        if (r < 0) {
+        fd = d.root < 0 ? d.root : open_status(&d, e);
+        if (fd >= 0)
+                close(fd);
+        else if (fd != -ENOENT) {
                 dpkg_close(&d);
-                return r;
+                return fd;
         }
         *out = d;
         return 0;
+}
+
+int dpkg_read(Dpkg *d, Error *e) {
+        _cleanup_(closep) int fd = -1;
+        FileBytes text = { 0 };
+        int r;
+
+        if (d->read)
+                return 0;
+        fd = open_status(d, e);
+        r = fd < 0 ? fd : file_read_fd(fd, STATUS, DPKG_STATUS_MAX, &text, e);
+        if (r == 0)
+                r = dpkg_parse_status(STATUS, &text, d->arena, &d->packages, &d->n, e);
+        file_release(&text);
+        d->read = r == 0 || r == -ENOENT;
+        return r == -ENOENT ? 0 : r;
 }
 
 void dpkg_close(Dpkg *d) {
@@ -193,6 +212,7 @@ static Package *package_of_file(const Dpkg *d, const char *file, const char *end
 
 /* The wanted paths by their hash: open addressing, at most half full. */
 typedef struct Wanted {
+        bool lengths[PATH_MAX]; /* of some wanted path: most lines are told apart by that alone */
         struct Slot {
                 const char *path; /* NULL: free */
                 size_t n, of;     /* its length; index of the wanted path */
@@ -203,19 +223,28 @@ typedef struct Wanted {
 static void want(Wanted *w, const char *path, size_t of) {
         size_t n = strlen(path), at = XXH3_64bits(path, n) & w->mask;
 
+        w->lengths[MIN(n, (size_t)PATH_MAX - 1)] = true;
         while (w->slots[at].path)
                 at = (at + 1) & w->mask;
         w->slots[at] = (struct Slot){ path, n, of };
 }
 
-static void own_lines(const Wanted *w, const FileBytes *list, Package *p, Package **owners, bool *twice) {
-        Lines lines = lines_of(list);
+typedef struct Buffer {
+        char *bytes;
+        size_t n, room;
+} Buffer;
+
+static void own_lines(const Wanted *w, const Buffer *list, Package *p, Package **owners, bool *twice) {
+        Lines lines = { list->bytes, list->bytes + list->n };
         const char *line;
         size_t n;
 
         while (lines_next(&lines, &line, &n)) {
-                size_t at = XXH3_64bits(line, n) & w->mask;
+                size_t at;
 
+                if (!w->lengths[MIN(n, (size_t)PATH_MAX - 1)])
+                        continue;
+                at = XXH3_64bits(line, n) & w->mask;
                 for (; w->slots[at].path; at = (at + 1) & w->mask) {
                         const struct Slot *s = &w->slots[at];
 
@@ -227,9 +256,28 @@ static void own_lines(const Wanted *w, const FileBytes *list, Package *p, Packag
         }
 }
 
+/* A file that is directly in the folder, into a buffer that serves for the next one as well: there are
+ * thousands of lists. False: it can't be read. */
+static bool read_list(int dir, const char *name, Buffer *to) {
+        _cleanup_(closep) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        struct stat st;
+        ssize_t n = 1;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > DPKG_LIST_MAX)
+                return false;
+        if ((size_t)st.st_size > to->room) {
+                to->room = MAX((size_t)st.st_size, 2 * to->room);
+                to->bytes = vec_grow(to->bytes, to->room, 1);
+        }
+        for (to->n = 0; n > 0 && to->n < (size_t)st.st_size; to->n += (size_t)MAX(n, 0))
+                n = read(fd, to->bytes + to->n, (size_t)st.st_size - to->n);
+        return n > 0;
+}
+
 int dpkg_owners(const Dpkg *d, const char *const *paths, size_t n, Package **owners, Error *e) {
         _cleanup_(arena_freep) Arena *a = arena_new();
         Wanted w = { .mask = 15 };
+        Buffer list = { 0 };
         bool *twice = arena_newa(a, bool, n);
         int fd = n ? root_open_folder(d->root, INFO, e) : -ENOENT;
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -254,18 +302,12 @@ int dpkg_owners(const Dpkg *d, const char *const *paths, size_t n, Package **own
         }
         while ((f = readdir(dir))) {
                 Package *p = package_of_file(d, f->d_name, ".list");
-                FileBytes list = { 0 };
-                char path[PATH_MAX];
 
-                if (!p)
-                        continue;
-                snprintf(path, sizeof(path), INFO "/%s", f->d_name);
-                if (root_read(d->root, path, DPKG_LIST_MAX, &list, NULL) < 0)
-                        continue;
-                own_lines(&w, &list, p, owners, twice);
-                file_release(&list);
+                if (p && read_list(fd, f->d_name, &list))
+                        own_lines(&w, &list, p, owners, twice);
         }
         closedir(dir);
+        free(list.bytes);
         for (size_t i = 0; i < n; i++)
                 if (twice[i])
                         owners[i] = NULL;

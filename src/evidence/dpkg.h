@@ -30,23 +30,26 @@ typedef struct Package {
 
 typedef struct Dpkg {
         Arena *arena;
-        int root;          /* a folder; owned */
-        Package *packages; /* by name, then architecture */
+        int root;             /* a folder; owned */
+        uint64_t status_usec; /* when it was last changed; CLOCK_REALTIME. 0: there is none */
+        Package *packages;    /* of dpkg_read(): by name, then architecture */
         size_t n;
-        uint64_t status_usec; /* when it was last changed; CLOCK_REALTIME */
+        bool read;
 } Dpkg;
 
 /* The text of a status file: stanzas of packages that are installed in some way. Strings belong to `a`. */
 int dpkg_parse_status(const char *name, const FileBytes *text, Arena *a, Package **out, size_t *n, Error *e);
 
-/* `root`: "" or NULL: "/". No database there is an empty one. */
+/* `root`: "" or NULL: "/". No database there is an empty one. Reads nothing yet. */
 int dpkg_open(const char *root, Dpkg *out, Error *e);
+/* Reads the packages, once. */
+int dpkg_read(Dpkg *d, Error *e);
 void dpkg_close(Dpkg *d);
 /* NULL: not installed. With `arch` NULL the first of that name. */
 Package *dpkg_package(const Dpkg *d, const char *name, const char *arch);
 
 /* Which package owns each of `paths`: *owners[i] is NULL for one that none, or more than one, owns. Paths
- * count in both forms where /usr is merged. Reads every package's list once. */
+ * count in both forms where /usr is merged. Reads every package's list. */
 int dpkg_owners(const Dpkg *d, const char *const *paths, size_t n, Package **owners, Error *e);
 
 /* Is this the file that the package has at `path`? By the MD5 sum that the package brought. */

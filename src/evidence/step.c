@@ -137,21 +137,23 @@ static void look_up(Steps *s) {
                 StepAsked *a = &s->asked.items[i];
                 Build *from;
 
-                if (a->found || !a->path)
+                if (a->found || !a->path || builds_unowned(&b, s->store, a->path))
                         continue;
                 from = add_build(&b, a->path, &a->from.id);
                 from->modified_sec = a->from.modified_sec;
                 from->birth_sec = a->from.birth_sec;
                 pairs[i] = (struct Pair){ from, add_build(&b, a->path, &a->to) };
         }
-        good = good && (!s->store || builds_recall(&b, s->store, NULL) == 0) &&
-               builds_identify(&b, NULL) == 0;
-        if (good)
+        if (b.n && (!s->store || builds_recall(&b, s->store, NULL) == 0) && builds_identify(&b, NULL) == 0) {
                 tracker_read(b.dpkg.root, NULL, b.arena, &t, &place, NULL);
+                builds_keep_unowned(&b, s->store);
+        } else {
+                good = false;
+        }
         for (size_t i = 0; i < s->asked.n; i++) {
                 StepAsked *a = &s->asked.items[i];
 
-                if (good && !a->found && a->path)
+                if (good && pairs[i].from)
                         finish(s, &b.dpkg, &t, pairs[i].from, pairs[i].to, a);
                 a->found = true;
         }

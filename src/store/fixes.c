@@ -37,3 +37,31 @@ int store_prune_fixes(Store *s, uint64_t before_usec, Error *e) {
 
         return r < 0 ? r : store_finish(s, q, e);
 }
+
+int store_put_unowned(Store *s, const char *path, uint64_t status_usec, Error *e) {
+        sqlite3_stmt *q;
+        int r = store_prepare(s, &q, "INSERT OR REPLACE INTO unowned (path, status_usec) VALUES (?,?)", e,
+                              "si", path, (int64_t)status_usec);
+
+        return r < 0 ? r : store_finish(s, q, e);
+}
+
+int store_is_unowned(Store *s, const char *path, uint64_t status_usec, Error *e) {
+        sqlite3_stmt *q;
+        int64_t n = 0;
+        int r = store_prepare(s, &q, "SELECT count(*) FROM unowned WHERE path=? AND status_usec=?", e, "si",
+                              path, (int64_t)status_usec);
+
+        r = r < 0 ? r : store_number(s, q, &n, e);
+        return r < 0 ? r : n > 0;
+}
+
+int store_prune_unowned(Store *s, uint64_t status_usec, Error *e) {
+        sqlite3_stmt *q;
+        int r = store_prepare(s, &q,
+                              "DELETE FROM unowned WHERE status_usec != ? OR rowid IN"
+                              " (SELECT rowid FROM unowned ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
+                              e, "ii", (int64_t)status_usec, (int64_t)STORE_UNOWNED);
+
+        return r < 0 ? r : store_finish(s, q, e);
+}

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 8 };
+enum { BUSY_MSEC = 10000, VERSION = 9 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -66,6 +66,7 @@ static const char *const migrations[VERSION] = {
         "CREATE TABLE fixes (old_id TEXT NOT NULL, new_id TEXT NOT NULL, package TEXT NOT NULL,"
         " cves TEXT NOT NULL, omitted INTEGER NOT NULL, time_usec INTEGER NOT NULL,"
         " PRIMARY KEY (old_id, new_id)) STRICT;",
+        "CREATE TABLE unowned (path TEXT PRIMARY KEY, status_usec INTEGER NOT NULL) STRICT;",
 };
 
 int store_fail(Store *s, int code, Error *e) {

@@ -115,6 +115,15 @@ int store_put_fixes(Store *s, const StoreFixes *fixes, Error *e);
 int store_get_fixes(Store *s, const char *old_id, const char *new_id,
                     void (*found)(void *data, const StoreFixes *fixes), void *data, Error *e);
 int store_prune_fixes(Store *s, uint64_t before_usec, Error *e);
+
+/* That no package has a file at this path, while dpkg's status file is the one that was written then
+ * (CLOCK_REALTIME). */
+int store_put_unowned(Store *s, const char *path, uint64_t status_usec, Error *e);
+/* 1, 0 or negative. */
+int store_is_unowned(Store *s, const char *path, uint64_t status_usec, Error *e);
+enum { STORE_UNOWNED = 4096 };
+/* Drops what was kept for another status, and all but the newest STORE_UNOWNED. */
+int store_prune_unowned(Store *s, uint64_t status_usec, Error *e);
 /* Around many changes: they are written together, or (keep false) not at all. */
 int store_begin(Store *s, Error *e);
 int store_end(Store *s, bool keep, Error *e);

@@ -276,6 +276,34 @@ static void fixes(void **state) {
         store_close(s);
 }
 
+static void unowned(void **state) {
+        Store *s;
+
+        (void)state;
+        assert_int_equal(store_open(dir, &s, NULL), 0);
+        assert_int_equal(store_is_unowned(s, "/a", 1, NULL), 0);
+        assert_int_equal(store_put_unowned(s, "/a", 1, NULL), 0);
+        assert_int_equal(store_put_unowned(s, "/b", 1, NULL), 0);
+        assert_int_equal(store_is_unowned(s, "/a", 1, NULL), 1);
+        assert_int_equal(store_is_unowned(s, "/a", 2, NULL), 0);
+        assert_int_equal(store_put_unowned(s, "/a", 2, NULL), 0);
+        assert_int_equal(store_is_unowned(s, "/a", 1, NULL), 0);
+        assert_int_equal(store_prune_unowned(s, 2, NULL), 0);
+        assert_int_equal(store_is_unowned(s, "/b", 1, NULL), 0);
+        assert_int_equal(store_begin(s, NULL), 0);
+        for (unsigned i = 0; i < STORE_UNOWNED; i++) {
+                char path[32];
+
+                snprintf(path, sizeof(path), "/%u", i);
+                assert_int_equal(store_put_unowned(s, path, 2, NULL), 0);
+        }
+        assert_int_equal(store_prune_unowned(s, 2, NULL), 0);
+        assert_int_equal(store_end(s, true, NULL), 0);
+        assert_int_equal(store_is_unowned(s, "/a", 2, NULL), 0);
+        assert_int_equal(store_is_unowned(s, "/0", 2, NULL), 1);
+        store_close(s);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(actions, fresh, clean),
@@ -284,6 +312,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(quarantine, fresh, clean),
                 cmocka_unit_test_setup_teardown(marks, fresh, clean),
                 cmocka_unit_test_setup_teardown(fixes, fresh, clean),
+                cmocka_unit_test_setup_teardown(unowned, fresh, clean),
                 cmocka_unit_test_setup_teardown(lost_file, fresh, clean),
                 cmocka_unit_test(none_to_read),
         };

@@ -14,7 +14,7 @@ import sys
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from machine import ENV, EPOCH, PROGRAM, Builds, Machine, equal, one_image, run
+from machine import ENV, EPOCH, PROGRAM, Builds, Machine, Target, equal, one_image, run
 
 STAUNCH, STAUNCHD = sys.argv[1:3]
 
@@ -220,6 +220,35 @@ def agent_records_what_it_sees(m):
     equal((image["state"], image["runs_version"]), ("hotpatched", "1.0-2"), "after another upgrade")
     image = one_image(m.cve(3, "CVE-2099-1003"), t.pid)
     equal(image["state"], "exposed-in-memory", "the next CVE")
+
+
+def file_of_no_package_is_looked_up_once(m):
+    """That no package has the path is found again only when dpkg has changed something."""
+    m.install(1)
+    path, events = m.path("/usr/local/bin/own"), os.path.join(m.dir, "events")
+    os.makedirs(os.path.dirname(path))
+    os.mkdir(m.state)
+    open(os.path.join(m.state, "state.db"), "w").close()
+
+    def package():
+        """That the event of the next patch names."""
+        for i in (1, 2):
+            shutil.copy(m.builds.path(i), path + ".new")
+            os.rename(path + ".new", path)
+            if i == 1:
+                m.targets.append(Target(path))
+        open(events, "w").close()
+        m.staunch(4, "converge", "--root", m.root, "--state", m.state, "--events", events)
+        told = [e for e in map(json.loads, open(events)) if e["id"] == 19]
+        equal(len(told), 1, "patches")
+        return told[0]["fields"].get("STAUNCH_PACKAGE")
+
+    equal(package(), None, "the package of a file of one's own")
+    with open(m.path("/var/lib/dpkg/info/evidence-target.list"), "a") as f:
+        f.write("/usr/local/bin/own\n")
+    equal(package(), None, "while dpkg's status is the same")
+    os.utime(m.path("/var/lib/dpkg/status"))
+    equal(package(), "evidence-target", "when it is another one")
 
 
 def tracker_says_what_no_update_fixes(m):
@@ -460,7 +489,8 @@ try:
     failed = run([exposed_then_hotpatched_then_current, code_that_ran_before_the_patch, scripts_that_an_interpreter_has_read,
                   scripts_beside_a_program, process_that_starts_itself_again_is_as_old_as_before,
                   log_tells_where_dates_do_not, nothing_is_guessed, witnesses_that_disagree,
-                  file_that_is_not_its_package_s, agent_records_what_it_sees, tracker_says_what_no_update_fixes,
+                  file_that_is_not_its_package_s, agent_records_what_it_sees,
+                  file_of_no_package_is_looked_up_once, tracker_says_what_no_update_fixes,
                   report_for_scanners,
                   upgrade_is_assessed_before_it_is_made, apt_names_upgrades, usage],
                  lambda: Machine(STAUNCH, builds))
