@@ -340,7 +340,7 @@ static void add_old_ranges(const Session *s, const Instance *x, SafeSet *set) {
                 safe_set_add(set, (SafeRange){ .start = start,
                                                .end = end,
                                                .entry = site->old_addr == r->addr ? start : 0,
-                                               .ends_in_call = range_ends_in_call(s->pid, start, end),
+                                               .ask = true,
                                                .name = site->name });
         }
         add_site_bytes(x->header, set);

@@ -34,6 +34,56 @@ void safe_set_add(SafeSet *s, SafeRange r) {
         s->ranges[s->n++] = r;
 }
 
+enum { CALL_BYTES = 7 };
+
+static bool ends_in_call(const uint8_t b[CALL_BYTES]) {
+        if (b[CALL_BYTES - 5] == 0xe8) /* call rel32 */
+                return true;
+        for (size_t i = 0; i + 1 < CALL_BYTES; i++) /* call r/m: ff /2 */
+                if (b[i] == 0xff && (b[i + 1] & 0x38) == 0x10)
+                        return true;
+        return false;
+}
+
+void safe_set_look(SafeSet *s, pid_t pid) {
+        struct iovec local[BATCH], remote[BATCH];
+        uint8_t bytes[BATCH][CALL_BYTES];
+
+        for (size_t first = 0; first < s->n;) {
+                size_t n = 0, next = first, known = 0, got;
+                ssize_t r;
+
+                memset(bytes, 0, sizeof(bytes));
+                for (; next < s->n && n < BATCH; next++) {
+                        const SafeRange *x = &s->ranges[next];
+                        size_t size = MIN(x->end - x->start, CALL_BYTES);
+
+                        if (!x->ask)
+                                continue;
+                        local[n] = (struct iovec){ bytes[n] + CALL_BYTES - size, size };
+                        remote[n++] = (struct iovec){ (void *)(uintptr_t)(x->end - size), size };
+                }
+                r = n ? process_vm_readv(pid, local, n, remote, n, 0) : 0;
+                got = r > 0 ? (size_t)r : 0;
+                for (; known < n && got >= local[known].iov_len; known++)
+                        got -= local[known].iov_len;
+                for (size_t i = 0, k = 0; k < n; i++) {
+                        SafeRange *x = &s->ranges[first + i];
+
+                        if (!x->ask)
+                                continue;
+                        /* Of what cannot be read anything may be true. The next are read without it. */
+                        x->ends_in_call = k >= known || ends_in_call(bytes[k]);
+                        x->ask = false;
+                        if (k++ == known)
+                                next = first + i + 1;
+                        if (k > known)
+                                break;
+                }
+                first = next;
+        }
+}
+
 static int by_start(const void *a, const void *b) {
         uint64_t x = ((const SafeRange *)a)->start, y = ((const SafeRange *)b)->start;
 

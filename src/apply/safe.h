@@ -15,6 +15,7 @@ typedef struct SafeRange {
         uint64_t start, end; /* addresses of the process */
         uint64_t entry;      /* arriving here is like being called: not inside; 0: none */
         bool ends_in_call;   /* a return address may be `end` */
+        bool ask;            /* for safe_set_look: does it end in a call? */
         const char *name;
 } SafeRange;
 
@@ -26,6 +27,8 @@ typedef struct SafeSet {
 } SafeSet;
 
 void safe_set_add(SafeSet *s, SafeRange r);
+/* Looks in the memory of the process whether the ranges end in calls of which that is to be asked. */
+void safe_set_look(SafeSet *s, pid_t pid);
 void safe_set_sort(SafeSet *s);
 void safe_set_free(SafeSet *s);
 /* The range that the thread would be in with its instruction pointer at `pc`; NULL: none. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/session.h"
 #include "base/macro.h"
+#include "base/vec.h"
 #include "proc/mem.h"
 #include "proc/task.h"
 
@@ -62,27 +63,29 @@ int session_open(Session *s, pid_t pid, const EngineOptions *options, ShadowCach
         int r;
 
         *s = (Session){ .pid = pid, .options = options, .cache = cache, .res = res, .mem_fd = -1 };
-        r = task_status(pid, 0, &status, e);
-        if (r == -ESRCH || (r == 0 && status.tgid != pid))
+        if (task_stat(pid, &stat) < 0)
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, "", "no process %d", pid);
-        if (r < 0)
-                return r;
+        if (stat.kernel)
+                return refuse(res, REFUSAL_CODE_IMAGE_NOT_MAPPED, stat.comm, "a kernel thread");
         /* A leader that ended first has no memory any more: one of its threads speaks for the process. */
-        s->pid = task_with_memory(pid);
+        s->pid = stat.vsize ? pid : task_with_memory(pid);
         if (s->pid < 0)
-                return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm, "process %d has ended", pid);
-        if (task_stat(s->pid, &stat) == 0 && stat.kernel)
-                return refuse(res, REFUSAL_CODE_IMAGE_NOT_MAPPED, status.comm, "a kernel thread");
+                return refuse(res, REFUSAL_CODE_PROCESS_GONE, stat.comm, "process %d has ended", pid);
         if (is_32bit(s->pid))
-                return refuse(res, REFUSAL_CODE_PROCESS_32BIT, status.comm, "process %d", pid);
+                return refuse(res, REFUSAL_CODE_PROCESS_32BIT, stat.comm, "process %d", pid);
         r = lock_process(s);
         if (r)
                 return r;
         r = task_status(s->pid, 0, &status, e);
-        if (r == 0 && status.dumping)
+        if (r == -ESRCH || (r == 0 && status.tgid != pid))
+                return refuse(res, REFUSAL_CODE_PROCESS_GONE, "", "no process %d", pid);
+        if (r < 0)
+                return r;
+        s->single = status.threads == 1;
+        if (status.dumping)
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, status.comm,
                               "process %d has crashed: its core is being written", pid);
-        if (r == 0 && status.tracer)
+        if (status.tracer)
                 return refuse(res, REFUSAL_CODE_PROCESS_TRACED, status.comm, "by process %d", status.tracer);
         r = session_read(s, e);
         if (r == -EACCES || r == -EPERM)
@@ -133,9 +136,12 @@ int session_remote(Session *s, Remote *out, Error *e) {
                               "the process has no system call instruction");
         for (unsigned tries = 0; tries < REMOTE_TRIES; tries++) {
                 free(TAKE_PTR(tids));
-                r = task_threads(s->pid, &tids, &n);
-                if (r < 0)
+                if (s->single && !tries) {
+                        tids = vec_grow(NULL, n = 1, sizeof(*tids));
+                        tids[0] = s->pid;
+                } else if (task_threads(s->pid, &tids, &n) < 0) {
                         return refuse(s->res, REFUSAL_CODE_PROCESS_GONE, "", "process %d", s->pid);
+                }
                 idle_first(s->pid, tids, MIN(n, REMOTE_LOOK));
                 for (size_t i = 0; i < n && i < 8; i++) { /* the leader is the first */
                         r = remote_open(s->pid, tids[(i + tries / 4) % n], s->gate, REMOTE_USEC, out, e);
@@ -232,7 +238,7 @@ void add_shadow_ranges(const Session *s, const Header *h, SafeSet *set) {
                         found = bsearch(&pkey, by_new, h->n_sites, sizeof(*by_new), site_by_new);
                 safe_set_add(set, (SafeRange){ .start = start,
                                                .end = end,
-                                               .ends_in_call = range_ends_in_call(s->pid, start, end),
+                                               .ask = true,
                                                .name = found ? h->strings + (*found)->name : "new code" });
         }
         add_site_bytes(h, set);

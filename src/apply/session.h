@@ -23,9 +23,10 @@ typedef struct Session {
         Header *headers;
         size_t n_headers;
         uint64_t gate;
-        int mem_fd; /* the memory that the process had before anything else was read of it, and that is
-                       written to, whatever it executes meanwhile; locked: one engine at a time works on a
-                       process */
+        bool single; /* it had one thread */
+        int mem_fd;  /* the memory that the process had before anything else was read of it, and that is
+                        written to, whatever it executes meanwhile; locked: one engine at a time works on a
+                        process */
 } Session;
 
 /* Reads what there is to know of the process, and finishes or undoes an interrupted switch that it

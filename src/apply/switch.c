@@ -4,6 +4,7 @@
 #include "base/macro.h"
 #include "proc/arrival.h"
 #include "proc/mem.h"
+#include "proc/sharers.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -29,20 +30,6 @@ int refuse(EngineResult *res, RefusalCode code, const char *subject, const char 
         vsnprintf(res->detail, sizeof(res->detail), format, ap);
         va_end(ap);
         return ENGINE_REFUSED;
-}
-
-bool range_ends_in_call(pid_t pid, uint64_t start, uint64_t end) {
-        uint8_t b[7] = { 0 };
-        size_t n = MIN(end - start, sizeof(b));
-
-        if (mem_read(pid, end - n, b + sizeof(b) - n, n) < 0)
-                return true;
-        if (b[2] == 0xe8) /* call rel32 */
-                return true;
-        for (size_t i = 0; i < 6; i++) /* call r/m: ff /2 */
-                if (b[i] == 0xff && (b[i + 1] & 0x38) == 0x10)
-                        return true;
-        return false;
 }
 
 void switch_free(Switch *s) {
@@ -222,6 +209,7 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
 
         unwinder = unwinder_new(s->pid, s->maps, s->loaded, s->n_loaded);
         edits_prepare(&s->edits);
+        safe_set_look(&s->safe, s->pid);
         safe_set_sort(&s->safe);
         r = world_init(&w, s->pid, e);
         if (r == 0 && !(reader = stack_reader_new(s->pid, s->maps, world_threads(&w), e)))
@@ -278,6 +266,8 @@ int switch_run(Switch *s, const EngineOptions *options, EngineResult *res, Error
         world_free(&w);
         stack_reader_free(reader);
         unwinder_free(unwinder);
+        if (r == 0)
+                sharers_settle(s->pid); /* its headers were those that were there before (same_memory) */
         if (r == 0)
                 fault("resumed", NULL); /* it is done: an error here changes nothing */
         return r;

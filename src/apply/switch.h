@@ -39,6 +39,3 @@ void switch_free(Switch *s);
 /* Sets the reason and returns ENGINE_REFUSED. */
 int refuse(EngineResult *res, RefusalCode code, const char *subject, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
-
-/* Bytes at `addr`..`end` of the process that a return address could follow: the range ends in a call. */
-bool range_ends_in_call(pid_t pid, uint64_t start, uint64_t end);

@@ -37,5 +37,6 @@ typedef struct Loaded {
         bool unusual;        /* text shared, writable, or not one mapping a segment */
 } Loaded;
 
-/* All images with an executable file mapping; *out is malloc'ed, sorted by base. */
+/* All images with an executable file mapping; *out is malloc'ed, sorted by base. One thread at a time: heads
+ * of files are kept, by what stat() tells of them. */
 int loaded_list(pid_t pid, const Maps *maps, Loaded **out, size_t *n, Error *e);

@@ -179,12 +179,23 @@ bool maps_vacant(const Maps *m, uint64_t start, uint64_t end) {
         return i == m->n || m->items[i].start >= end;
 }
 
+static void name_map_file(pid_t pid, const Mapping *m, char *path, size_t size) {
+        snprintf(path, size, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start, m->end);
+}
+
+int mapping_stat(pid_t pid, const Mapping *m, struct stat *out) {
+        char path[96];
+
+        name_map_file(pid, m, path, sizeof(path));
+        return stat(path, out) < 0 ? -errno : 0;
+}
+
 int mapping_open(pid_t pid, const Mapping *m) {
         char path[PATH_MAX + 64];
         struct stat st;
         int fd;
 
-        snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start, m->end);
+        name_map_file(pid, m, path, sizeof(path));
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd >= 0 || errno != EPERM)
                 return fd >= 0 ? fd : -errno;

@@ -46,3 +46,6 @@ bool maps_vacant(const Maps *m, uint64_t start, uint64_t end);
 /* Opens the file behind a mapping: through map_files (any mount namespace, also when deleted), or
  * through the process's root. Negative errno when it cannot be read any more. */
 int mapping_open(pid_t pid, const Mapping *m);
+/* What it would tell of itself, for less. Negative errno: it has to be opened for that. */
+struct stat;
+int mapping_stat(pid_t pid, const Mapping *m, struct stat *out);

@@ -154,11 +154,21 @@ static uint64_t left_above(char *folder, size_t root, const Names *names, uint64
 }
 
 uint64_t quota_memory_left(pid_t pid, uint64_t enough) {
+        static char unlimited[2 * MAX_PATH]; /* a group that has no limit; for many processes, as above */
+        static uint64_t since_usec;
         char mount[MAX_PATH], group[MAX_PATH], folder[2 * MAX_PATH];
+        uint64_t left;
         bool first = find_group(pid, "memory", group) && find_mount_again("cgroup", "memory", mount);
 
         if (!first && !(find_group(pid, "", group) && find_mount_again("cgroup2", NULL, mount)))
                 return UINT64_MAX;
         snprintf(folder, sizeof(folder), "%s%s", mount, group);
-        return left_above(folder, strlen(mount), first ? &version_1 : &version_2, enough);
+        if (strcmp(folder, unlimited) == 0 && now_usec() - since_usec <= KNOWN_USEC)
+                return UINT64_MAX;
+        snprintf(unlimited, sizeof(unlimited), "%s", folder);
+        since_usec = now_usec();
+        left = left_above(folder, strlen(mount), first ? &version_1 : &version_2, enough);
+        if (left != UINT64_MAX)
+                unlimited[0] = 0;
+        return left;
 }

@@ -17,18 +17,26 @@
  * are worked on one after another the processes of the machine are listed once, and only ids given out since
  * are looked at one by one. And the kernel orders memories: two that are in different places of that order
  * with respect to one that stays are not the same, so whoever was on the other side of one of the landmarks
- * when the list was made need not be compared. Reading /proc, and comparing with everybody, took more than
- * half of what an apply takes.
+ * when the list was made need not be compared. Nor whoever was on the other side of a process that was worked
+ * on since, if that had the same memory for all of the time in which it was compared with both (the caller
+ * knows: sharers_settle). So each takes some ten comparisons, however many there are. Reading /proc, and
+ * comparing with everybody, took more than half of what an apply takes.
  */
 enum {
         LISTING_USEC = 500000,
         IDS_MAX = 256, /* given out before or since the listing, and looked at one by one */
         NO_MEMORY = 0, /* kcmp: the same as that of `nobody` */
+        LESS = 1,      /* kcmp, of two that are not the same */
+        GREATER = 2,
+        ANYWHERE = 0,
+        PLACES_AT_FIRST = 1 + 3 * 3, /* what kcmp may say of both landmarks */
 };
 
 typedef struct Listed {
         pid_t pid;
-        long nobody, self; /* kcmp with both landmarks; negative: must be compared */
+        unsigned place; /* of its memory among those of others. Two in different places share none; one that
+                           may be ANYWHERE must be compared */
+        long side;      /* how the process that was looked for last stands to it; negative: not compared */
 } Listed;
 
 static struct {
@@ -38,7 +46,9 @@ static struct {
         pid_t newest;      /* id that had been given out last before it was made */
         VEC(pid_t) unborn; /* of the last ones up to it: without a task then */
         uint64_t made_usec;
-        pid_t nobody; /* an ended child, not waited for: it has no memory, and never will */
+        unsigned places; /* so many have been given out */
+        Listed *asked;   /* whose sharers were looked for last; NULL: none of these */
+        pid_t nobody;    /* an ended child, not waited for: it has no memory, and never will */
 } listing;
 
 static long order(pid_t a, pid_t b) {
@@ -74,6 +84,7 @@ static int make_listing(pid_t newest, int any_fd) {
         if (r < 0)
                 return r;
         listing.made_usec = 0; /* it is none until it is whole */
+        listing.asked = NULL;
         listing.unborn.n = 0;
         for (pid_t id = MAX(newest - IDS_MAX + 1, 1); id <= newest; id++)
                 if (is_unborn(any_fd, id))
@@ -85,18 +96,22 @@ static int make_listing(pid_t newest, int any_fd) {
         listing.items = vec_grow(NULL, n + 1, sizeof(*listing.items));
         for (size_t i = 0; i < n; i++) {
                 Listed x = { .pid = all[i] };
+                long nobodys, selfs;
 
                 if (x.pid == self || x.pid == listing.nobody)
                         continue;
-                x.nobody = order(listing.nobody, x.pid);
+                nobodys = order(listing.nobody, x.pid);
                 /* A process without memory may be a leader that ended before its threads. Those that ended as
                  * a whole may be many, where nobody waits for them. */
-                if (x.nobody == NO_MEMORY && (task_stat(x.pid, &s) < 0 || s.kernel || s.threads <= 1))
+                if (nobodys == NO_MEMORY && (task_stat(x.pid, &s) < 0 || s.kernel || s.threads <= 1))
                         continue;
-                x.self = order(self, x.pid);
+                selfs = order(self, x.pid);
+                if (nobodys > NO_MEMORY && nobodys <= GREATER && selfs >= 0 && selfs <= GREATER)
+                        x.place = 1 + (unsigned)(nobodys * 3 + selfs);
                 listing.items[kept++] = x;
         }
         listing.n = kept;
+        listing.places = PLACES_AT_FIRST;
         listing.newest = newest;
         listing.made_usec = now_usec();
         listing.owner = self;
@@ -123,21 +138,37 @@ static int shares_memory(pid_t a, pid_t b, long *how) {
 
 /* As above, of a process, whose leader may have ended before its other threads. `to_nobody`: how `pid` stands
  * to `nobody`, as such a leader does: who stands otherwise has memory. */
-static int process_shares(pid_t pid, pid_t other, long to_nobody) {
-        long how;
-        int r = shares_memory(pid, other, &how);
+static int process_shares(pid_t pid, Listed *x, long to_nobody) {
+        int r = shares_memory(pid, x->pid, &x->side);
         pid_t thread;
+        long how;
 
-        if (r || how != to_nobody || order(listing.nobody, other) != NO_MEMORY)
+        if (r || x->side != to_nobody || order(listing.nobody, x->pid) != NO_MEMORY)
                 return r;
-        thread = task_with_memory(other);
-        return thread > 0 && thread != other ? shares_memory(pid, thread, &how) : 0;
+        x->side = -1; /* of nothing */
+        thread = task_with_memory(x->pid);
+        return thread > 0 && thread != x->pid ? shares_memory(pid, thread, &how) : 0;
 }
 
-/* Both were there when the list was made, with memories that stand differently to the landmarks. */
-static bool differs(const Listed *x, const Listed *y) {
-        return x && x->nobody > NO_MEMORY && y->nobody > NO_MEMORY && x->self >= 0 && y->self >= 0 &&
-               (x->nobody != y->nobody || x->self != y->self);
+void sharers_settle(pid_t pid) {
+        Listed *asked = listing.owner == getpid() ? listing.asked : NULL;
+        unsigned place = asked && asked->pid == pid ? asked->place : ANYWHERE;
+
+        listing.asked = NULL;
+        if (place == ANYWHERE)
+                return;
+        for (size_t i = 0; i < listing.n; i++) {
+                Listed *x = &listing.items[i];
+
+                if (x->place != place || x == asked)
+                        continue;
+                if (x->side == GREATER)
+                        x->place = listing.places;
+                else if (x->side != LESS) /* a sharer, or not known */
+                        x->place = ANYWHERE;
+        }
+        asked->place = listing.places + 1;
+        listing.places += 2;
 }
 
 /* Adds the process of thread or process `id`, which shares the memory, unless it is known. */
@@ -158,7 +189,7 @@ int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn
                  Error *e) {
         _cleanup_(closep) int any_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         _cleanup_(freep) pid_t *found = NULL, *making = NULL;
-        const Listed *listed = NULL;
+        Listed *listed = NULL;
         size_t n_found = 1, n_making = 0;
         long to_nobody, ignored;
         int r = any_fd < 0 ? -errno : 0;
@@ -184,17 +215,20 @@ int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn
         for (size_t i = 0; i < listing.n && !listed; i++)
                 if (listing.items[i].pid == pid)
                         listed = &listing.items[i];
+        listing.asked = NULL;
         for (size_t i = 0; i < listing.n; i++) {
-                pid_t other = listing.items[i].pid;
+                Listed *x = &listing.items[i];
 
-                if (other == pid || differs(listed, &listing.items[i]))
+                if (x == listed || (listed && listed->place != x->place && listed->place != ANYWHERE &&
+                                    x->place != ANYWHERE))
                         continue;
-                r = process_shares(pid, other, to_nobody);
+                r = process_shares(pid, x, to_nobody);
                 if (r < 0)
-                        return error_errno(e, r, "process %d: does it share the memory of %d", other, pid);
+                        return error_errno(e, r, "process %d: does it share the memory of %d", x->pid, pid);
                 if (r)
-                        add_process(other, &found, &n_found);
+                        add_process(x->pid, &found, &n_found);
         }
+        listing.asked = listed;
         for (size_t i = 0; i < listing.unborn.n; i++)
                 if (shares_memory(pid, listing.unborn.items[i], &ignored) > 0)
                         add_process(listing.unborn.items[i], &found, &n_found);

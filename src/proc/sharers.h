@@ -14,3 +14,8 @@
  * may not be looked at.
  */
 int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn, size_t *n_unborn, Error *e);
+/*
+ * The memory of `pid` has been the same since before sharers_find was called last, which was for it: what it
+ * was compared with need not be compared with one another any more.
+ */
+void sharers_settle(pid_t pid);

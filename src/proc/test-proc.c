@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
 #include "proc/arrival.h"
 #include "proc/hold.h"
 #include "proc/list.h"
 #include "proc/loaded.h"
 #include "proc/maps.h"
+#include "proc/sharers.h"
 #include "proc/stop.h"
 #include "proc/task.h"
 
@@ -19,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -352,6 +355,100 @@ static void killed_in_a_stop(void **state) {
         assert_int_equal(fds[0], 0);
 }
 
+static int told[2], asked[2]; /* pipes */
+static char stacks[3][65536] __attribute__((aligned(16)));
+
+static int waits(void *arg) {
+        (void)arg;
+        while (pause() < 0)
+                ;
+        return 1;
+}
+
+/* Its thread stays when it ends itself. */
+static int ends_first(void *arg) {
+        char c;
+
+        clone(waits, stacks[2] + sizeof(stacks[2]), CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES,
+              arg);
+        syscall(SYS_exit, read(asked[0], &c, 1) != 1);
+        return 0;
+}
+
+static pid_t has_two_sharers(pid_t sharers[2]) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                sharers[0] = clone(waits, stacks[0] + sizeof(stacks[0]), CLONE_VM | SIGCHLD, NULL);
+                sharers[1] = clone(ends_first, stacks[1] + sizeof(stacks[1]), CLONE_VM | SIGCHLD, NULL);
+                _exit(write(told[1], sharers, 2 * sizeof(*sharers)) < 0 || waits(NULL));
+        }
+        assert_int_equal(read(told[0], sharers, 2 * sizeof(*sharers)), 2 * sizeof(*sharers));
+        return pid;
+}
+
+static size_t count_sharers(pid_t pid) {
+        pid_t *pids = NULL, *unborn = NULL;
+        int fd = task_newest_open();
+        size_t n = 0, n_unborn;
+
+        if (sharers_find(pid, task_newest(fd), &pids, &n, &unborn, &n_unborn, NULL) < 0)
+                n = 0;
+        close(fd);
+        free(pids);
+        free(unborn);
+        return n;
+}
+
+/* Whoever was seen between others must not hide a sharer; nor must a leader that has ended since. */
+static int look_for_sharers(pid_t pid, const pid_t sharers[2], const pid_t *others, size_t n) {
+        TaskStat st;
+
+        if (count_sharers(pid) != 3 || count_sharers(sharers[0]) != 3)
+                return 1;
+        if (write(asked[1], "", 1) != 1)
+                return 2;
+        while (task_stat(sharers[1], &st) == 0 && st.state != 'Z')
+                ;
+        for (size_t i = 0; i < n; i++) {
+                if (count_sharers(others[i]) != 1)
+                        return 3;
+                sharers_settle(others[i]);
+                if (count_sharers(pid) != 3 || count_sharers(sharers[0]) != 3)
+                        return 4;
+        }
+        sharers_settle(sharers[0]);
+        return count_sharers(pid) != 3 || count_sharers(sharers[0]) != 3 ? 5 : 0;
+}
+
+static void sharers_among_others(void **state) {
+        pid_t pid, looks, sharers[2], others[24];
+        int status;
+
+        (void)state;
+        assert_int_equal(pipe(told), 0);
+        assert_int_equal(pipe(asked), 0);
+        pid = has_two_sharers(sharers);
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+                others[i] = fork();
+                if (others[i] == 0)
+                        waits(NULL);
+        }
+        looks = fork(); /* a list of processes of its own, made now */
+        if (looks == 0)
+                _exit(look_for_sharers(pid, sharers, others, ELEMENTSOF(others)));
+        assert_int_equal(waitpid(looks, &status, 0), looks);
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                kill(others[i], SIGKILL);
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                waitpid(others[i], NULL, 0);
+        kill(pid, SIGKILL);
+        kill(sharers[0], SIGKILL);
+        kill(sharers[1], SIGKILL);
+        waitpid(pid, NULL, 0);
+        assert_int_equal(status, 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(maps_lines),
@@ -363,6 +460,7 @@ int main(void) {
                 cmocka_unit_test(thread_count),
                 cmocka_unit_test(holds),
                 cmocka_unit_test(killed_in_a_stop),
+                cmocka_unit_test(sharers_among_others),
                 cmocka_unit_test(arrivals),
                 cmocka_unit_test(watcher_that_is_killed),
         };
