@@ -11,10 +11,15 @@
 #include <errno.h>
 #include <string.h>
 
-int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const EngineOptions *options,
-                 EngineResult *result, Error *e) {
+struct EngineCall {
+        GuardianCall call;
+};
+
+int engine_apply_begin(EngineCall **out, pid_t pid, const Patch *const *patches, size_t n_patches,
+                       const EngineOptions *options, Error *e) {
         static const uint8_t none[32];
         GuardianRequest q = { .op = GUARDIAN_APPLY, .pid = pid, .has_options = options != NULL };
+        EngineCall *c;
 
         if (pid <= 1 || pid == getpid())
                 return error_set(e, -EINVAL, "process %d cannot be patched", pid);
@@ -24,7 +29,25 @@ int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const
                                          patches[i]->name);
         if (options)
                 q.options = *options;
-        return guardian_call(&q, patches, n_patches, result, e);
+        c = vec_grow(NULL, 1, sizeof(*c));
+        guardian_begin(&c->call, &q, patches, n_patches);
+        *out = c;
+        return 0;
+}
+
+int engine_apply_finish(EngineCall *c, EngineResult *result, Error *e) {
+        int r = guardian_finish(&c->call, result, e);
+
+        free(c);
+        return r;
+}
+
+int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const EngineOptions *options,
+                 EngineResult *result, Error *e) {
+        EngineCall *c;
+        int r = engine_apply_begin(&c, pid, patches, n_patches, options, e);
+
+        return r < 0 ? r : engine_apply_finish(c, result, e);
 }
 
 int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *options, EngineResult *result,
@@ -33,6 +56,7 @@ int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *opti
                               .pid = pid,
                               .has_digest = digest != NULL,
                               .has_options = options != NULL };
+        GuardianCall call;
 
         if (pid <= 1 || pid == getpid())
                 return error_set(e, -EINVAL, "process %d cannot be patched", pid);
@@ -40,7 +64,8 @@ int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *opti
                 memcpy(q.digest, digest, sizeof(q.digest));
         if (options)
                 q.options = *options;
-        return guardian_call(&q, NULL, 0, result, e);
+        guardian_begin(&call, &q, NULL, 0);
+        return guardian_finish(&call, result, e);
 }
 
 static uint32_t count_intact(pid_t pid, const Header *h) {

@@ -39,6 +39,12 @@ typedef struct EngineResult {
  * patch of the same base replaces it in one step. */
 int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const EngineOptions *options,
                  EngineResult *result, Error *e);
+/* The same in two halves: what is done between them is done while the process is worked on. The caller keeps
+ * the patches until then; no other call of the engine may change a process between them. */
+typedef struct EngineCall EngineCall;
+int engine_apply_begin(EngineCall **out, pid_t pid, const Patch *const *patches, size_t n_patches,
+                       const EngineOptions *options, Error *e);
+int engine_apply_finish(EngineCall *c, EngineResult *result, Error *e);
 /* Takes out the patch with that digest (NULL: every patch, all or nothing). The old code runs again;
  * variables that the patch added and read-only code that a thread might still hold an address of stay mapped.
  */

@@ -197,17 +197,19 @@ static void abandon(void) {
         end_locked();
 }
 
+static int ask(const GuardianRequest *request) {
+        return send(guardian.fd, request, sizeof(*request), MSG_NOSIGNAL) == sizeof(*request) ? 0 : -EPIPE;
+}
+
 /* -EPIPE when the guardian is gone, -ETIMEDOUT when it was given up. */
-static int exchange(const GuardianRequest *request, Reply *reply) {
+static int hear(const GuardianRequest *request, uint64_t asked_usec, Reply *reply) {
         uint64_t deadline = request->has_options && request->options.deadline_usec
                                     ? request->options.deadline_usec
                                     : DEADLINE_USEC;
-        uint64_t limit = now_usec() + DEADLINES * deadline + guardian_patience_usec;
+        uint64_t limit = asked_usec + DEADLINES * deadline + guardian_patience_usec;
         struct pollfd fd = { .fd = guardian.fd, .events = POLLIN };
         ssize_t got;
 
-        if (send(guardian.fd, request, sizeof(*request), MSG_NOSIGNAL) != sizeof(*request))
-                return -EPIPE;
         for (uint64_t now; poll(&fd, 1, POLL_MSEC) <= 0;) {
                 now = now_usec();
                 if (now < limit)
@@ -228,16 +230,26 @@ static int given_up(const GuardianRequest *request, Error *e) {
                          request->pid);
 }
 
-int guardian_call(const GuardianRequest *request, const Patch *const *patches, size_t n, EngineResult *res,
-                  Error *e) {
-        Reply reply = { 0 };
-        int r = 0, exchanged = 0;
-
+void guardian_begin(GuardianCall *call, const GuardianRequest *request, const Patch *const *patches,
+                    size_t n) {
+        *call = (GuardianCall){ .request = *request, .patches = patches, .n = n };
         pthread_mutex_lock(&guardian.mutex);
         if (!knows(patches, n))
-                r = start(patches, n, e);
-        if (r == 0)
-                exchanged = exchange(request, &reply);
+                call->started = start(patches, n, &call->error);
+        if (call->started == 0)
+                call->asked = ask(request);
+        call->asked_usec = now_usec();
+}
+
+int guardian_finish(GuardianCall *call, EngineResult *res, Error *e) {
+        const GuardianRequest *request = &call->request;
+        Reply reply = { 0 };
+        int r = call->started, exchanged = call->asked;
+
+        if (r < 0 && e)
+                *e = call->error;
+        if (r == 0 && exchanged == 0)
+                exchanged = hear(request, call->asked_usec, &reply);
         if (r == 0 && exchanged == -ETIMEDOUT) {
                 r = given_up(request, e);
         } else if (r == 0 && exchanged < 0) {
@@ -245,9 +257,11 @@ int guardian_call(const GuardianRequest *request, const Patch *const *patches, s
                 GuardianRequest repair = { .op = GUARDIAN_REPAIR, .pid = request->pid };
 
                 fault_set(NULL, FAULT_NONE);
-                r = start(patches, n, e);
+                r = start(call->patches, call->n, e);
                 if (r == 0)
-                        exchanged = exchange(&repair, &reply);
+                        exchanged = ask(&repair);
+                if (r == 0 && exchanged == 0)
+                        exchanged = hear(&repair, now_usec(), &reply);
                 if (r == 0 && exchanged == -ETIMEDOUT)
                         r = given_up(request, e);
                 else if (r == 0 && exchanged < 0)

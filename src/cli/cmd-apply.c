@@ -69,29 +69,48 @@ static bool is_kept(const Kept *kept, const bool *accepted, const Patch *const *
         return false;
 }
 
-static void apply_one(const Process *p, const EngineOptions *options, const Patch *const *patches, size_t n,
-                      Recording *recording, Action *a) {
-        int r = engine_apply(p->pid, patches, n, options, &a->result, &a->error);
+/* One process that is being worked on while the next is looked at. */
+typedef struct Work {
+        EngineCall *call; /* NULL: none */
+        const Process *process;
+        const Patch **patches;
+        size_t n, action; /* action: its place in the list */
+} Work;
 
+static void finish(Work *w, Recording *recording, ActionList *actions) {
+        Action *a = w->call ? &actions->items[w->action] : NULL;
+        int r;
+
+        if (!a)
+                return;
+        r = engine_apply_finish(w->call, &a->result, &a->error);
+        w->call = NULL;
+        if (r == 0 && !a->result.attempts) { /* patched with another that has the same memory */
+                a->done = DONE_CURRENT;
+                return;
+        }
         action_finish(a, r, DONE_PATCHED);
-        for (size_t i = 0; recording->store && i < n; i++) {
-                StoreAction done =
-                        action_of_apply(p, patches[i], r, &a->result, a->error.text, recording->rec.arena);
+        for (size_t i = 0; recording->store && i < w->n; i++) {
+                StoreAction done = action_of_apply(w->process, w->patches[i], r, &a->result, a->error.text,
+                                                   recording->rec.arena);
 
                 recording_add(recording, &done, "by 'staunch apply'",
                               r < 0 || (r > 0 && converge_is_passing(a->result.refusal)));
         }
 }
 
-/* Returns how many processes could not be looked at for want of privileges (--all). */
+/* Returns how many processes could not be looked at for want of privileges (--all). `chosen`: room for twice
+ * as many patches. */
 static size_t apply_to(const ProcessList *targets, const Options *o, Patch *const *patches, size_t n,
                        const Patch **chosen, const Kept *kept, Recording *recording, ActionList *actions) {
         EngineOptions options = { .deadline_usec = o->deadline_usec };
+        Work work = { .patches = chosen + n };
         size_t hidden = 0;
 
         for (size_t i = 0; i < targets->n; i++) {
                 const Process *p = &targets->items[i];
                 size_t n_chosen = 0, n_active = 0;
+                const Patch **swap;
                 Error e = { 0 };
                 Action *a;
                 int r;
@@ -99,6 +118,7 @@ static size_t apply_to(const ProcessList *targets, const Options *o, Patch *cons
                 progress("%d %s (%zu of %zu)", p->pid, p->comm, i + 1, targets->n);
                 r = process_exists(p) ? choose(p, o->all, patches, n, chosen, &n_chosen, &n_active, &e)
                                       : error_set(&e, -ESRCH, "there is no process %d", p->pid);
+                finish(&work, recording, actions);
                 if (r < 0 && o->all && is_unreachable(r)) {
                         hidden += r != -ESRCH;
                         continue;
@@ -106,15 +126,27 @@ static size_t apply_to(const ProcessList *targets, const Options *o, Patch *cons
                 if (r >= 0 && !n_chosen && !n_active)
                         continue;
                 a = actions_add(actions, p);
+                if (r >= 0 && !n_chosen) {
+                        a->done = DONE_CURRENT;
+                        continue;
+                }
+                if (r >= 0 && is_kept(kept, o->accepted, chosen, n_chosen, a))
+                        continue;
+                if (r >= 0)
+                        r = engine_apply_begin(&work.call, p->pid, chosen, n_chosen, &options, &e);
                 if (r < 0) {
                         a->error = e;
                         action_finish(a, r, DONE_PATCHED);
-                } else if (!n_chosen) {
-                        a->done = DONE_CURRENT;
-                } else if (!is_kept(kept, o->accepted, chosen, n_chosen, a)) {
-                        apply_one(p, &options, chosen, n_chosen, recording, a);
+                        continue;
                 }
+                work.process = p;
+                work.action = actions->n - 1;
+                work.n = n_chosen;
+                swap = work.patches;
+                work.patches = chosen;
+                chosen = swap;
         }
+        finish(&work, recording, actions);
         return hidden;
 }
 
@@ -164,7 +196,7 @@ static int run(const Command *self, int argc, char **argv) {
         if (!files)
                 return usage_error(self, "a patch file is needed");
         patches = calloc(files, sizeof(*patches));
-        chosen = calloc(files, sizeof(*chosen));
+        chosen = calloc(2 * files, sizeof(*chosen));
         for (code = patches && chosen ? EXIT_DONE : EXIT_ERROR; code == EXIT_DONE && n < files; n++) {
                 Error e = { 0 };
 
