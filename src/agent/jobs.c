@@ -51,6 +51,7 @@ struct Jobs {
         pid_t job_pid;
         uint64_t again_usec, harm_usec;
         uint64_t job_begin_usec, look_after_usec; /* CLOCK_MONOTONIC */
+        uint64_t packages_usec; /* since when a package manager was seen to hold its lock; 0: it does not */
         uint64_t rounds;
 };
 
@@ -79,13 +80,24 @@ static void arm_by(Jobs *j, sd_event_source **timer, uint64_t usec, sd_event_tim
         arm(j, timer, usec, handler);
 }
 
+/* Is a package manager at work, and not for so long that it may well wait for somebody's answer? */
+static bool packages_change(Jobs *j) {
+        if (!package_changes()) {
+                j->packages_usec = 0;
+                return false;
+        }
+        if (!j->packages_usec)
+                j->packages_usec = now_usec();
+        return now_usec() - j->packages_usec < (uint64_t)j->of.policy->package_wait_sec * 1000000;
+}
+
 /* A full round, as soon as packages are at rest. */
 static int on_soon(sd_event_source *s, uint64_t usec, void *data) {
         Jobs *j = data;
 
         (void)s;
         (void)usec;
-        if (package_changes()) {
+        if (packages_change(j)) {
                 arm(j, &j->soon, BUSY_USEC, on_soon);
                 return 0;
         }

@@ -44,6 +44,7 @@ static int show_json(const Policy *p) {
         json_object_set_new(j, "safe_point_deadline_usec", json_integer((json_int_t)p->deadline_usec));
         json_object_set_new(j, "unresponsive_after_usec", json_integer((json_int_t)p->unresponsive_usec));
         json_object_set_new(j, "scan_interval_sec", json_integer(p->scan_sec));
+        json_object_set_new(j, "package_wait_sec", json_integer(p->package_wait_sec));
         json_object_set_new(j, "package_restarts", json_string(p->hold_restarts ? "hold" : "allow"));
         json_object_set_new(j, "exclude", exclude);
         json_object_set_new(j, "accept", accept);

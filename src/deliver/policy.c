@@ -44,6 +44,7 @@ static const Field top_fields[] = {
         { "safe_point_deadline", FIELD_USEC, AT(Policy, deadline_usec), 0.01, 3600, NULL, false },
         { "unresponsive_after", FIELD_USEC, AT(Policy, unresponsive_usec), 1, 86400, NULL, false },
         { "scan_interval", FIELD_SEC, AT(Policy, scan_sec), 5, 86400, NULL, false },
+        { "package_wait", FIELD_SEC, AT(Policy, package_wait_sec), 0, 86400, NULL, false },
         { "package_restarts", FIELD_ENUM, AT(Policy, hold_restarts), 0, 0, package_restart_words, false },
 };
 
@@ -218,7 +219,8 @@ static int load(const char *path, PolicyReader *r, Error *e) {
                                .mode = PATCH_AUTOMATIC,
                                .deadline_usec = 5000000,
                                .unresponsive_usec = 60000000,
-                               .scan_sec = 300 };
+                               .scan_sec = 300,
+                               .package_wait_sec = 600 };
         for (size_t i = 0; i < ELEMENTSOF(sections); i++)
                 if (sections[i].defaults)
                         sections[i].defaults(r->policy);

@@ -85,6 +85,7 @@ typedef struct Policy {
         uint64_t unresponsive_usec; /* unresponsive_after: beyond the safe point's, for a look at one process
                                      */
         uint32_t scan_sec;          /* scan_interval: between two looks for images opened later */
+        uint32_t package_wait_sec;  /* package_wait: for a package manager that holds its lock */
         int hold_restarts; /* package_restarts: 1, restarts by packages' scripts wait for the round */
         PolicyMatch *exclude;
         size_t n_exclude;

@@ -174,12 +174,13 @@ static void everything(void **state) {
         put(path, "scan_interval = \"2min\"\npackage_restarts = \"hold\"\n[[accept]]\npackage = \"x\"\ncode "
                   "= \"data-const\"\n");
         snprintf(path, sizeof(path), "%s/10-earlier.toml", drop_ins);
-        put(path, "scan_interval = \"1h\"\n");
+        put(path, "scan_interval = \"1h\"\npackage_wait = \"3min\"\n");
         if (policy_load(file, &p, &e) < 0)
                 fail_msg("%s", e.text);
         assert_int_equal(p.deadline_usec, 90000000);
         assert_int_equal(p.unresponsive_usec, 120000000);
         assert_int_equal(p.scan_sec, 120);
+        assert_int_equal(p.package_wait_sec, 180);
         assert_int_equal(p.hold_restarts, 1);
         assert_int_equal(p.n_accept, 2);
         assert_true(policy_excludes(&p, MATCH_UNIT, "postgresql@15-main.service"));

@@ -4,6 +4,7 @@
 does by its events, its answers, and what the targets say."""
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -187,6 +188,42 @@ def outdated_image_that_starts_later(m):
     os.close(fd)
     m.await_event("patch-installed", pid=t.pid)
     equal(t.ask(100), 102, "the target that started outdated")
+
+
+@contextlib.contextmanager
+def package_manager(m):
+    """One that holds its lock, for an agent that sees a folder of ours in the place of dpkg's."""
+    folder = os.path.join(m.dir, "dpkg")
+    os.mkdir(folder)
+    m.before = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                f'mount --bind {folder} /var/lib/dpkg && exec "$@"', "sh"]
+    with open(os.path.join(folder, "lock-frontend"), "w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def waits_for_the_package_manager(m):
+    old = m.target()
+    fd = os.open(m.program, os.O_RDONLY)
+    m.install(2)
+    with package_manager(m) as lock:
+        m.start()
+        # What starts outdated does not wait. The first look at all was due before.
+        started = m.target(fd)
+        m.await_event("patch-installed", pid=started.pid)
+        equal(old.ask(100), 101, "the target, while packages change")
+        fcntl.lockf(lock, fcntl.LOCK_UN)
+        m.await_event("patch-installed", pid=old.pid)
+    os.close(fd)
+
+
+def does_not_wait_for_ever(m):
+    old = m.target()
+    m.configure('package_wait = "1s"\n')
+    m.install(2)
+    with package_manager(m):
+        m.start()
+        m.await_event("patch-installed", pid=old.pid)
 
 
 def process_that_executes_again_carries_nothing(m):
@@ -914,6 +951,7 @@ def staunch(code, *args):
 
 
 CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_touch_nobody_else, outdated_image_that_starts_later,
+         waits_for_the_package_manager, does_not_wait_for_ever,
          process_that_executes_again_carries_nothing, process_whose_files_are_gone_is_left_out, agent_killed_and_started_again,
          state_that_is_rubbish, descriptors_that_run_out, vault_killed, mistake_in_the_policy, assess_only_changes_nothing, excluded_path_is_left_alone,
          one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,

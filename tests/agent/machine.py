@@ -102,6 +102,7 @@ class Machine:
         os.mkdir(self.root)
         self.configure(config)
         self.agent = None
+        self.before = []  # a command that starts the agent
         self.targets = []
         self.seen = 0
         self.install(1)
@@ -122,7 +123,7 @@ class Machine:
     def start(self):
         self.log = open(os.path.join(self.dir, "log"), "a")
         self.agent = subprocess.Popen(
-            [self.staunchd, "--config", self.config, "--state", os.path.join(self.dir, "state"), "--runtime",
+            [*self.before, self.staunchd, "--config", self.config, "--state", os.path.join(self.dir, "state"), "--runtime",
              os.path.join(self.dir, "run"), "--events", self.events_file, "--root", self.root],
             stderr=self.log)
         self.await_event("agent-started")

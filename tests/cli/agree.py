@@ -165,6 +165,7 @@ patch_mode = "assess-only"
 safe_point_deadline = "1500ms"
 unresponsive_after = "90s"
 scan_interval = "1h"
+package_wait = "2min"
 package_restarts = "hold"
 [exclude]
 unit = ["postgresql@*.service", "a \\"b\\".service"]
