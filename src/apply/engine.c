@@ -13,16 +13,31 @@
 
 struct EngineCall {
         GuardianCall call;
+        bool init; /* process 1: refused, and nothing was begun */
 };
+
+static int check_pid(pid_t pid, Error *e) {
+        if (pid < 1)
+                return error_set(e, -EINVAL, "%d is no process", pid);
+        if (pid == getpid())
+                return error_set(e, -EINVAL, "process %d is this program itself", pid);
+        return 0;
+}
+
+static int refuse_init(EngineResult *result) {
+        *result = (EngineResult){ .refusal = REFUSAL_CODE_PROCESS_INIT };
+        return ENGINE_REFUSED;
+}
 
 int engine_apply_begin(EngineCall **out, pid_t pid, const Patch *const *patches, size_t n_patches,
                        const EngineOptions *options, Error *e) {
         static const uint8_t none[32];
         GuardianRequest q = { .op = GUARDIAN_APPLY, .pid = pid, .has_options = options != NULL };
         EngineCall *c;
+        int r = check_pid(pid, e);
 
-        if (pid <= 1 || pid == getpid())
-                return error_set(e, -EINVAL, "process %d cannot be patched", pid);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < n_patches; i++)
                 if (memcmp(patches[i]->digest, none, sizeof(none)) == 0)
                         return error_set(e, -EINVAL, "patch %s has no digest: it was never written",
@@ -30,13 +45,15 @@ int engine_apply_begin(EngineCall **out, pid_t pid, const Patch *const *patches,
         if (options)
                 q.options = *options;
         c = vec_grow(NULL, 1, sizeof(*c));
-        guardian_begin(&c->call, &q, patches, n_patches);
+        c->init = pid == 1;
+        if (!c->init)
+                guardian_begin(&c->call, &q, patches, n_patches);
         *out = c;
         return 0;
 }
 
 int engine_apply_finish(EngineCall *c, EngineResult *result, Error *e) {
-        int r = guardian_finish(&c->call, result, e);
+        int r = c->init ? refuse_init(result) : guardian_finish(&c->call, result, e);
 
         free(c);
         return r;
@@ -57,9 +74,12 @@ int engine_revert(pid_t pid, const uint8_t digest[32], const EngineOptions *opti
                               .has_digest = digest != NULL,
                               .has_options = options != NULL };
         GuardianCall call;
+        int r = check_pid(pid, e);
 
-        if (pid <= 1 || pid == getpid())
-                return error_set(e, -EINVAL, "process %d cannot be patched", pid);
+        if (r < 0)
+                return r;
+        if (pid == 1)
+                return refuse_init(result);
         if (digest)
                 memcpy(q.digest, digest, sizeof(q.digest));
         if (options)

@@ -35,8 +35,8 @@ typedef struct EngineResult {
         uint32_t instances;                   /* copies of the image that were patched (dlmopen: several) */
 } EngineResult;
 
-/* Applies all patches to the process, all or nothing. A patch whose image already carries an older
- * patch of the same base replaces it in one step. */
+/* Applies all patches to the process, all or nothing; never to process 1 (process-init). A patch whose image
+ * already carries an older patch of the same base replaces it in one step. */
 int engine_apply(pid_t pid, const Patch *const *patches, size_t n_patches, const EngineOptions *options,
                  EngineResult *result, Error *e);
 /* The same in two halves: what is done between them is done while the process is worked on. The caller keeps

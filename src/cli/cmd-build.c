@@ -6,6 +6,7 @@
 #include "cli/report.h"
 #include "patch/digest.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,6 +20,22 @@ static bool is_folder(const char *path) {
         struct stat st;
 
         return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* What a slip of the keyboard must not cost: a device or pipe, or one of the files that are compared. */
+static int check_output(const char *to, const char *const *inputs, size_t n, Error *e) {
+        struct stat there, input;
+
+        if (stat(to, &there) < 0)
+                return 0;
+        if (!S_ISREG(there.st_mode))
+                return error_set(e, -EINVAL, "%s: not a regular file; it was left alone", to);
+        for (size_t i = 0; i < n; i++)
+                if (inputs[i] && stat(inputs[i], &input) == 0 && input.st_dev == there.st_dev &&
+                    input.st_ino == there.st_ino)
+                        return error_set(e, -EINVAL,
+                                         "%s is what the patch is to be made of; it was left alone", to);
+        return 0;
 }
 
 /* `written` is where the patch went; NULL when there is none. */
@@ -61,11 +78,14 @@ static void build_text(const Pair *pair, const Comparison *c, const char *writte
 
 static int build_pair(const Inputs *in, Pair *pair, char **operands, const Options *o, const char *to,
                       json_t *list) {
+        const char *const inputs[] = { operands[0], operands[1], o->debug_old, o->debug_new };
         Comparison c = { 0 };
         Error e = { 0 };
         const char *written = NULL;
         int code = EXIT_DONE;
 
+        if (check_output(to, inputs, ELEMENTSOF(inputs), &e) < 0)
+                return report_error(&e);
         if (compare_pair(in, pair, operands[0], operands[1], o, &c, &e) < 0)
                 return report_error(&e);
         if (c.patch) {

@@ -106,7 +106,7 @@ static bool wait_input(int fd, short events) {
 }
 
 /* Prints whole lines; one that is being written is left for the next time. */
-static void read_lines(FILE *f, const Options *o) {
+static int read_lines(FILE *f, const Options *o) {
         _cleanup_(freep) char *line = NULL;
         size_t room = 0;
 
@@ -114,10 +114,12 @@ static void read_lines(FILE *f, const Options *o) {
                 off_t at = ftello(f);
                 ssize_t n = getline(&line, &room, f);
 
+                if (n <= 0 && ferror(f)) /* a folder */
+                        return -errno;
                 if (n <= 0 || line[n - 1] != '\n') {
                         fseeko(f, at, SEEK_SET);
                         clearerr(f);
-                        return;
+                        return 0;
                 }
                 print_event(line, o);
         }
@@ -142,7 +144,11 @@ static int read_file(const char *path, const Options *o) {
         while (f) {
                 char buffer[4096] __attribute__((aligned(8)));
 
-                read_lines(f, o);
+                if (read_lines(f, o) < 0) {
+                        error_errno(&e, -errno, "%s", path);
+                        fclose(f);
+                        return report_error(&e);
+                }
                 if (was_moved(f, path)) {
                         read_lines(f, o); /* what was written before it was moved */
                         fclose(f);

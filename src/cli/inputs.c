@@ -249,6 +249,7 @@ static int side_debug(const char *given, const char *operand, const FileBytes *i
 int compare_pair(const Inputs *in, Pair *pair, const char *old, const char *new, const Options *o,
                  Comparison *out, Error *e) {
         _cleanup_(closep) int old_fd = -1, new_fd = -1;
+        const char *const given[] = { o->debug_old, o->debug_new };
         char old_path[32], new_path[32];
         CompareOptions c = {
                 .diff = { .no_debug = o->no_debug },
@@ -259,6 +260,10 @@ int compare_pair(const Inputs *in, Pair *pair, const char *old, const char *new,
                 .new_version = in->new_deb ? in->new_deb->version : NULL,
         };
 
+        /* A comparison that needs no debug information would not notice. */
+        for (size_t i = 0; i < ELEMENTSOF(given); i++)
+                if (given[i] && access(given[i], R_OK) < 0)
+                        return error_errno(e, -errno, "%s", given[i]);
         if (!o->no_debug) {
                 int r = side_debug(o->debug_old, old, &pair->old, in->old_deb, &old_fd, old_path,
                                    &c.diff.debug_old, e);

@@ -43,6 +43,12 @@ static int finish(int code) {
         return code;
 }
 
+static int unknown(const char *name) {
+        fprintf(stderr, "staunch: there is no %s '%s'. Try 'staunch --help'.\n",
+                name[0] == '-' ? "option" : "command", name);
+        return EXIT_USAGE;
+}
+
 int main(int argc, char **argv) {
         const char *name = argc > 1 ? argv[1] : NULL;
 
@@ -56,6 +62,8 @@ int main(int argc, char **argv) {
                                 command_help(commands[i], stdout);
                                 return finish(EXIT_DONE);
                         }
+                if (argc > 2 && name[0] != '-')
+                        return unknown(argv[2]);
                 program_help(stdout);
                 return finish(EXIT_DONE);
         }
@@ -71,7 +79,5 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < ELEMENTSOF(commands); i++)
                 if (strcmp(name, commands[i]->name) == 0)
                         return finish(commands[i]->run(commands[i], argc - 1, argv + 1));
-        fprintf(stderr, "staunch: there is no %s '%s'. Try 'staunch --help'.\n",
-                name[0] == '-' ? "option" : "command", name);
-        return EXIT_USAGE;
+        return unknown(name);
 }

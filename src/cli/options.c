@@ -152,6 +152,12 @@ static bool read_seconds(const char *text, unsigned long long *usec) {
         return *usec > 0;
 }
 
+static int days_of(int year, int month) {
+        static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+
+        return days[month - 1] + (month == 2 && year % 4 == 0 && (year % 100 || year % 400 == 0));
+}
+
 /* So long ago, or a local date with or without a time. */
 static bool read_since(const char *text, unsigned long long *usec) {
         static const struct {
@@ -183,7 +189,8 @@ static bool read_since(const char *text, unsigned long long *usec) {
                      (sscanf(text + at, "%*1[ T]%2d:%2d%n", &tm.tm_hour, &tm.tm_min, &n_read) != 2 ||
                       text[at + n_read])) ||
                     tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
-                    tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59)
+                    tm.tm_mday > days_of(tm.tm_year, tm.tm_mon) || tm.tm_hour < 0 || tm.tm_hour > 23 ||
+                    tm.tm_min < 0 || tm.tm_min > 59)
                         return false;
                 tm.tm_year -= 1900;
                 tm.tm_mon--;

@@ -15,8 +15,11 @@ void recording_open(Recording *r, const Options *o) {
         *r = (Recording){ 0 };
         code = store_open_read(state, &store, NULL);
         store_close(store);
-        if (code == -ENOENT)
-                return; /* no agent was ever here */
+        if (code == -ENOENT) { /* no agent was ever here */
+                if (o->state)
+                        error_set(&r->failed, code, "%s: there is no state of an agent", state);
+                return;
+        }
         if (store_open(state, &r->store, &r->failed) < 0)
                 return;
         /* A state of somebody's own has events of its own. */

@@ -541,6 +541,20 @@ static void apply_process(Converged *c, ConvergedProcess *p, const ConvergeOptio
                 apply_groups(c, p, chosen, o);
 }
 
+/* What the engine would say of process 1, before the dry run promises anything else. */
+static void spare_init(ConvergedProcess *p) {
+        for (size_t i = 0; p->of->process.pid == 1 && i < p->of->n; i++) {
+                ConvergedImage *image = &p->images[i];
+
+                if (image->outcome != IMAGE_WOULD_PATCH && image->outcome != IMAGE_WOULD_REVERT)
+                        continue;
+                image->outcome = IMAGE_RESTART;
+                image->functions = 0;
+                image->verdict = NULL;
+                image->refusal = REFUSAL_CODE_PROCESS_INIT;
+        }
+}
+
 /* A process counts as what is worst in it. */
 static void count(Converged *c, const ConvergedProcess *p) {
         size_t n[IMAGE_ERROR + 1] = { 0 };
@@ -617,6 +631,7 @@ int converge_run(const ConvergeOptions *o, Converged *out, Error *e) {
                 enter(o, &p->of->process);
                 for (size_t k = 0; k < p->of->n; k++)
                         judge_image(&c, &p->images[k], o);
+                spare_init(p);
                 hold_back(&c, p, o);
                 apply_process(&c, p, o);
                 judge_harm(&c, p, o);

@@ -81,6 +81,23 @@ shape build
 value "j['patch']" None
 [ ! -e "$tmp/none" ] || fail "a file was written although there is no patch"
 
+# A file that is no patch's place is left alone: a device would be lost to all, and the only copy of a build.
+mkfifo "$tmp/pipe"
+for to in "$tmp/pipe" "$old" "$new"; do
+        cp -p "$old" "$tmp/old.kept"
+        cp -p "$new" "$tmp/new.kept"
+        expect 1 build "$old" "$new" -o "$to"
+        complains 'left alone'
+        cmp "$old" "$tmp/old.kept" && cmp "$new" "$tmp/new.kept" || fail "build -o $to: overwritten"
+        cp -p "$tmp/old.kept" "$old"
+        cp -p "$tmp/new.kept" "$new"
+done
+[ -p "$tmp/pipe" ] || fail "a pipe was replaced"
+
+# Debug information that was given and is not there is told, also where none is needed.
+expect 1 diff "$old" "$old" --debug-new "$tmp/not-there"
+complains 'not-there: No such file'
+
 # A folder as the target.
 expect 0 build "$old" "$new" -o "$tmp/elsewhere"
 cmp "$tmp/patch" "$tmp/elsewhere/fixed.staunch" || fail "no patch in the folder"

@@ -14,6 +14,7 @@ mistake() { # mistake PATTERN ARGUMENT...
 mistake 'Usage: staunch COMMAND'
 mistake "no command 'frobnicate'" frobnicate
 mistake "no option '--frobnicate'" --frobnicate
+mistake "no command 'frobnicate'" help frobnicate
 mistake 'OLD and NEW' diff
 mistake 'OLD and NEW' diff one
 mistake 'OLD and NEW' diff one two three
@@ -34,6 +35,9 @@ mistake "no code 'no-such'" --explain=no-such
 mistake "no code 'no-such'" diff --explain no-such
 mistake 'one code' explain data-const tls-changed
 
+for when in 2026-02-31 2026-13-01 '2026-01-31 -3:00' '2026-01-31 24:00' -1h 1m; do
+        mistake 'is no time' events --file /dev/null --since "$when"
+done
 mistake "'list', 'next' or 'plan'" window frobnicate
 mistake "one of 'list'" window list next
 expect 0 --version
@@ -63,6 +67,10 @@ expect 0 --explain layout-changed
 says '^layout-changed: '
 expect 0 diff --explain layout-changed
 says '^layout-changed: '
+
+expect 0 events --file /dev/null --since 2024-02-29
+expect 1 events --file /
+complains 'directory'
 
 # Output that cannot be written is an error.
 "$staunch" --help >/dev/full 2>"$tmp/err" && fail "writing to a full device succeeded"
