@@ -186,6 +186,18 @@ static void judge_list(Diff *d, const char *what, uint64_t old, uint64_t old_siz
         }
 }
 
+/* "lea 0(itself)": the base from which code of the large model (-mcmodel=large) reaches everything, at
+ * distances that are numbers to us. */
+static bool knows_its_place(const Code *c, const Function *f) {
+        for (uint32_t i = 0; i < f->n_refs; i++) {
+                const Ref *r = &c->refs[f->ref + i];
+
+                if (r->kind == REF_PCREL && r->lea && r->target == r->insn)
+                        return true;
+        }
+        return false;
+}
+
 static void judge_functions(Diff *d) {
         for (size_t i = 0; i < d->n_matches; i++) {
                 const Match *m = &d->matches[i];
@@ -195,6 +207,10 @@ static void judge_functions(Diff *d) {
                         verdict_add(&d->verdict, REFUSAL_CODE_IFUNC_CHANGED, f->name, "%s", m->why);
                 if (m->kind == MATCH_IDENTICAL || m->kind == MATCH_REMOVED)
                         continue;
+                if (g && knows_its_place(d->new, g))
+                        verdict_add(&d->verdict, REFUSAL_CODE_ADDRESS_AMBIGUOUS, g->name,
+                                    "it reaches code and data by distances from its own address (large code "
+                                    "model)");
                 if ((f && f->uncovered) || (g && g->uncovered && m->kind != MATCH_ADDED))
                         verdict_add(&d->verdict, REFUSAL_CODE_ASM_CHANGED, f ? f->name : g->name, "%s",
                                     m->why);
