@@ -259,8 +259,8 @@ static uint64_t expected_end(const Maps *maps, uint64_t sp, uint64_t thread_poin
         return end;
 }
 
-/* The same as it is now. */
-static uint64_t stack_end(StackReader *r, uint64_t sp, uint64_t thread_pointer) {
+/* The same as it is now, but for what lies behind the thread's own block. */
+static uint64_t memory_end(StackReader *r, uint64_t sp, uint64_t thread_pointer) {
         uint64_t end = expected_end(r->before, sp, thread_pointer);
         Mapping m;
 
@@ -285,6 +285,16 @@ static uint64_t stack_end(StackReader *r, uint64_t sp, uint64_t thread_pointer) 
         while (may_go_on(sp, end, thread_pointer) && mapping_at(r, end, &m) && (m.prot & MAP_W))
                 end = m.end;
         return end;
+}
+
+/*
+ * A mapping may hold the stacks of many threads, one behind another, where the guards between them are no
+ * mappings of their own (MADV_GUARD_INSTALL): this thread's ends with its block.
+ */
+static uint64_t stack_end(StackReader *r, uint64_t sp, uint64_t thread_pointer) {
+        uint64_t end = memory_end(r, sp, thread_pointer);
+
+        return holds_block(sp, end, thread_pointer) ? align_up(thread_pointer, 8) : end;
 }
 
 /* The pages at `addr` are there, or can be brought from a disk: nobody else has to be asked for them

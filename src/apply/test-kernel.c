@@ -96,6 +96,10 @@ int main(int argc, char **argv) {
                 { "polled ring", REFUSAL_N },
                 { "huge stack", REFUSAL_N },
                 { "protected stack", REFUSAL_N },
+                { "guarded stacks", REFUSAL_N },
+                { "no vdso", REFUSAL_N },
+                { "text moved", REFUSAL_CODE_IMAGE_UNUSUAL },
+                { "first of text moved", REFUSAL_CODE_IMAGE_UNUSUAL },
                 { "readable is executable", REFUSAL_CODE_IMAGE_UNUSUAL },
                 { "nobody's namespace", REFUSAL_N },
         };

@@ -130,6 +130,10 @@ static void stacks_end_where_they_do_now(void **state) {
         /* Not behind the thread's own block: with the hint, and without. */
         assert_int_equal(look_at(&later, at, (uintptr_t)at + PAGE / 2, inside), 0);
         assert_int_equal(look_at(&before, at, (uintptr_t)at + PAGE / 2, inside), 0);
+        assert_int_equal(look_at(&later, at, (uintptr_t)at + 2 * PAGE, inside), 0);
+        assert_int_equal(look_at(&before, at, (uintptr_t)at + 2 * PAGE, inside), 0);
+        assert_int_equal(look_at(&later, at, (uintptr_t)at + 2 * PAGE + 1, inside), SAFE_BUSY);
+        assert_int_equal(look_at(&before, at, (uintptr_t)at + 2 * PAGE + 1, inside), SAFE_BUSY);
         assert_int_equal(look_at(&later, at, (uintptr_t)at + 2 * PAGE + PAGE / 2, inside), SAFE_BUSY);
         assert_int_equal(madvise(at + PAGE, PAGE, MADV_DOFORK), 0);
         assert_int_equal(mprotect(at + PAGE, (PAGES - 1) * PAGE, PROT_NONE), 0);

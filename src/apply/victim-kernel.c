@@ -178,6 +178,55 @@ static int protected_stack(void) {
         return pthread_create(&t, NULL, let_write, (void *)(intptr_t)fd);
 }
 
+/* Threads wait on stacks that are one mapping, with guards in it that are none of their own: as the C library
+ * makes them where the kernel has such guards. */
+static int guarded_stacks(void) {
+        enum { SIZE = 4 << 20, THREADS = 160, MADV_GUARD_INSTALL_ = 102 };
+        uint8_t *p = mmap(NULL, THREADS * SIZE, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (p == MAP_FAILED)
+                return -1;
+        for (int i = 0; i < THREADS; i++)
+                if (madvise(p + i * SIZE, PAGE, MADV_GUARD_INSTALL_) < 0 || wait_on(p + i * SIZE, SIZE) < 0)
+                        return -1;
+        return 0;
+}
+
+static int find_vdso(struct dl_phdr_info *info, size_t size, void *arg) {
+        (void)size;
+        if (strstr(info->dlpi_name, "vdso"))
+                *(uintptr_t *)arg = info->dlpi_addr;
+        return 0;
+}
+
+static int no_vdso(void) {
+        uintptr_t at = 0;
+
+        dl_iterate_phdr(find_vdso, &at);
+        return at ? munmap((void *)at, 2 * PAGE) : -1;
+}
+
+/* Some databases and language runtimes do so with their text, for the sake of huge pages. */
+static int move_text(struct dl_phdr_info *info, size_t size, void *arg) {
+        (void)size;
+        for (int i = 0; i < info->dlpi_phnum; i++) {
+                const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+                uintptr_t start = (info->dlpi_addr + p->p_vaddr) & ~(uintptr_t)(PAGE - 1);
+                size_t n = (p->p_vaddr % PAGE + p->p_memsz + PAGE - 1) & ~(size_t)(PAGE - 1);
+                void *copy;
+
+                if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+                        continue;
+                n = arg ? PAGE : n;
+                copy = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                memcpy(copy, (void *)start, n);
+                mprotect(copy, n, PROT_READ | PROT_EXEC);
+                return mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, start) == (void *)start ? 1 : -1;
+        }
+        return -1;
+}
+
 static int no_more(__rlimit_resource_t what) {
         return setrlimit(what, &(struct rlimit){ 0, 0 });
 }
@@ -213,6 +262,14 @@ int main(void) {
                         r = huge_stack();
                 else if (strcmp(line, "protected stack") == 0)
                         r = protected_stack();
+                else if (strcmp(line, "guarded stacks") == 0)
+                        r = guarded_stacks();
+                else if (strcmp(line, "no vdso") == 0)
+                        r = no_vdso();
+                else if (strcmp(line, "text moved") == 0)
+                        r = dl_iterate_phdr(move_text, NULL);
+                else if (strcmp(line, "first of text moved") == 0)
+                        r = dl_iterate_phdr(move_text, fds);
                 else if (strcmp(line, "readable is executable") == 0)
                         r = personality(READ_IMPLIES_EXEC) < 0 ? -1 : 0;
                 else if (strcmp(line, "sequences") == 0)
