@@ -204,13 +204,7 @@ static int back_failed(BaselineWork *w, const char *reason, const Error *why, Er
         return r < 0 ? r : BASELINE_WENT_WRONG;
 }
 
-/* Asks for the reboot that ends the rollback, where the policy lets the machine be restarted. */
-static int ask_reboot(BaselineWork *w, Error *e) {
-        const BaselineOps *ops = w->b->ops;
-        int r = ops->reboot ? ops->reboot(ops->data, e) : 0;
-
-        if (r < 0)
-                return r;
+static int needs_reboot(const BaselineWork *w, Error *e) {
         error_set(e, -EINPROGRESS, "baseline %" PRId64 " is rolled back with the next reboot", w->id);
         return BASELINE_REBOOTS;
 }
@@ -256,8 +250,8 @@ int baseline_go_back(BaselineWork *w, const char *reason, Error *e) {
                 r = finish_back(w, text, &why);
         if (r == BASELINE_REBOOTS) {
                 r = note_prepared(w, text, &why);
-                if (r == 0) /* refused now, it may be granted later */
-                        return ask_reboot(w, e);
+                if (r == 0)
+                        return needs_reboot(w, e);
         }
         if (r < 0)
                 return back_failed(w, text, &why, e);
@@ -275,16 +269,16 @@ int baseline_go_back_apart(BaselineWork *w, Error *e) {
         r = b->ops->apart(b->ops->data, id, e);
         if (r == 0)
                 r = baseline_work_begin(w, b, id, e);
-        /* That process prepares the reboot, and leaves it to the one whose policy says whether it may be. */
-        if (r == 0 && w->state == BASELINE_REBOOTING && b->ops->reboot)
-                r = b->ops->reboot(b->ops->data, e);
         if (r < 0)
                 return r;
+        if (w->state == BASELINE_REBOOTING)
+                return needs_reboot(w, e);
+        if (w->state == BASELINE_ROLLING_BACK)
+                return error_set(e, -EAGAIN,
+                                 "baseline %" PRId64 ": the rollback was cut off, and is gone on with", id);
         error_set(e, -ECANCELED, "baseline %" PRId64 " is %s: %s", id, baseline_state_text(w->state),
                   w->reason);
-        return w->state == BASELINE_ROLLED_BACK                                      ? BASELINE_WENT_BACK
-               : w->state == BASELINE_REBOOTING || w->state == BASELINE_ROLLING_BACK ? BASELINE_REBOOTS
-                                                                                     : BASELINE_WENT_WRONG;
+        return w->state == BASELINE_ROLLED_BACK ? BASELINE_WENT_BACK : BASELINE_WENT_WRONG;
 }
 
 int baseline_go_on_back(BaselineWork *w, Error *e) {
@@ -295,6 +289,6 @@ int baseline_go_on_back(BaselineWork *w, Error *e) {
         if (r < 0)
                 return r;
         if (w->prepared && strcmp(w->boot, now) == 0)
-                return ask_reboot(w, e);
+                return needs_reboot(w, e);
         return ops->apart ? baseline_go_back_apart(w, e) : baseline_go_back(w, w->reason, e);
 }

@@ -120,24 +120,19 @@ static int boot(void *data, char out[BASELINE_WORD], Error *e) {
         return baseline_units.boot(NULL, out, e);
 }
 
-static int reboot_machine(void *data, Error *e) {
-        BaselineWindow *w = data;
-
-        return w->policy->restart.reboot == REBOOT_NEVER ? 0 : manager_reboot(w->manager, e);
-}
-
-/* Calls `work` with what it needs. */
+/* Calls `work` with what it needs. A result as that of RestartHooks. */
 static int with(BaselineWindow *w, int (*work)(BaselineWindow *w, const Baseline *b, void *data, Error *e),
                 void *data, Error *e) {
-        const BaselineOps ops = { w,       invocation, restart, healthy,        answers,
-                                  failing, pause_usec, boot,    reboot_machine, apart };
+        const BaselineOps ops = {
+                w, invocation, restart, healthy, answers, failing, pause_usec, boot, apart
+        };
         const Baseline b = { w->policy, w->state, "/", w->events, BASELINE_HOLD_FILE, &ops };
         int r = manager_open(&w->manager, e);
 
         if (r == 0)
                 r = work(w, &b, data, e);
         w->manager = manager_close(w->manager);
-        return r;
+        return r == BASELINE_REBOOTS ? RESTART_REBOOTS : r;
 }
 
 static int begin(BaselineWindow *w, const Baseline *b, void *data, Error *e) {

@@ -38,7 +38,7 @@ enum {
         BASELINE_REFUSED = 2,    /* begin: there is no way back, and the policy wants one */
         BASELINE_WENT_BACK = 3,  /* settle, resume: it was rolled back */
         BASELINE_WENT_WRONG = 4, /* settle, resume, rollback: failed, or rollback-failed; the text says why */
-        BASELINE_REBOOTS = 5,    /* rollback: in force after a reboot */
+        BASELINE_REBOOTS = 5,    /* settle, resume, rollback: in force after a reboot; the caller's matter */
 };
 
 enum { BASELINE_WORD = 64 };
@@ -60,7 +60,6 @@ typedef struct BaselineOps {
         /* Not 0: this process is to end, and another one goes on later. */
         int (*wait)(void *data, uint64_t usec);
         int (*boot)(void *data, char out[BASELINE_WORD], Error *e); /* another one after each boot */
-        int (*reboot)(void *data, Error *e);                        /* NULL: the administrator does */
         /* Rolls back by a process that may do more than this one, and waits for it; the state says how it
          * ended. NULL: this one may. */
         int (*apart)(void *data, int64_t id, Error *e);

@@ -73,6 +73,8 @@ static void add_drained(const Turn *t, AllDrained *all, const char *unit) {
         for (size_t i = 0; i < all->n; i++)
                 if (strcmp(all->items[i].unit, unit) == 0)
                         return;
+        if (store_mark_time(t->store, MARK_DRAIN, unit, NULL, NULL) == 1) /* it still is */
+                return;
         d.note[0] = 0;
         vec_push(all, d);
 }
@@ -148,7 +150,9 @@ static void undrain(const Turn *t, const AllDrained *all) {
                         restart_say(t, EVENT_RESTART_FAILED, all->items[i].unit, "drain", e.text,
                                     "%s: could not be taken into use again: %s", all->items[i].unit, e.text);
         }
-        store_drop_mark(t->store, MARK_REBOOT, "machine", NULL);
+        /* Outside of a window it is tried again, but not before it could have gone down. */
+        if (t->window)
+                store_drop_mark(t->store, MARK_REBOOT, "machine", NULL);
 }
 
 static int go_down(const Turn *t, Error *e) {
@@ -164,11 +168,33 @@ static int go_down(const Turn *t, Error *e) {
                                                      : r;
 }
 
-void restart_machine(Turn *t, const RestartPlan *plan) {
-        const char *because = plan->machine ? plan->machine : "the policy says always", *reason = "drain";
-        AllDrained all = { 0 };
+static void bring_down(Turn *t, AllDrained *all, const char *because) {
+        const char *reason = "drain";
         Error e = { 0 };
-        int r;
+        /* Before it is done: the machine that is back must not be restarted again. */
+        int r = t->window ? restart_note(t, "reboot", &e) : 0;
+
+        if (r == 0) {
+                restart_say(t, EVENT_REBOOT_BEGUN, "machine", NULL, because, "The machine is restarted: %s",
+                            because);
+                r = drain(t, all, &e);
+        }
+        if (r == 0) {
+                reason = "reboot";
+                r = go_down(t, &e);
+        }
+        t->goes_down = r == 0;
+        if (r < 0) {
+                undrain(t, all);
+                t->failed++;
+                restart_say(t, EVENT_RESTART_FAILED, "machine", reason, e.text,
+                            "The machine was not restarted: %s", e.text);
+        }
+}
+
+void restart_machine(Turn *t, const RestartPlan *plan) {
+        const char *because = plan->machine ? plan->machine : "the policy says always";
+        AllDrained all = { 0 };
 
         /* First: it may wait until the window is over. */
         if (restart_stops(t) || restart_has_failed(t))
@@ -181,26 +207,20 @@ void restart_machine(Turn *t, const RestartPlan *plan) {
                 return;
         }
         all = to_be_drained(t);
-        if (!fits(t, &all)) {
-                vec_free(&all);
-                return;
-        }
-        /* Before it is done: the machine that is back must not be restarted again. */
-        r = restart_note(t, "reboot", &e);
-        if (r == 0) {
-                restart_say(t, EVENT_REBOOT_BEGUN, "machine", NULL, because, "The machine is restarted: %s",
-                            because);
-                r = drain(t, &all, &e);
-        }
-        if (r == 0) {
-                reason = "reboot";
-                r = go_down(t, &e);
-        }
-        if (r < 0) {
-                undrain(t, &all);
-                t->failed++;
-                restart_say(t, EVENT_RESTART_FAILED, "machine", reason, e.text,
-                            "The machine was not restarted: %s", e.text);
-        }
+        if (fits(t, &all))
+                bring_down(t, &all, because);
         vec_free(&all);
+}
+
+bool restart_machine_now(Turn *t, const char *because) {
+        AllDrained all = { 0 };
+
+        if (t->o->policy->restart.reboot == REBOOT_NEVER || !t->manager)
+                return false;
+        if (restart_stops(t) || package_changes()) /* in a turn to come */
+                return true;
+        all = to_be_drained(t);
+        bring_down(t, &all, because);
+        vec_free(&all);
+        return true;
 }

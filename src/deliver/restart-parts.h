@@ -25,6 +25,7 @@ typedef struct Turn {
         const Window *window; /* that is open, or was */
         WindowSpan span;
         size_t done, failed;
+        bool goes_down; /* the machine was told to restart in this turn */
 } Turn;
 
 void restart_say(const Turn *t, EventKind kind, const char *subject, const char *reason, const char *detail,
@@ -50,6 +51,9 @@ int restart_undrain(const Turn *t, const char *unit, const char *note, bool rest
 bool restart_wants_machine(const Turn *t, const RestartPlan *plan);
 /* The machine, once in an occurrence of the window: drained, then restarted. */
 void restart_machine(Turn *t, const RestartPlan *plan);
+/* The machine, for what only that ends (RESTART_REBOOTS), whatever the window: it is not well meanwhile, and
+ * nothing else is to be done in this turn. False: it may not be, and the administrator does it. */
+bool restart_machine_now(Turn *t, const char *because);
 /* Says that the machine has to be restarted where Debian's tools look for it. */
 void restart_require_machine(const Turn *t, const RestartPlan *plan);
 

@@ -452,6 +452,8 @@ static int in_window(Turn *t, Error *e) {
                                     why.text);
                         restart_note(t, "hook", NULL);
                 }
+                if (r == RESTART_REBOOTS)
+                        restart_machine_now(t, why.text);
         }
         restart_plan_free(&plan);
         return 0;
@@ -559,7 +561,7 @@ int restart_turn(const RestartOptions *o, Error *e) {
         size_t rows = 0, marks = 0;
         uint64_t last = 0, now = wall_usec();
         RestartReboot reboot;
-        Error none = { 0 };
+        Error none = { 0 }, why = { 0 };
         int r = lock < 0 ? lock : store_open(o->state, &store, e);
 
         if (r < 0)
@@ -581,9 +583,14 @@ int restart_turn(const RestartOptions *o, Error *e) {
         if (marks)
                 restart_recover(&t);
         r = rows ? look_at_machine(&t, e) : 0;
-        for (size_t i = 0; i < o->n_hooks && r >= 0; i++)
+        for (size_t i = 0; i < o->n_hooks && r >= 0; i++) {
                 if (o->hooks[i].resume)
-                        r = o->hooks[i].resume(o->hooks[i].data, e);
+                        r = o->hooks[i].resume(o->hooks[i].data, &why);
+                if (r < 0 && e)
+                        *e = why;
+                if (r == RESTART_REBOOTS && restart_machine_now(&t, why.text))
+                        return (int)t.failed;
+        }
         r = MIN(r, 0);
         /* What is found not well goes back first: it gets no requests meanwhile. */
         if (r == 0 && marks) {
@@ -592,7 +599,7 @@ int restart_turn(const RestartOptions *o, Error *e) {
         }
         if (store_mark_time(store, MARK_TURN, "last", &last, NULL) != 1 || last > now)
                 last = now;
-        for (size_t i = 0; i < o->policy->n_window && r == 0; i++) {
+        for (size_t i = 0; i < o->policy->n_window && r == 0 && !t.goes_down; i++) {
                 t.window = &o->policy->window[i];
                 r = look_at_window(&t, (int64_t)(last / 1000000), (int64_t)(now / 1000000), e);
         }

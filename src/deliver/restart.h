@@ -43,6 +43,9 @@ typedef struct RestartPlan {
 int restart_plan(const Policy *p, Store *s, Manager *m, const Window *window, RestartPlan *out, Error *e);
 void restart_plan_free(RestartPlan *p);
 
+/* What a hook wants: that the machine is restarted, since only that ends what it has begun. `e` says what. */
+enum { RESTART_REBOOTS = 1000 };
+
 /*
  * What is done around the restarts of a window (a snapshot before, a rollback after). Each function may be
  * NULL. They run in the executor's process, with the agent's narrowed rights.
@@ -50,7 +53,7 @@ void restart_plan_free(RestartPlan *p);
 typedef struct RestartHooks {
         void *data;
         /* When a turn begins: goes on with what one that was cut off has left. Negative: nothing is done in
-         * this turn, and `e` says why. */
+         * this turn, and `e` says why. RESTART_REBOOTS: nor is it when the machine may be restarted. */
         int (*resume)(void *data, Error *e);
         /* Before the first restart, when there is something to be done. Not 0: nothing is restarted in this
          * turn, and `e` says why. */
@@ -60,7 +63,7 @@ typedef struct RestartHooks {
          * `e` says what is wrong. */
         int (*came_up)(void *data, const char *unit, Error *e);
         /* After the last, before the machine is restarted; so many were `done` and `failed`. Not 0: the
-         * machine is not restarted, and `e` says why. */
+         * machine is not restarted (but with RESTART_REBOOTS), and `e` says why. */
         int (*after)(void *data, const RestartPlan *plan, size_t done, size_t failed, Error *e);
 } RestartHooks;
 

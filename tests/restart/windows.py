@@ -763,6 +763,59 @@ def machine_is_drained(m):
     m.m.ctl("is-active", unit)
 
 
+def machine_goes_down_for_a_rollback(m):
+    """What the reboot of a rollback needs, also outside of a window: drained once, taken into use when the rollback has ended."""
+    unit = m.unit("web")
+    trace = os.path.join(m.dir, "trace")
+    m.start()
+    m.stop()
+
+    def state(*commands):
+        with sqlite3.connect(os.path.join(m.dir, "state", "state.db")) as db:
+            for c in commands:
+                db.execute(*c)
+        db.close()
+
+    def traced():
+        if not os.path.exists(trace):
+            return []
+        with open(trace) as f:
+            return f.read().splitlines()
+
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        boot = f.read().strip()
+    state(("INSERT INTO baseline VALUES (1, 1, 1, 'rebooting', 'not well')",),
+          ("INSERT INTO baseline_step VALUES (1, 'forward', 0, 'machine', 'another', 1)",),
+          ("INSERT INTO baseline_step VALUES (1, 'boot', 0, '', ?, 1)", (boot,)))
+    m.configure("".join(f'[[drain]]\nunit = "{u}"\nbefore = "echo before {n} >>{trace}"\nafter = "echo after {n} >>{trace}"\n'
+                        for u, n in (("web-*", "web"), ("machine", "machine"))),
+                restart=f'reboot = "IfRequired"\nreboot_command = "echo down >>{trace}"')
+    m.start()
+    e = m.await_event("reboot-begun", "machine")
+    assert "baseline 1" in e["message"], e
+    while "down" not in traced():
+        wait_in(m.dir)
+    m.stop()
+    m.start()
+    m.converge()
+    m.stop()
+    equal([traced(), m.count("reboot-begun")], [["before machine", "before web", "down"], 1], "what was done while it goes down")
+    # It did not: asked for once more.
+    another_boot(m)
+    m.start()
+    while len(traced()) < 4:
+        wait_in(m.dir)
+    m.stop()
+    equal(traced()[3:], ["down"], "what was done when it did not go down")
+    another_boot(m)
+    state(("UPDATE baseline SET state = 'rolled-back'",))
+    m.start()
+    while len(traced()) < 6:
+        wait_in(m.dir)
+    equal(traced()[4:], ["after machine", "after web"], "what was done when it is back")
+    m.m.ctl("is-active", unit)
+
+
 def machine_that_does_not_go_down(m):
     """It was told to, and stays: told, and taken into use again."""
     m.unit("web")

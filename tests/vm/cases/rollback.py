@@ -40,9 +40,49 @@ cp -ax /. /mnt
 umount /mnt
 vgchange --activate n rig"""
 
+# A service that refuses to be stopped by hand, in three versions: only a restart of the machine brings another into use, and
+# the third does not serve.
+SERVES = """set -e
+serve() {
+        mkdir -p /srv/serves/$1/DEBIAN /srv/serves/$1/lib/systemd/system /srv/serves/$1/usr/lib
+        cp $2 /srv/serves/$1/usr/lib/vm-serves
+        printf '[Unit]\\nRefuseManualStop=yes\\n[Service]\\nTimeoutStartSec=30\\nExecStart=/usr/lib/vm-serves %s\\n' "$3" \\
+                >/srv/serves/$1/lib/systemd/system/vm-serves.service
+        printf '[Install]\\nWantedBy=multi-user.target\\n' >>/srv/serves/$1/lib/systemd/system/vm-serves.service
+        printf 'Package: vm-serves\\nVersion: %s\\nArchitecture: amd64\\nMaintainer: vm <vm@vm>\\nDescription: serves\\n' $1 \\
+                >/srv/serves/$1/DEBIAN/control
+        dpkg-deb -b /srv/serves/$1 /srv/serves/$1.deb
+}
+cat >/srv/serves.pl <<'END'
+use IO::Socket::INET;
+my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1:8123", Listen => 9, ReuseAddr => 1) or die $!;
+while (my $c = $l->accept) {
+        sysread $c, my $b, 4096;
+        syswrite $c, "HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok";
+        close $c;
+}
+END
+serve 1 /usr/bin/perl /srv/serves.pl
+serve 2 /usr/bin/python3 '-m http.server --bind 127.0.0.1 --directory /srv/serves 8123'
+serve 3 /usr/bin/tail '-f /dev/null'
+"""
+# What is done before the machine goes down, and when it is back, with the boot in which it is.
+DRAINS = """[[probe]]
+unit = "vm-serves.service"
+http = "http://127.0.0.1:8123/"
+[[drain]]
+unit = "machine"
+before = "echo before machine $(cat /proc/sys/kernel/random/boot_id) >>/srv/drained"
+after = "echo after machine $(cat /proc/sys/kernel/random/boot_id) >>/srv/drained"
+[[drain]]
+unit = "nginx.service"
+before = "echo before nginx $(cat /proc/sys/kernel/random/boot_id) >>/srv/drained"
+after = "echo after nginx $(cat /proc/sys/kernel/random/boot_id) >>/srv/drained"
+"""
 
-def version(m):
-    return m.check("dpkg-query -W -f '${Version}' nginx")
+
+def version(m, package="nginx"):
+    return m.check(f"dpkg-query -W -f '${{Version}}' {package}")
 
 
 def consistent(bench, m, label):
@@ -218,4 +258,84 @@ def from_lvm(bench):
     bench.check("from a snapshot of lvm: the merge has used it up", sorted(volumes) == ["pool", "root"], volumes)
 
 
-PARTS = (by_packages, by_hand, cut_in_baseline, cut_in_rollback, from_btrfs, from_lvm)
+def boot_id(m):
+    return m.check("cat /proc/sys/kernel/random/boot_id").strip()
+
+
+def baseline_of_machine(bench, m, number, window_name):
+    """Installs that version, and has the machine restarted for it in a window; returns when the baseline has ended. The boots
+    that there were, from the one before."""
+    window.policy(m)  # which restarts no machine
+    follow = m.follow()
+    m.apt(f"install /srv/serves/{number}.deb")
+    m.await_event(follow, lambda e: e["id"] == 1028)
+    follow.stop()
+    boots, n = [boot_id(m)], len(baselines(m))
+    m.start("cat >/etc/staunch/staunch.toml.d/10-vm.toml <<'END'\n" +
+            window.POLICY.format(reboot="IfRequired", **window.OPEN).replace("night", window_name) +
+            "END\nsystemctl reload staunch-agent")
+    while True:
+        try:
+            m.settle()
+            now = boot_id(m)
+            boots += [now] if now not in boots else []
+            follow = m.follow()
+            if len(baselines(m)) <= n or baselines(m)[-1] not in ("done", "rolled-back", "failed", "rollback-failed", "cancelled"):
+                m.await_event(follow, lambda e: e["id"] in (1053, 1056, 1057, 1059))
+            m.round()
+            follow.stop()
+            return boots
+        except rig.Gone:  # it restarts
+            m.next_boot()
+
+
+def machine_alone(bench):
+    """A baseline of nothing but a restart of the machine: one that goes well, and one that goes back, with another restart."""
+    m = bench.boot("daemons", daemons.PORTS, reboots=True)
+    m.check(SERVES)
+    m.apt("install /srv/serves/1.deb")
+    m.check("systemctl -q enable vm-serves && systemctl start vm-serves")
+    m.check(f"cat >/etc/staunch/staunch.toml.d/20-vm.toml <<'END'\n{DRAINS}END")
+
+    def drained(boots):
+        """What was drained and taken into use, with numbers of boots in place of their ids."""
+        lines = m.check("cat /srv/drained; : >/srv/drained").splitlines()
+        return [f"{line.rsplit(' ', 1)[0]} {boots.index(line.rsplit(' ', 1)[1])}" for line in lines]
+
+    def serves():
+        return m.run("curl -sSf http://127.0.0.1:8123/").rc == 0
+
+    begun = len(m.events())
+    boots = baseline_of_machine(bench, m, 2, "first")
+    numbers = [n for n in window.ids(m.events()[begun:]) if n in (1021, 1029, *range(1052, 1060))]
+    log = m.run("staunch events; staunch history; staunch list").out
+    bench.check("the machine alone: one restart is a baseline, which is done", len(boots) == 2 and
+                numbers == [1021, 1052, 1029, 1053] and baselines(m) == ["done"], f"{boots} {numbers}\n{log}")
+    lines = drained(boots)
+    bench.check("the machine alone: it and its units are drained before, and taken into use when it is back",
+                lines == ["before machine 0", "before nginx 0", "after machine 1", "after nginx 1"], lines)
+    bench.check("the machine alone: the new version serves, and nothing is pending", serves() and version(m, "vm-serves") == "2" and
+                not m.json("staunch list")["restarts"], log)
+
+    begun = len(m.events())
+    boots = baseline_of_machine(bench, m, 3, "second")
+    numbers = [n for n in window.ids(m.events()[begun:]) if n in (1021, 1029, *range(1052, 1060))]
+    log = m.run("staunch events; staunch history; staunch list; journalctl -o cat -u 'staunch-rollback-*'").out
+    bench.check("the machine alone, not well: it goes back, and restarts for that", len(boots) == 3 and
+                numbers == [1021, 1052, 1029, 1054, 1055, 1029, 1056] and baselines(m) == ["done", "rolled-back"],
+                f"{boots} {numbers}\n{log}")
+    lines = drained(boots)
+    bench.check("the machine alone, not well: what was drained stays so until the old version is back",
+                lines == ["before machine 0", "before nginx 0", "after machine 2", "after nginx 2"], lines)
+    bench.check("the machine alone, not well: the old version serves, and nothing is pending", serves() and
+                version(m, "vm-serves") == "2" and not m.json("staunch list")["restarts"] and
+                m.run("test -e /run/reboot-required").rc != 0, log)
+    held = m.run("cat /etc/apt/preferences.d/staunch-held").out
+    bench.check("the machine alone, not well: the new version is held", "Package: vm-serves\nPin: version 3\n" in held, held)
+    m.round()
+    bench.check("the machine alone, not well: it is not tried again", boot_id(m) == boots[-1] and len(baselines(m)) == 2,
+                m.run("staunch history").out)
+    consistent(bench, m, "the machine alone")
+
+
+PARTS = (by_packages, by_hand, cut_in_baseline, cut_in_rollback, machine_alone, from_btrfs, from_lvm)
