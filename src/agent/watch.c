@@ -62,6 +62,26 @@ static int listen_to(int fd) {
         return send(fd, message, sizeof(message), 0) < 0 ? -errno : 0;
 }
 
+/* The kernel answers while the request is made, and only who is in its first pid and user namespaces: what it
+ * may tell others, because somebody else listens, is about pids that are not theirs. */
+static bool is_answered(int fd) {
+        enum { WHAT = NLMSG_HDRLEN + offsetof(struct cn_msg, data) + offsetof(struct proc_event, what) };
+        uint8_t bytes[DATAGRAM];
+        ssize_t n;
+
+        while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) >= 0 || errno == EINTR ||
+               errno == ENOBUFS) {
+                uint32_t what;
+
+                if (n < (ssize_t)(WHAT + sizeof(what)))
+                        continue;
+                memcpy(&what, bytes + WHAT, sizeof(what));
+                if (what == 0) /* PROC_EVENT_NONE */
+                        return true;
+        }
+        return false;
+}
+
 static int open_connector(Error *e) {
         struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
         _cleanup_(closep) int fd =
@@ -79,6 +99,10 @@ static int open_connector(Error *e) {
                 r = listen_to(fd);
         if (r < 0)
                 return error_errno(e, r, "process events connector");
+        if (!is_answered(fd))
+                return error_set(e, -ENOTSUP,
+                                 "process events connector: it tells nothing in a container (another pid or "
+                                 "user namespace)");
         return TAKE_FD(fd);
 }
 

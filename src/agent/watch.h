@@ -26,7 +26,8 @@ typedef struct WatchEvent {
 
 typedef struct Watch Watch;
 
-/* Calls back for each event, from the loop. -ENOTSUP or -ECONNREFUSED when the kernel has no connector. */
+/* Calls back for each event, from the loop. -ENOTSUP or -ECONNREFUSED when the kernel has no connector, or
+ * tells nothing here: in a container. */
 int watch_open(sd_event *loop, void (*event)(void *data, const WatchEvent *w), void *data, Watch **out,
                Error *e);
 Watch *watch_close(Watch *w);

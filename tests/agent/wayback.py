@@ -136,5 +136,5 @@ only_root()
 with Builds() as builds:
     for version in (1, 2, 3):
         builds.compile(version, SOURCE, f"-DNEW={version}")
-    code = run(CASES, sys.argv[3:], lambda: Machine(STAUNCHD, builds))
+    code = run(CASES, sys.argv[3:], lambda: Machine(STAUNCHD, builds), [crash])
 sys.exit(code)
