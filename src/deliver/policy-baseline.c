@@ -43,7 +43,10 @@ void policy_baseline_defaults(Policy *p) {
 void policy_read_baseline(PolicyReader *r, const TomlNode *t) {
         PolicyBaseline *b = &r->policy->baseline;
 
-        if (policy_read_table(r, t, fields, ELEMENTSOF(fields), b) && b->snapshot.kind == SNAPSHOT_HOOK &&
-            !b->snapshot.n_hook)
+        if (!policy_read_table(r, t, fields, ELEMENTSOF(fields), b))
+                return;
+        if (b->snapshot.n_hook && b->snapshot.hook[0][0] != '/')
+                policy_mistake(r, toml_get(t, "hook"), "begins with the absolute path of a program");
+        if (b->snapshot.kind == SNAPSHOT_HOOK && !b->snapshot.n_hook)
                 policy_mistake(r, t, "snapshot = \"hook\" needs hook = [\"COMMAND\", ...]");
 }

@@ -73,9 +73,17 @@ static void read_exclude(PolicyReader *r, const TomlNode *t) {
         if (!policy_read_table(r, t, exclude_fields, ELEMENTSOF(exclude_fields), by))
                 return;
         for (size_t k = 0; k < ELEMENTSOF(by); k++)
-                for (size_t i = 0; i < by[k].n; i++)
-                        *POLICY_GROW(r->policy, exclude, PolicyMatch) =
-                                (PolicyMatch){ (MatchBy)k, by[k].patterns[i] };
+                for (size_t i = 0; i < by[k].n; i++) {
+                        const char *pattern = by[k].patterns[i];
+
+                        /* One that can match nothing would leave alone nothing. */
+                        if (!*pattern ||
+                            ((k == MATCH_PATH || k == MATCH_CGROUP) && !strchr("/*?[", *pattern)))
+                                policy_mistake(r, &toml_get(t, exclude_fields[k].key)->items[i],
+                                               *pattern ? "begins with '/' or a wildcard: it is a whole path"
+                                                        : "is empty");
+                        *POLICY_GROW(r->policy, exclude, PolicyMatch) = (PolicyMatch){ (MatchBy)k, pattern };
+                }
 }
 
 static const struct Section {

@@ -49,6 +49,10 @@ static void mistakes(void **state) {
         wrong("[[exclude]]\nunit = []\n", "write [exclude]");
         wrong("[exclude]\nunit = [1]\n", "every item must be a string, and one is an integer");
         wrong("[exclude]\nunit = \"x\"\n", "must be an array");
+        wrong("[exclude]\nunit = [\n\"x\",\n\"\"]\n", "4: is empty");
+        wrong("[exclude]\npath = [\"opt/x\"]\n", "2: begins with '/' or a wildcard");
+        wrong("[exclude]\ncgroup = [\"system.slice/*\"]\n", "2: begins with '/' or a wildcard");
+        wrong("[baseline]\nhook = [\"snap\"]\n", "2: hook: begins with the absolute path");
         wrong("[[hook]]\nevents = [\"*\"]\n", "'command' is missing");
         wrong("[[hook]]\nevents = []\ncommand = [\"/bin/true\"]\n", "2: events: must be a list");
         wrong("[[hook]]\nevents = [19, true]\ncommand = [\"/bin/true\"]\n", "must be a name or a number");

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -145,19 +146,25 @@ static bool by_link(Search *s) {
 }
 
 #if HAVE_DEBUGINFOD
+/* Servers that keep silent cost minutes for each file (DEBUGINFOD_TIMEOUT, several tries): this program asks
+ * no more when that happened once. */
+static atomic_bool silent;
+
 static bool by_debuginfod(Search *s) {
         const char *urls = getenv(DEBUGINFOD_URLS_ENV_VAR);
         debuginfod_client *client;
         char *path = NULL;
         int fd;
 
-        if (!urls || !*urls || s->image->build_id.n == 0)
+        if (!urls || !*urls || s->image->build_id.n == 0 || silent)
                 return false;
         client = debuginfod_begin();
         if (!client)
                 return false;
         fd = debuginfod_find_debuginfo(client, s->image->build_id.bytes, (int)s->image->build_id.n, &path);
         debuginfod_end(client);
+        if (fd == -ETIME)
+                silent = true;
         if (fd < 0)
                 return false;
         close(fd);

@@ -6,7 +6,8 @@
 /*
  * Finds the debug information of an image: `explicit_path` when given (its build-id must match),
  * else in the image itself, else .build-id/xx/yyy.debug and .gnu_debuglink under
- * /usr/lib/debug (and beside the image), else debuginfod when DEBUGINFOD_URLS is set.
+ * /usr/lib/debug (and beside the image), else debuginfod when DEBUGINFOD_URLS is set
+ * and no server has kept silent before (DEBUGINFOD_TIMEOUT).
  * `root` ("" for none) is put before the absolute directories.
  * Returns 0 and a path in *path (malloc'ed; the caller frees); positive DEBUG_NONE when there is none.
  */

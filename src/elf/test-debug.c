@@ -3,12 +3,16 @@
 #include "elf/debug.h"
 #include "test-support.h"
 
+#include "config.h"
+
 #include <errno.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -172,6 +176,43 @@ static void link_may_not_lead_elsewhere(void **state) {
         assert_int_equal(debug_find(image, NULL, root, &path, &e), DEBUG_NONE);
 }
 
+/* How many connections came to a socket that nobody accepts from. */
+static unsigned connections(int fd) {
+        unsigned n = 0;
+        int one;
+
+        while ((one = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+                close(one);
+                n++;
+        }
+        return n;
+}
+
+static void silent_server_is_asked_once(void **state) {
+        struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        _cleanup_(closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        socklen_t size = sizeof(at);
+        char url[64];
+
+        (void)state;
+        if (!HAVE_DEBUGINFOD)
+                skip();
+        assert_int_equal(bind(fd, (struct sockaddr *)&at, size), 0);
+        assert_int_equal(listen(fd, 64), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+        snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(at.sin_port));
+        setenv("DEBUGINFOD_URLS", url, 1);
+        setenv("DEBUGINFOD_TIMEOUT", "1", 1);
+        setenv("DEBUGINFOD_RETRY_LIMIT", "1", 1);
+        setenv("DEBUGINFOD_CACHE_PATH", root, 1);
+        place("fixture-stripped", "/usr/bin/program");
+        expect("/usr/bin/program", NULL);
+        assert_true(connections(fd) > 0);
+        expect("/usr/bin/program", NULL);
+        assert_int_equal(connections(fd), 0);
+        unsetenv("DEBUGINFOD_URLS");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_root, remove_root)
 
 int main(int argc, char **argv) {
@@ -183,6 +224,7 @@ int main(int argc, char **argv) {
                 TEST(explicit_file_must_match),
                 TEST(checksum_decides_without_build_id),
                 TEST(link_may_not_lead_elsewhere),
+                TEST(silent_server_is_asked_once), /* none is asked after it */
         };
 
         fixtures_set(argc, argv);
