@@ -98,14 +98,21 @@ static bool size_matters(const Judge *j, const Known *known, const CallSite *new
         return true;
 }
 
+/* The arguments of a call that are sizes. Asked where two calls differ: to know it of a function of the
+ * image, what it calls is followed. */
+static uint8_t sizes_of(Judge *j, const CallSite *old, const CallSite *new) {
+        const Known *known = known_of(j, new->callee);
+
+        return known ? known->sizes : old->target != NO_TARGET ? size_mask(j, old->target, 0) : 0;
+}
+
 static void compare_sizes(Judge *j, const CallSite *old, const CallSite *new) {
         const Known *known = known_of(j, new->callee);
-        uint8_t mask = known ? known->sizes : old->target != NO_TARGET ? size_mask(j, old->target, 0) : 0;
 
         for (unsigned i = 0; i < VALUES_MAX_ARGS; i++) {
                 Value a = old->args[i], b = new->args[i];
 
-                if (!(mask & (1u << i)) || !size_matters(j, known, new, i, a, b))
+                if (!size_matters(j, known, new, i, a, b) || !(sizes_of(j, old, new) & (1u << i)))
                         continue;
                 if (a.stride > 1 && a.stride == b.stride)
                         judge_add(j, REFUSAL_CODE_ALLOCATION_SIZE,
@@ -126,11 +133,8 @@ static void compare_sizes(Judge *j, const CallSite *old, const CallSite *new) {
 
 /* True when the sizes are the same, so that the two calls are each other's. */
 static bool same_sizes(Judge *j, const CallSite *old, const CallSite *new) {
-        const Known *known = known_of(j, new->callee);
-        uint8_t mask = known ? known->sizes : old->target != NO_TARGET ? size_mask(j, old->target, 0) : 0;
-
         for (unsigned i = 0; i < VALUES_MAX_ARGS; i++)
-                if ((mask & (1u << i)) && !value_equal(old->args[i], new->args[i]))
+                if (!value_equal(old->args[i], new->args[i]) && (sizes_of(j, old, new) & (1u << i)))
                         return false;
         return true;
 }
