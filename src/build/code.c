@@ -320,20 +320,6 @@ const Function *code_function_at(const Code *code, uint64_t addr) {
         return p ? &code->functions[p->function] : NULL;
 }
 
-uint64_t code_next_target(const Code *code, uint64_t addr) {
-        size_t lo = 0, hi = code->n_targets;
-
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-
-                if (code->targets[mid] <= addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        return lo < code->n_targets ? code->targets[lo] : UINT64_MAX;
-}
-
 uint64_t code_branch_target(const Code *code, const Insn *insn) {
         uint64_t addr = insn_addr(code, insn);
         const uint8_t *b = image_bytes(code->image, addr, insn->length);
@@ -631,75 +617,6 @@ static void hash_functions(Code *code) {
         }
 }
 
-static void unique(uint64_t *v, size_t *n) {
-        size_t k = 0;
-
-        if (*n == 0)
-                return; /* and v may be NULL */
-        qsort(v, *n, sizeof(*v), u64_compare);
-        for (size_t i = 0; i < *n; i++)
-                if (k == 0 || v[k - 1] != v[i])
-                        v[k++] = v[i];
-        *n = k;
-}
-
-static void find_targets(Code *code) {
-        const Image *image = code->image;
-        VEC(uint64_t) targets = { 0 };
-        VEC(uint64_t) entries = { 0 };
-
-        for (size_t i = 0; i < code->n_refs; i++) {
-                const Ref *r = &code->refs[i];
-                const CodePart *p = code_part_at(code, r->target);
-
-                if (!p)
-                        vec_push(&targets, r->target);
-                else if (p->addr != r->target && p->function != r->function)
-                        vec_push(&entries, r->target);
-        }
-        for (size_t i = 0; i < image->n_relocs; i++) {
-                const ImageReloc *r = &image->relocs[i];
-                uint64_t target = (uint64_t)r->addend;
-                const CodePart *p;
-
-                if (r->type != R_X86_64_RELATIVE && r->type != R_X86_64_64 && r->type != R_X86_64_GLOB_DAT &&
-                    r->type != R_X86_64_IRELATIVE)
-                        continue;
-                if (r->symbol) {
-                        if (!image->dynsyms[r->symbol].defined)
-                                continue;
-                        target += image->dynsyms[r->symbol].addr;
-                }
-                p = code_part_at(code, target);
-                if (!p)
-                        vec_push(&targets, target);
-                else if (p->addr != target)
-                        vec_push(&entries, target);
-        }
-        for (int table = 0; table < 2; table++) {
-                const ImageSymbol *symbols = table == 0 ? image->dynsyms : image->syms;
-                size_t n = table == 0 ? image->n_dynsyms : image->n_syms;
-
-                for (size_t i = 0; i < n; i++)
-                        if (symbols[i].defined && symbols[i].type == STT_OBJECT)
-                                vec_push(&targets, symbols[i].addr);
-                        else if (symbols[i].defined && table == 0 && symbols[i].type == STT_FUNC) {
-                                const CodePart *p = code_part_at(code, symbols[i].addr);
-
-                                if (p && p->addr != symbols[i].addr)
-                                        vec_push(&entries, symbols[i].addr);
-                        }
-        }
-        unique(targets.items, &targets.n);
-        unique(entries.items, &entries.n);
-        code->targets = arena_dup(code->arena, targets.items, targets.n * sizeof(uint64_t));
-        code->n_targets = targets.n;
-        code->entries = arena_dup(code->arena, entries.items, entries.n * sizeof(uint64_t));
-        code->n_entries = entries.n;
-        vec_free(&targets);
-        vec_free(&entries);
-}
-
 int code_load(const Image *image, unsigned threads, Code **out, Error *e) {
         _cleanup_(arena_freep) Arena *arena = arena_new();
         RangeVec ranges = { 0 };
@@ -734,7 +651,7 @@ int code_load(const Image *image, unsigned threads, Code **out, Error *e) {
                 name_functions(code);
                 sort_refs(code);
                 hash_functions(code);
-                find_targets(code);
+                code_find_targets(code);
                 *out = code;
                 arena = NULL;
         }

@@ -89,7 +89,8 @@ typedef struct Code {
         size_t n_insns;
         Ref *refs;
         size_t n_refs;
-        uint64_t *targets; /* what code and relocated data refer to outside of functions; sorted, unique */
+        uint32_t *by_target; /* indexes of refs, in order of their targets, then of themselves */
+        uint64_t *targets;   /* what code and relocated data refer to outside of functions; sorted, unique */
         size_t n_targets;
         uint64_t *entries; /* places inside parts, not their start, that other functions call or take the
                               address of; sorted, unique */
@@ -116,3 +117,7 @@ uint32_t code_insn_at(const Code *code, const CodePart *part, uint64_t addr);
 uint64_t code_branch_target(const Code *code, const Insn *insn);
 /* First element of targets above `addr`; UINT64_MAX when none. */
 uint64_t code_next_target(const Code *code, uint64_t addr);
+/* Indexes of the references to exactly that address, of which there are *n, in order. */
+const uint32_t *code_refs_to(const Code *code, uint64_t addr, size_t *n);
+/* targets.c: fills by_target, targets and entries. A part of code_load(). */
+void code_find_targets(Code *code);

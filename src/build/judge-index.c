@@ -6,55 +6,43 @@
 
 /* Who calls, and who refers to what: made when first asked for. */
 
-static int call_compare(const void *x, const void *y) {
-        const CallRef *a = x, *b = y;
+static uint32_t callee_of(Judge *j, Side side, const Ref *r) {
+        const Code *code = values_code(j->w, side);
+        const Function *f;
+        uint32_t target;
 
-        if (a->callee != b->callee)
-                return a->callee < b->callee ? -1 : 1;
-        return a->caller < b->caller ? -1 : a->caller > b->caller;
+        if (r->kind != REF_CALL && r->kind != REF_JUMP)
+                return NO_TARGET;
+        f = code_function_at(code, r->target);
+        if (f && f->addr == r->target)
+                return (uint32_t)(f - code->functions);
+        return values_callee_at(j->w, side, r->target, &target) == ROOT_NONE ? NO_TARGET : target;
 }
 
-static int ref_compare(const void *x, const void *y) {
-        const Ref *a = *(const Ref *const *)x, *b = *(const Ref *const *)y;
-
-        if (a->target != b->target)
-                return a->target < b->target ? -1 : 1;
-        return a->function < b->function ? -1 : a->function > b->function;
-}
-
+/* References are in the order of functions, so the callers of each callee will be, too. */
 static void index_calls(Judge *j, Side side) {
         const Code *code = values_code(j->w, side);
-        VEC(CallRef) calls = { 0 };
+        uint32_t *callees = vec_grow(NULL, code->n_refs + 1, sizeof(*callees)),
+                 *from = calloc(code->n_functions + 2, sizeof(*from));
+        CallRef *calls;
 
+        if (!from)
+                abort();
         for (size_t i = 0; i < code->n_refs; i++) {
-                const Ref *r = &code->refs[i];
-                const Function *f;
-                uint32_t target;
-
-                if ((r->kind != REF_CALL && r->kind != REF_JUMP) || r->function >= code->n_functions)
-                        continue;
-                f = code_function_at(code, r->target);
-                if (f && f->addr == r->target)
-                        target = (uint32_t)(f - code->functions);
-                else if (values_callee_at(j->w, side, r->target, &target) == ROOT_NONE || target == NO_TARGET)
-                        continue;
-                vec_push(&calls, (CallRef){ target, r->function });
+                callees[i] = callee_of(j, side, &code->refs[i]);
+                if (callees[i] != NO_TARGET)
+                        from[callees[i] + 1]++;
         }
-        if (calls.n)
-                qsort(calls.items, calls.n, sizeof(CallRef), call_compare);
-        if (!calls.items)
-                calls.items = vec_grow(NULL, 1, sizeof(CallRef));
-        j->callers[side] = calls.items;
-        j->n_callers[side] = calls.n;
-}
-
-static void index_refs(Judge *j) {
-        const Code *code = j->d->old;
-
-        j->by_target = vec_grow(NULL, code->n_refs + 1, sizeof(*j->by_target));
+        for (uint32_t i = 0; i < code->n_functions; i++)
+                from[i + 1] += from[i];
+        j->n_callers[side] = from[code->n_functions];
+        calls = vec_grow(NULL, j->n_callers[side] + 1, sizeof(*calls));
         for (size_t i = 0; i < code->n_refs; i++)
-                j->by_target[i] = &code->refs[i];
-        qsort(j->by_target, code->n_refs, sizeof(*j->by_target), ref_compare);
+                if (callees[i] != NO_TARGET)
+                        calls[from[callees[i]]++] = (CallRef){ callees[i], code->refs[i].function };
+        j->callers[side] = calls;
+        free(callees);
+        free(from);
 }
 
 size_t callers_of(Judge *j, Side side, uint32_t callee, const CallRef **first) {
@@ -80,26 +68,6 @@ size_t callers_of(Judge *j, Side side, uint32_t callee, const CallRef **first) {
         return end - lo;
 }
 
-size_t refs_to(Judge *j, uint64_t addr, const Ref ***first) {
-        size_t lo = 0, hi = j->d->old->n_refs, end;
-
-        if (!j->by_target)
-                index_refs(j);
-
-        while (lo < hi) {
-                size_t mid = (lo + hi) / 2;
-
-                if (j->by_target[mid]->target < addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        for (end = lo; end < j->d->old->n_refs && j->by_target[end]->target == addr; end++)
-                ;
-        *first = &j->by_target[lo];
-        return end - lo;
-}
-
 /* The functions of the old image that call `callee`, a function of it or an import. */
 size_t users_of(Judge *j, uint32_t callee, uint32_t *users, size_t max) {
         const Node *n = values_node(j->w, callee);
@@ -119,17 +87,17 @@ size_t users_of(Judge *j, uint32_t callee, uint32_t *users, size_t max) {
                 return count;
         }
         for (size_t k = 0; k < image->n_plts && count < max; k++) {
-                const Ref **r;
+                const Code *code = j->d->old;
+                const uint32_t *refs;
                 size_t m;
 
                 if (!image->plts[k].symbol || image->plts[k].symbol >= image->n_dynsyms ||
                     strcmp(image->dynsyms[image->plts[k].symbol].name, n->name) != 0)
                         continue;
-                m = refs_to(j, image->plts[k].addr, &r);
+                refs = code_refs_to(code, image->plts[k].addr, &m);
                 for (size_t i = 0; i < m && count < max; i++)
-                        if ((i == 0 || r[i]->function != r[i - 1]->function) &&
-                            r[i]->function < j->d->old->n_functions)
-                                users[count++] = r[i]->function;
+                        if (i == 0 || code->refs[refs[i]].function != code->refs[refs[i - 1]].function)
+                                users[count++] = code->refs[refs[i]].function;
         }
         return count;
 }

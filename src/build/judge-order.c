@@ -196,6 +196,5 @@ void judge_order(Diff *d) {
         }
         free(j.callers[SIDE_OLD]);
         free(j.callers[SIDE_NEW]);
-        free(j.by_target);
         values_free(j.w);
 }

@@ -41,7 +41,6 @@ typedef struct Judge {
         unsigned seen;       /* a bit for each code among them */
         CallRef *callers[2]; /* per side, sorted by callee */
         size_t n_callers[2];
-        const Ref **by_target; /* old references, sorted by target */
         VEC(ConstShift) shifts;
         VEC(PlaceMove) moves;
         uint8_t *size_masks; /* per old function: bit i: argument i is an allocation's size; valid when
@@ -138,7 +137,6 @@ bool class_of(Judge *j, uint32_t function, ClassName *class);
 /* The members of the class that the old image holds, `max` at most; returns how many. */
 size_t members_of(Judge *j, ClassName class, uint32_t *members, size_t max);
 size_t users_of(Judge *j, uint32_t callee, uint32_t *users, size_t max);
-size_t refs_to(Judge *j, uint64_t addr, const Ref ***first);
 size_t callers_of(Judge *j, Side side, uint32_t callee, const CallRef **first);
 
 /* Sizes and constants (judge-size.c, judge-const.c). */

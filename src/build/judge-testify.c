@@ -256,15 +256,17 @@ static void go_return(Search *s, const Step *at) {
 }
 
 static void go_variable(Search *s, uint64_t addr, const Step *at) {
-        const Ref **r;
-        size_t n = refs_to(s->j, addr, &r), fan = 0;
+        const Code *code = s->j->d->old;
+        size_t n, fan = 0;
+        const uint32_t *refs = code_refs_to(code, addr, &n);
 
         for (size_t i = 0; i < n && fan < MAX_FAN && !s->found; i++) {
-                if (i && r[i]->function == r[i - 1]->function)
+                uint32_t function = code->refs[refs[i]].function;
+
+                if (i && function == code->refs[refs[i - 1]].function)
                         continue;
                 fan++;
-                if (r[i]->function < s->j->d->old->n_functions)
-                        consider(s, r[i]->function, at->at, at, STEP_SAME, false);
+                consider(s, function, at->at, at, STEP_SAME, false);
         }
 }
 
@@ -289,16 +291,15 @@ static void go_symbol(Search *s, uint32_t root, const Step *at) {
 
         for (size_t k = 0; k < image->n_relocs && name && !s->found; k++) {
                 const ImageReloc *rel = &image->relocs[k];
-                const Ref **r;
+                const uint32_t *refs;
                 size_t n;
 
                 if (!rel->symbol || rel->symbol >= image->n_dynsyms ||
                     strcmp(image->dynsyms[rel->symbol].name, name) != 0)
                         continue;
-                n = refs_to(s->j, rel->addr, &r);
+                refs = code_refs_to(s->j->d->old, rel->addr, &n);
                 for (size_t i = 0; i < n && i < MAX_USERS && !s->found; i++)
-                        if (r[i]->function < s->j->d->old->n_functions)
-                                consider(s, r[i]->function, at->at, at, STEP_SAME, false);
+                        consider(s, s->j->d->old->refs[refs[i]].function, at->at, at, STEP_SAME, false);
         }
 }
 

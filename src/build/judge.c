@@ -486,7 +486,6 @@ static void judge_open(Judge *j, const Diff *d, Verdict *v) {
 static void judge_close(Judge *j) {
         free(j->callers[SIDE_OLD]);
         free(j->callers[SIDE_NEW]);
-        free(j->by_target);
         free(j->size_masks);
         free(j->size_known);
         vec_free(&j->shifts);

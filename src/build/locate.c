@@ -162,6 +162,9 @@ static bool use_of(const Code *code, const Ref *r, Use *out) {
 /* Some function uses the new place, in one way at least, as its old self used the old one; or data that lies
  * as far apart as the two points to them. */
 static bool used_alike(const Diff *d, uint64_t old, uint64_t new) {
+        const uint32_t *refs;
+        size_t n;
+
         for (size_t i = 0; i < d->new_image->n_relocs; i++) {
                 const ImageReloc *r = &d->new_image->relocs[i], *s;
 
@@ -171,22 +174,20 @@ static bool used_alike(const Diff *d, uint64_t old, uint64_t new) {
                 if (s && s->type == r->type && (uint64_t)s->addend == old)
                         return true;
         }
-        for (size_t i = 0; i < d->n_matches; i++) {
-                const Function *f = match_old(d, &d->matches[i]), *g = match_new(d, &d->matches[i]);
+        refs = code_refs_to(d->new, new, &n);
+        for (size_t i = 0; i < n; i++) {
+                const Ref *b = &d->new->refs[refs[i]];
+                const Function *f = match_old(d, &d->matches[d->new_match[b->function]]);
+                Use there, here;
 
-                for (uint32_t k = 0; f && g && k < g->n_refs; k++) {
-                        const Ref *b = &d->new->refs[g->ref + k];
-                        Use there, here;
+                if (!f || !use_of(d->new, b, &there))
+                        continue;
+                for (uint32_t k = 0; k < f->n_refs; k++) {
+                        const Ref *a = &d->old->refs[f->ref + k];
 
-                        if (b->target != new || !use_of(d->new, b, &there))
-                                continue;
-                        for (uint32_t m = 0; m < f->n_refs; m++) {
-                                const Ref *a = &d->old->refs[f->ref + m];
-
-                                if (a->target == old && a->lea == b->lea && use_of(d->old, a, &here) &&
-                                    here.mnemonic == there.mnemonic && here.width == there.width)
-                                        return true;
-                        }
+                        if (a->target == old && a->lea == b->lea && use_of(d->old, a, &here) &&
+                            here.mnemonic == there.mnemonic && here.width == there.width)
+                                return true;
                 }
         }
         return false;
@@ -268,13 +269,14 @@ unsigned access_width(const Code *code, uint64_t insn) {
 }
 
 bool accessed_only(const Code *code, uint64_t addr, unsigned *width) {
+        size_t n;
+        const uint32_t *refs = code_refs_to(code, addr, &n);
+
         *width = 0;
-        for (size_t i = 0; i < code->n_refs; i++) {
-                const Ref *r = &code->refs[i];
+        for (size_t i = 0; i < n; i++) {
+                const Ref *r = &code->refs[refs[i]];
                 unsigned w;
 
-                if (r->target != addr)
-                        continue;
                 if (r->lea && code->functions[r->function].uncovered)
                         continue; /* start-up code that means the end of what lies before */
                 if (r->kind != REF_PCREL || r->lea || (w = access_width(code, r->insn)) == 0)

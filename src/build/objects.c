@@ -27,12 +27,14 @@ bool object_leads_to_constants(const Code *code, uint64_t addr, uint64_t size) {
 /* Code steps through what begins at that address or, when `given` counts, hands the address on. */
 static bool used_as_table(Values *w, Side side, uint64_t addr, bool given) {
         const Code *code = values_code(w, side);
+        size_t n_refs;
+        const uint32_t *refs = code_refs_to(code, addr, &n_refs);
 
-        for (size_t i = 0; i < code->n_refs; i++) {
-                const Ref *r = &code->refs[i];
+        for (size_t i = 0; i < n_refs; i++) {
+                const Ref *r = &code->refs[refs[i]];
                 const FnValues *f;
 
-                if (r->target != addr || !takes_address(r))
+                if (!takes_address(r))
                         continue;
                 f = values_of(w, side, r->function);
                 for (size_t k = 0; !f->incomplete && k < f->n_accesses; k++)

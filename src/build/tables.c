@@ -189,8 +189,11 @@ static void carry_one_user(Diff *d, uint64_t new, uint64_t size) {
 
 /* Old code takes the address of a function by itself: it may compare it with what a table holds. */
 static bool address_taken(const Code *code, uint64_t addr) {
-        for (size_t i = 0; i < code->n_refs; i++)
-                if (code->refs[i].target == addr && takes_address(&code->refs[i]))
+        size_t n;
+        const uint32_t *refs = code_refs_to(code, addr, &n);
+
+        for (size_t i = 0; i < n; i++)
+                if (takes_address(&code->refs[refs[i]]))
                         return true;
         return false;
 }

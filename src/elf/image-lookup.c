@@ -72,8 +72,13 @@ const ImageReloc *image_reloc_at(const Image *image, uint64_t addr) {
 }
 
 const ImagePlt *image_plt_at(const Image *image, uint64_t addr) {
-        size_t at = UPPER_BOUND(image->n_plts, addr, image->plts[i].addr);
+        const ImagePlt *last = image->n_plts ? &image->plts[image->n_plts - 1] : NULL;
+        size_t at;
 
+        /* Most of what is asked for are variables and constants. */
+        if (!last || addr < image->plts[0].addr || addr >= last->addr + last->size)
+                return NULL;
+        at = UPPER_BOUND(image->n_plts, addr, image->plts[i].addr);
         return at && addr - image->plts[at - 1].addr < image->plts[at - 1].size ? &image->plts[at - 1] : NULL;
 }
 
