@@ -147,11 +147,14 @@ void blames_of_tails(Work *w) {
                 qsort(w->consts.items, w->consts.n, sizeof(Vote), vote_compare);
         for (size_t i = 0; i < w->consts.n; i++) {
                 const Vote *v = &w->consts.items[i];
-                uint64_t extent = const_extent(code, v->new), at = v->new + extent;
-                const ImageSection *s = image_section_at(code->image, v->new);
+                const ImageSection *s;
+                uint64_t extent, at;
 
                 if (i && vote_compare(v, v - 1) == 0)
                         continue; /* said before */
+                extent = const_extent(code, v->new);
+                at = v->new + extent;
+                s = image_section_at(code->image, v->new);
                 for (unsigned step = 0;
                      s && step < BLAME_STEPS && at < s->addr + s->size && at - v->new < BLAME_REACH; step++) {
                         uint64_t n = const_extent(code, at), old = v->old + (at - v->new);

@@ -4,8 +4,6 @@
 #include "base/vec.h"
 #include "build/votes.h"
 
-#include <stdatomic.h>
-
 /* What the parts of correspond() share. */
 
 typedef struct Blame { /* a constant that differs: whoever uses it has changed */
@@ -20,10 +18,9 @@ typedef struct Become { /* a match that is of another kind, once all are compare
 
 typedef struct Work {
         Diff *d;
-        Arena *arena;    /* what lasts as long as the diff: reasons, alignments */
-        size_t from, to; /* the matches that are compared here */
-        atomic_bool *
-                join_asked; /* not NULL: another thread compares others, so nothing is joined but said here */
+        Arena *arena;     /* what lasts as long as the diff: reasons, alignments */
+        bool joins_later; /* another thread compares others, so nothing is joined but said here: */
+        bool join_asked;
         VEC(Become) becomes;
         bool tls_moved;
         VEC(Vote) votes;  /* variables */

@@ -80,14 +80,16 @@ typedef enum RefResult { REF_SAME, REF_OTHER, REF_CONST } RefResult;
 static void join_places(Work *w, const Place *p, const Place *q) {
         const Diff *d = w->d;
 
-        if (p->kind != PLACE_FUNCTION || q->kind != PLACE_FUNCTION || p->part || p->offset || q->part ||
-            q->offset || d->matches[d->old_match[p->index]].kind != MATCH_REMOVED ||
+        if (p->kind != PLACE_FUNCTION || q->kind != PLACE_FUNCTION ||
+            d->matches[d->old_match[p->index]].kind != MATCH_REMOVED ||
             d->matches[d->new_match[q->index]].kind != MATCH_ADDED)
                 return;
-        if (w->join_asked) {
-                *w->join_asked = true;
+        if (w->joins_later) {
+                w->join_asked = true;
                 return;
         }
+        if (p->part || p->offset || q->part || q->offset)
+                return;
         if ((w->late || match_likeness(w->d, p->index, q->index) >= 50) &&
             !(w->guess && match_twin_of_more(w->d, p->index)) &&
             match_join(w->d, p->index, q->index, BASIS_CALLER))

@@ -133,6 +133,31 @@ static unsigned threads_of(const DiffOptions *options) {
         return options->threads ? options->threads : (unsigned)MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+static void *order_beside(void *d) {
+        judge_order(d);
+        return NULL;
+}
+
+/* Both follow values, neither reads what the other finds: side by side, where there is anything to follow. */
+static void judge_identity_and_order(Diff *d, unsigned threads) {
+        Diff other = *d;
+        bool beside = threads > 1 && d->n_changed + d->n_carried > 0;
+        pthread_t id;
+
+        other.arena = d->beside;
+        verdict_init(&other.verdict, other.arena);
+        beside = beside && pthread_create(&id, NULL, order_beside, &other) == 0;
+        judge_identity(d);
+        if (beside)
+                pthread_join(id, NULL);
+        else
+                judge_order(&other);
+        for (size_t i = 0; i < other.verdict.n; i++)
+                verdict_add(&d->verdict, other.verdict.findings[i].code, other.verdict.findings[i].subject,
+                            "%s", other.verdict.findings[i].detail);
+        d->versions_left = other.versions_left;
+}
+
 /* With both codes loaded. */
 static int compare(Diff *d, const DiffOptions *options, Error *e) {
         unsigned threads = threads_of(options);
@@ -140,8 +165,7 @@ static int compare(Diff *d, const DiffOptions *options, Error *e) {
         match_functions(d);
         correspond(d, threads);
         exchange_tables(d);
-        judge_identity(d);
-        judge_order(d);
+        judge_identity_and_order(d, threads);
         judge_hazards(d);
         judge_left(d);
         judge_folded(d);

@@ -8,12 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int by_new(const void *x, const void *y) {
-        const MapEntry *a = x, *b = y;
-
-        return a->new < b->new ? -1 : a->new > b->new;
-}
-
 static int by_old(const void *x, const void *y) {
         const MapEntry *a = x, *b = y;
 
@@ -43,7 +37,6 @@ Values *values_new(const Diff *d) {
                         w->by_new[w->n_map++] = d->map[i];
         memcpy(w->by_old, w->by_new, w->n_map * sizeof(MapEntry));
         qsort(w->by_old, w->n_map, sizeof(MapEntry), by_old);
-        qsort(w->by_new, w->n_map, sizeof(MapEntry), by_new);
         return w;
 }
 
