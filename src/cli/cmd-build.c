@@ -22,6 +22,23 @@ static bool is_folder(const char *path) {
         return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* Where the patch of one file of a package goes: by its name, or by its whole path when another has that
+ * name. */
+static const char *place_in(const char *folder, const Inputs *in, size_t i) {
+        const char *name = base_name(in->pairs[i].file);
+        char *text;
+
+        for (size_t k = 0; k < in->n; k++)
+                if (k != i && strcmp(base_name(in->pairs[k].file), name) == 0) {
+                        name = in->pairs[i].file + strspn(in->pairs[i].file, "/");
+                        break;
+                }
+        text = arena_strdup(in->arena, name);
+        for (char *p = text; (p = strchr(p, '/'));)
+                *p = '-';
+        return arena_printf(in->arena, "%s/%s.staunch", folder, text);
+}
+
 /* What a slip of the keyboard must not cost: a device or pipe, or one of the files that are compared. */
 static int check_output(const char *to, const char *const *inputs, size_t n, Error *e) {
         struct stat there, input;
@@ -126,7 +143,7 @@ static int run(const Command *self, int argc, char **argv) {
                 return usage_error(self, "two files are needed: OLD and NEW");
         if (!o.output)
                 return usage_error(self, "where to? -o FILE");
-        if (inputs_open(argv[optind], argv[optind + 1], &in, &e) < 0)
+        if (inputs_open(argv[optind], argv[optind + 1], &o, &in, &e) < 0)
                 return report_error(&e);
         folder = is_folder(o.output);
         if (in.n > 1 && !folder) {
@@ -137,9 +154,7 @@ static int run(const Command *self, int argc, char **argv) {
         list = o.json ? json_array() : NULL;
         code = EXIT_DONE;
         for (size_t i = 0; i < in.n; i++) {
-                const char *to = folder ? arena_printf(in.arena, "%s/%s.staunch", o.output,
-                                                       base_name(in.pairs[i].file))
-                                        : o.output;
+                const char *to = folder ? place_in(o.output, &in, i) : o.output;
 
                 progress("building %s (%zu of %zu)", in.pairs[i].file, i + 1, in.n);
                 code = worse(code, build_pair(&in, &in.pairs[i], argv + optind, &o, to, list));

@@ -41,10 +41,10 @@ static json_t *paths_json(const char *const *paths, size_t n) {
         return list;
 }
 
-static int print_json(const Inputs *in, const Result *results) {
+static int print_json(const Inputs *in, const Result *results, size_t n) {
         json_t *j = json_object(), *pairs = json_array();
 
-        for (size_t i = 0; i < in->n; i++)
+        for (size_t i = 0; i < n; i++)
                 json_array_append_new(pairs, result_json(&results[i]));
         json_object_set_new(j, "pairs", pairs);
         json_object_set_new(j, "only_old", paths_json(in->only_old, in->n_only_old));
@@ -52,7 +52,7 @@ static int print_json(const Inputs *in, const Result *results) {
         return json_print(j);
 }
 
-static void print_table(const Inputs *in, const Result *results, Arena *a) {
+static void print_table(const Result *results, size_t n, Arena *a) {
         static const char *const titles[] = { "FILE",    "VERDICT", "LAYOUT",  "IDENTICAL", "CHANGED",
                                               "CARRIED", "ADDED",   "REMOVED", "TIME" };
         Table t;
@@ -62,7 +62,7 @@ static void print_table(const Inputs *in, const Result *results, Arena *a) {
                 t.right[i] = i > 2;
                 table_cell(&t, COLOUR_BOLD, "%s", titles[i]);
         }
-        for (size_t i = 0; i < in->n; i++) {
+        for (size_t i = 0; i < n; i++) {
                 const Comparison *c = &results[i].comparison;
                 const size_t counts[] = { c->identical, c->changed, c->carried, c->added, c->removed };
                 bool compared = c->outcome == OUTCOME_HOTPATCH || c->outcome == OUTCOME_RESTART;
@@ -77,7 +77,7 @@ static void print_table(const Inputs *in, const Result *results, Arena *a) {
         table_print(&t, stdout);
 }
 
-static void print_text(const Inputs *in, const Result *results) {
+static void print_text(const Inputs *in, const Result *results, size_t n) {
         _cleanup_(arena_freep) Arena *a = arena_new();
 
         if (in->old_deb)
@@ -85,8 +85,8 @@ static void print_text(const Inputs *in, const Result *results) {
                        text_safe(a, in->new_deb->package ? in->new_deb->package : "package"),
                        text_safe(a, in->old_deb->version ? in->old_deb->version : "?"),
                        text_safe(a, in->new_deb->version ? in->new_deb->version : "?"));
-        print_table(in, results, a);
-        for (size_t i = 0; i < in->n; i++) {
+        print_table(results, n, a);
+        for (size_t i = 0; i < n; i++) {
                 const Comparison *c = &results[i].comparison;
 
                 if (!c->verdict.n && !*c->verdict.evidence)
@@ -109,34 +109,42 @@ static int run(const Command *self, int argc, char **argv) {
         Inputs in = { 0 };
         Result *results = NULL;
         Error e = { 0 };
+        size_t n = 0;
+        bool others; /* one file of a package that cannot be read keeps nothing from being said of the others
+                      */
         int code = options_read(&o, self, TAKES_JSON | TAKES_DEBUG | TAKES_ACCEPT, argc, argv);
 
         if (code >= 0)
                 return code;
         if (argc - optind != 2)
                 return usage_error(self, "two files are needed: OLD and NEW");
-        if (inputs_open(argv[optind], argv[optind + 1], &in, &e) < 0)
+        if (inputs_open(argv[optind], argv[optind + 1], &o, &in, &e) < 0)
                 return report_error(&e);
         results = arena_newa(in.arena, Result, in.n);
+        others = in.old_deb && !o.debug_old && !o.debug_new;
         code = EXIT_DONE;
-        for (size_t i = 0; i < in.n && code != EXIT_ERROR; i++) {
-                results[i].pair = &in.pairs[i];
+        for (size_t i = 0; i < in.n && (code != EXIT_ERROR || others); i++) {
+                Result *r = &results[n];
+
+                r->pair = &in.pairs[i];
                 progress("comparing %s (%zu of %zu)", in.pairs[i].file, i + 1, in.n);
-                if (compare_pair(&in, &in.pairs[i], argv[optind], argv[optind + 1], &o,
-                                 &results[i].comparison, &e) < 0)
+                if (compare_pair(&in, r->pair, argv[optind], argv[optind + 1], &o, &r->comparison, &e) < 0) {
                         code = report_error(&e);
-                else if (results[i].comparison.outcome == OUTCOME_RESTART ||
-                         results[i].comparison.outcome == OUTCOME_UNSUPPORTED)
+                        continue;
+                }
+                n++;
+                if (code == EXIT_DONE && (r->comparison.outcome == OUTCOME_RESTART ||
+                                          r->comparison.outcome == OUTCOME_UNSUPPORTED))
                         code = EXIT_REFUSED;
         }
         progress_clear();
-        if (code != EXIT_ERROR) {
+        if (code != EXIT_ERROR || n) {
                 if (!o.json)
-                        print_text(&in, results);
-                else if (print_json(&in, results) != EXIT_DONE)
+                        print_text(&in, results, n);
+                else if (print_json(&in, results, n) != EXIT_DONE)
                         code = EXIT_ERROR;
         }
-        for (size_t i = 0; i < in.n; i++)
+        for (size_t i = 0; i < n; i++)
                 comparison_free(&results[i].comparison);
         inputs_close(&in);
         return code;

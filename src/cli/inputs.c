@@ -128,11 +128,19 @@ static int open_files(const char *old, const char *new, Inputs *in, Error *e) {
         return file_read(new, IMAGE_MAX_SIZE, &p->new, e);
 }
 
-int inputs_open(const char *old, const char *new, Inputs *out, Error *e) {
+int inputs_open(const char *old, const char *new, const Options *o, Inputs *out, Error *e) {
+        const char *const given[] = { o->debug_old, o->debug_new };
         Inputs in = { .arena = arena_new() };
         bool deb = deb_is(old);
         int r;
 
+        /* A comparison that needs no debug information would not notice. */
+        for (size_t i = 0; i < ELEMENTSOF(given); i++)
+                if (given[i] && access(given[i], R_OK) < 0) {
+                        r = error_errno(e, -errno, "%s", given[i]);
+                        inputs_close(&in);
+                        return r;
+                }
         if (deb != deb_is(new))
                 /* A file that cannot be read is neither; say that rather than this. */
                 r = access(old, R_OK) < 0 ? error_errno(e, -errno, "%s", old)
@@ -249,7 +257,6 @@ static int side_debug(const char *given, const char *operand, const FileBytes *i
 int compare_pair(const Inputs *in, Pair *pair, const char *old, const char *new, const Options *o,
                  Comparison *out, Error *e) {
         _cleanup_(closep) int old_fd = -1, new_fd = -1;
-        const char *const given[] = { o->debug_old, o->debug_new };
         char old_path[32], new_path[32];
         CompareOptions c = {
                 .diff = { .no_debug = o->no_debug },
@@ -260,10 +267,6 @@ int compare_pair(const Inputs *in, Pair *pair, const char *old, const char *new,
                 .new_version = in->new_deb ? in->new_deb->version : NULL,
         };
 
-        /* A comparison that needs no debug information would not notice. */
-        for (size_t i = 0; i < ELEMENTSOF(given); i++)
-                if (given[i] && access(given[i], R_OK) < 0)
-                        return error_errno(e, -errno, "%s", given[i]);
         if (!o->no_debug) {
                 int r = side_debug(o->debug_old, old, &pair->old, in->old_deb, &old_fd, old_path,
                                    &c.diff.debug_old, e);

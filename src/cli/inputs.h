@@ -23,7 +23,8 @@ typedef struct Inputs {
         size_t n_only_old, n_only_new;
 } Inputs;
 
-int inputs_open(const char *old, const char *new, Inputs *out, Error *e);
+/* Also: are the files with debug information that the options name there? */
+int inputs_open(const char *old, const char *new, const Options *o, Inputs *out, Error *e);
 void inputs_close(Inputs *in);
 
 /* Compares one of the pairs. `old` and `new` are the operands that the inputs were opened with. */

@@ -104,4 +104,26 @@ complains 'two versions of one package'
 head -c 300 "$old" >"$tmp/cut.deb"
 expect 1 diff "$tmp/cut.deb" "$new"
 complains 'cut.deb'
+# Two files of one name get a patch each, and a file that is broken costs the others nothing.
+for version in old new; do
+        mkdir -p "$tmp/root-$version/usr/lib/a" "$tmp/root-$version/usr/lib/b"
+        cp "$tmp/$version/server" "$tmp/root-$version/usr/lib/a/plug.so"
+        objcopy --add-section .other="$tmp/$version/server" "$tmp/$version/server" \
+                "$tmp/root-$version/usr/lib/b/plug.so"
+        head -c 1000 "$tmp/$version/server" >"$tmp/root-$version/usr/lib/b/broken"
+        sed -i 's/^Package: .*/Package: demo/' "$tmp/root-$version/DEBIAN/control"
+        dpkg-deb --root-owner-group -b "$tmp/root-$version" "$tmp/many-$version.deb" >/dev/null
+done
+expect 1 diff --json "$tmp/many-old.deb" "$tmp/many-new.deb"
+shape diff
+complains '/usr/lib/b/broken: '
+value "len(j['pairs'])" 4
+expect 1 diff "$tmp/many-old.deb" "$tmp/many-new.deb"
+says '/usr/lib/a/plug.so  *hotpatch'
+mkdir "$tmp/many"
+expect 1 build "$tmp/many-old.deb" "$tmp/many-new.deb" -o "$tmp/many"
+complains '/usr/lib/b/broken: '
+for name in server usr-lib-a-plug.so usr-lib-b-plug.so; do
+        [ -s "$tmp/many/$name.staunch" ] || fail "no patch $name.staunch"
+done
 finish
