@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 
-from machine import Builds, Machine, Target, equal, only_root, run, told_of_processes, wait
+from machine import Builds, Machine, Target, equal, only_root, run, wait
+from told import told_of_processes
 
 STAUNCHD, STAUNCH = sys.argv[1:3]
 # Each run has builds of its own: an agent looks after every process with a patch that it knows, also another run's.

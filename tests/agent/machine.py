@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+from told import told_of_processes
+
 CC = os.environ.get("CC", "cc").split()
 
 
@@ -18,11 +20,6 @@ def only_root():
     if os.geteuid() != 0:
         print("only root may follow process starts")
         sys.exit(77)
-
-
-def told_of_processes():
-    """The kernel tells of starts and ends only who is in its first pid and user namespaces: nobody in a container."""
-    return [os.stat(f"/proc/self/ns/{n}").st_ino for n in ("pid", "user")] == [0xEFFFFFFC, 0xEFFFFFFD]
 
 
 class Builds(dict):

@@ -17,7 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "agent"))
-from machine import told_of_processes  # noqa: E402
+from told import told_of_processes  # noqa: E402
 
 STAUNCHD, STAUNCH, SOURCE = sys.argv[1:4]
 CC = os.environ.get("CC", "cc").split()
