@@ -13,6 +13,7 @@
 #include "deliver/record.h"
 #include "deliver/round.h"
 #include "evidence/action.h"
+#include "evidence/begun.h"
 #include "patch/digest.h"
 #include "patch/json.h"
 #include "report/event.h"
@@ -51,6 +52,7 @@ typedef struct Run {
         VEC(Carried) carried;
         Builds builds; /* arena NULL: the package manager's data can't be read */
         Recorder rec;
+        Begun begun;               /* what is done to processes, and not told yet */
         const OutdatedPair *asked; /* that the vault is asked about */
         unsigned others;           /* comparisons for those whose word alone does not count (witness.h) */
 } Run;
@@ -436,6 +438,20 @@ static void keep_carried(void *data, const Process *p, const ProcessPatch *patch
         vec_push(&run->carried, c);
 }
 
+static void note_begun(void *data, const Process *p, bool reverts, const char *image, const BuildId *old_id,
+                       const BuildId *new_id, const uint8_t digest[DIGEST_SIZE]) {
+        begun_note(&((Run *)data)->begun, p, reverts, image, old_id, new_id, digest);
+}
+
+/* What is told of it first: what those who were killed have done. */
+static void begin_telling(Run *run) {
+        const Work *w = run->w;
+
+        recorder_begin(&run->rec, run->store, w->events, w->root, LOG_PREFIX);
+        begun_init(&run->begun, w->state);
+        begun_tell(w->state, &run->rec, work_enter, (void *)w);
+}
+
 static void keep_fixes(Run *run, const BuildId *old_id, const BuildId *new_id) {
         fixes_write(run->w->fixes_fd, &run->rec.steps, run->w->known, old_id, new_id);
 }
@@ -486,13 +502,15 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                  .compare_data = &run,
                                  .harm = harm_of,
                                  .carries = keep_carried,
-                                 .carries_data = &run };
+                                 .carries_data = &run,
+                                 .begins = note_begun,
+                                 .begins_data = &run };
         Converged c;
         int r = lock < 0 ? lock : work_open_state(w, &store, e), result = WORK_DONE;
 
         if (r >= 0) {
                 run.store = store;
-                recorder_begin(&run.rec, store, w->events, w->root, LOG_PREFIX);
+                begin_telling(&run);
                 if (builds_open(w->root, &run.builds, NULL) == 0) {
                         options.current = saw_current;
                         options.current_data = &run.builds;
@@ -507,6 +525,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                                 if (keep_image(&run, &c, &c.processes[i], &c.processes[i].images[k]) ==
                                     WORK_AGAIN)
                                         result = WORK_AGAIN;
+                begun_end(&run.begun);
                 write_notes(&run, &c);
                 if (!n) {
                         drop_stale(&run, &c);
@@ -540,9 +559,14 @@ static int revert_one(Run *run, const Process *p, const ProcessPatch *patch, con
                                   .unproved = reverts_unproved(run, p, patch) };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
-        int r = engine_revert(p->pid, patch->digest, &options, &result, &e);
-        bool again = r < 0 || (r > 0 && converge_is_passing(result.refusal));
-        StoreAction a = action_of_revert(p, patch, r, &result, e.text, run->arena);
+        StoreAction a;
+        bool again;
+        int r;
+
+        begun_note(&run->begun, p, true, patch->name, &patch->old_id, &patch->new_id, patch->digest);
+        r = engine_revert(p->pid, patch->digest, &options, &result, &e);
+        again = r < 0 || (r > 0 && converge_is_passing(result.refusal));
+        a = action_of_revert(p, patch, r, &result, e.text, run->arena);
 
         if (!*a.reason)
                 a.reason = "quarantined";
@@ -622,7 +646,7 @@ int work_quarantine(const Work *w, Error *e) {
         uint64_t quarantined = 0;
 
         run.store = store;
-        recorder_begin(&run.rec, store, w->events, w->root, LOG_PREFIX);
+        begin_telling(&run);
         if (written >= 0)
                 written = store_each_quarantine(store, keep_quarantine, &run, e);
         for (size_t i = 0; i < w->n_harms && written >= 0; i++)
@@ -631,6 +655,7 @@ int work_quarantine(const Work *w, Error *e) {
         keep_harms(&run);
         if (r >= 0 && run.quarantine.n)
                 r = take_out_quarantined(&run, written < 0 ? NULL : e);
+        begun_end(&run.begun);
         if (r >= 0 && written >= 0) {
                 store_each_quarantine(store, count_quarantine, &quarantined, NULL);
                 metrics_quarantined(w->metrics, quarantined);

@@ -132,6 +132,9 @@ static size_t apply_to(const ProcessList *targets, const Options *o, Patch *cons
                 }
                 if (r >= 0 && is_kept(kept, o->accepted, chosen, n_chosen, a))
                         continue;
+                for (size_t k = 0; r >= 0 && k < n_chosen; k++)
+                        recording_begins(recording, p, false, chosen[k]->name, &chosen[k]->old_id,
+                                         &chosen[k]->new_id, chosen[k]->digest);
                 if (r >= 0)
                         r = engine_apply_begin(&work.call, p->pid, chosen, n_chosen, &options, &e);
                 if (r < 0) {

@@ -209,14 +209,34 @@ static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const
         return q && quarantine_judge(q, pair, out) ? 0 : converge_compare(pair, bytes, o, out, e);
 }
 
-static void record(const Converged *c, const Options *o) {
+/* Opened when something is begun, or is to be told. */
+typedef struct Record {
+        const Options *o;
+        bool open;
         Recording recording;
+} Record;
 
-        if (o->dry_run || c->outdated.n_processes == 0)
+static Recording *record_open(Record *r) {
+        if (!r->open)
+                recording_open(&r->recording, r->o);
+        r->open = true;
+        return &r->recording;
+}
+
+static void begins(void *data, const Process *p, bool reverts, const char *image, const BuildId *old_id,
+                   const BuildId *new_id, const uint8_t digest[DIGEST_SIZE]) {
+        recording_begins(record_open(data), p, reverts, image, old_id, new_id, digest);
+}
+
+static void record(const Converged *c, Record *to) {
+        Recording *recording;
+
+        if (to->o->dry_run ||
+            (c->outdated.n_processes == 0 && !begun_left(to->o->state ? to->o->state : STATE_DIR)))
                 return;
-        recording_open(&recording, o);
-        recording_want(&recording, c);
-        for (size_t i = 0; recording.store && i < c->outdated.n_processes; i++) {
+        recording = record_open(to);
+        recording_want(recording, c);
+        for (size_t i = 0; recording->store && i < c->outdated.n_processes; i++) {
                 const ConvergedProcess *p = &c->processes[i];
 
                 for (size_t k = 0; !p->gone && k < p->of->n; k++) {
@@ -224,20 +244,21 @@ static void record(const Converged *c, const Options *o) {
                         bool again;
                         StoreAction a = action_of_image(
                                 p, &p->images[k], pair == SIZE_MAX ? NULL : c->pairs[pair].comparison.patch,
-                                &again, recording.rec.arena);
+                                &again, recording->rec.arena);
 
-                        recording_add(&recording, &a, "by 'staunch converge'", again);
+                        recording_add(recording, &a, "by 'staunch converge'", again);
                 }
         }
         if (c->patched + c->reverted)
-                recording_warn(&recording);
-        recording_close(&recording);
+                recording_warn(recording);
+        recording_close(recording);
 }
 
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
         _cleanup_(closep) int lock = -1;
         _cleanup_(kept_free) Kept kept = { 0 };
+        Record to = { .o = &o };
         ConvergeOptions options;
         Converged c = { 0 };
         Error e = { 0 };
@@ -257,6 +278,8 @@ static int run(const Command *self, int argc, char **argv) {
                 .accepted = o.accepted,
                 .compare = compare,
                 .compare_data = &kept,
+                .begins = begins,
+                .begins_data = &to,
                 .deadline_usec = o.deadline_usec,
         };
         if (!o.dry_run && geteuid() == 0 && access(ROUND_LOCK, F_OK) == 0) { /* the agent is or was here */
@@ -271,7 +294,7 @@ static int run(const Command *self, int argc, char **argv) {
         progress_clear();
         if (r < 0)
                 return report_error(&e);
-        record(&c, &o);
+        record(&c, &to);
         code = c.errors                                            ? EXIT_ERROR
                : c.restart                                         ? EXIT_REFUSED
                : c.patched + c.would + c.reverted + c.would_revert ? EXIT_PATCHED

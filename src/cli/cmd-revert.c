@@ -48,6 +48,9 @@ static void revert_process(const Process *p, const char *prefix, const EngineOpt
                 refused |= !options->unproved && patches[i].way_back != WAY_BACK_PROVED;
         for (size_t i = 0; i < n && !refused; i++)
                 hold_patch(hold, &patches[i]);
+        for (size_t i = 0; i < n && !refused; i++)
+                recording_begins(recording, p, true, patches[i].name, &patches[i].old_id, &patches[i].new_id,
+                                 patches[i].digest);
         r = engine_revert(p->pid, *prefix ? patches[0].digest : NULL, options, &a->result, &a->error);
         action_finish(a, r, DONE_REVERTED);
         for (size_t i = 0; recording->store && i < n; i++) {

@@ -12,7 +12,7 @@ void recording_open(Recording *r, const Options *o) {
         Store *store = NULL;
         int code;
 
-        *r = (Recording){ 0 };
+        *r = (Recording){ .begun.fd = -1 };
         code = store_open_read(state, &store, NULL);
         store_close(store);
         if (code == -ENOENT) { /* no agent was ever here */
@@ -28,6 +28,14 @@ void recording_open(Recording *r, const Options *o) {
                        : o->state ? NULL
                                   : EVENT_FILE,
                        o->root, "staunch: warning: ");
+        begun_init(&r->begun, state);
+        begun_tell(state, &r->rec, NULL, NULL);
+}
+
+void recording_begins(Recording *r, const Process *p, bool reverts, const char *image, const BuildId *old_id,
+                      const BuildId *new_id, const uint8_t digest[DIGEST_SIZE]) {
+        if (r->store)
+                begun_note(&r->begun, p, reverts, image, old_id, new_id, digest);
 }
 
 void recording_want(Recording *r, const Converged *c) {
@@ -59,6 +67,7 @@ void recording_add(Recording *r, StoreAction *a, const char *by, bool again) {
 }
 
 void recording_close(Recording *r) {
+        begun_end(&r->begun);
         recorder_end(&r->rec);
         r->store = store_close(r->store);
 }

@@ -265,8 +265,14 @@ static bool apply_chosen(Converged *c, ConvergedProcess *p, const bool *chosen, 
         if (!patches)
                 return false;
         for (size_t i = 0; i < p->of->n; i++)
-                if (chosen[i])
-                        patches[n++] = patch_of(c, &p->images[i]);
+                if (chosen[i]) {
+                        const Patch *patch = patch_of(c, &p->images[i]);
+
+                        patches[n++] = patch;
+                        if (o->begins)
+                                o->begins(o->begins_data, &p->of->process, false, p->images[i].image->path,
+                                          &patch->old_id, &patch->new_id, patch->digest);
+                }
         r = engine_apply(p->of->process.pid, patches, n, &options, &result, &e);
         if (r == -ESRCH || (r == ENGINE_REFUSED && result.refusal == REFUSAL_CODE_PROCESS_GONE)) {
                 p->gone = true;
@@ -344,7 +350,16 @@ static int revert_image(Converged *c, ConvergedProcess *p, ConvergedImage *one, 
                                   .unproved = reverts_unproved(o, one->image->path) };
         EngineResult result = { .refusal = REFUSAL_N };
         Error e = { 0 };
-        int r = engine_revert(p->of->process.pid, all ? NULL : one->carried.digest, &options, &result, &e);
+        int r;
+
+        for (size_t i = 0; o->begins && i < p->of->n; i++) {
+                const ConvergedImage *image = &p->images[i];
+
+                if (image->outcome == IMAGE_WOULD_REVERT && (all || image == one))
+                        o->begins(o->begins_data, &p->of->process, true, image->image->path,
+                                  &image->carried.old_id, &image->carried.new_id, image->carried.digest);
+        }
+        r = engine_revert(p->of->process.pid, all ? NULL : one->carried.digest, &options, &result, &e);
 
         if (r == -ESRCH || (r == ENGINE_REFUSED && result.refusal == REFUSAL_CODE_PROCESS_GONE)) {
                 p->gone = true;

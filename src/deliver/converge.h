@@ -28,6 +28,11 @@ typedef struct ConvergeOptions {
         const char *(*harm)(void *data, const ProcessPatch *patch);
         void *patch_data;       /* of both */
         uint64_t deadline_usec; /* for a safe point, each process; 0: the engine's default */
+        /* Told before the patch of an image is put into the process, or (`reverts`) taken out. NULL: nobody
+         * is. */
+        void (*begins)(void *data, const Process *p, bool reverts, const char *image, const BuildId *old_id,
+                       const BuildId *new_id, const uint8_t digest[DIGEST_SIZE]);
+        void *begins_data;
         /* Compares a pair elsewhere (in another process); may release `bytes`. NULL: converge_compare(). */
         int (*compare)(void *data, const OutdatedPair *pair, PairBytes *bytes,
                        const struct ConvergeOptions *o, Comparison *out, Error *e);

@@ -111,6 +111,8 @@ int round_run(const RoundOptions *o, Converged *out, Error *e) {
                 .urgent_data = o->enter_data,
                 .compare = compare,
                 .compare_data = (void *)o,
+                .begins = o->begins,
+                .begins_data = o->begins_data,
                 .reverts_unproved = reverts_unproved,
                 .harm = harm,
                 .patch_data = (void *)o,

@@ -31,6 +31,10 @@ typedef struct RoundOptions {
         /* As OutdatedOptions.carries: before the round changes anything. NULL: nobody is told. */
         void (*carries)(void *data, const Process *p, const ProcessPatch *patches, size_t n);
         void *carries_data;
+        /* As ConvergeOptions.begins. NULL: nobody is told. */
+        void (*begins)(void *data, const Process *p, bool reverts, const char *image, const BuildId *old_id,
+                       const BuildId *new_id, const uint8_t digest[DIGEST_SIZE]);
+        void *begins_data;
         /* As ConvergeOptions.harm; of `compare_data`. */
         const char *(*harm)(void *data, const ProcessPatch *patch);
 } RoundOptions;

@@ -167,21 +167,23 @@ void recorder_keep(Recorder *r, const StoreAction *a) {
 
 void recorder_add(Recorder *r, const StoreAction *a, bool again) {
         bool reverts = strcmp(a->action, "revert") == 0;
+        const char *paused =
+                a->pause_usec ? arena_printf(r->arena, ", paused for %lu us", (unsigned long)a->pause_usec)
+                              : "";
 
-        recorder_keep(r, a);
         if (strcmp(a->outcome, "reverted") == 0)
                 recorder_tell(r, EVENT_PATCH_REVERTED, a,
                               arena_printf(r->arena, "%s (pid %d): the patch of %s was taken out%s%s",
                                            a->comm, a->pid, a->image, *a->detail ? ": " : "", a->detail));
         else if (strcmp(a->outcome, "patched") == 0)
                 recorder_tell(r, EVENT_PATCH_INSTALLED, a,
-                              arena_printf(r->arena,
-                                           "%s (pid %d): %s patched%s%s, %lu functions, paused for %lu us",
-                                           a->comm, a->pid, a->image, *a->detail ? " " : "", a->detail,
-                                           (unsigned long)a->functions, (unsigned long)a->pause_usec));
+                              arena_printf(r->arena, "%s (pid %d): %s patched%s%s, %lu functions%s", a->comm,
+                                           a->pid, a->image, *a->detail ? " " : "", a->detail,
+                                           (unsigned long)a->functions, paused));
         else if (again)
                 recorder_tell(r, EVENT_PATCH_FAILED, a,
                               arena_printf(r->arena, "%s (pid %d): %s%s: %s (%s)", a->comm, a->pid, a->image,
                                            reverts ? ": its patch could not be taken out" : " is not patched",
                                            a->reason, a->detail));
+        recorder_keep(r, a); /* whoever is killed in between: rather told twice than never */
 }

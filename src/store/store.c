@@ -329,6 +329,19 @@ int store_said(Store *s, const StoreAction *a, Error *e) {
         return code == SQLITE_ROW || code == SQLITE_DONE ? said : store_fail(s, code, e);
 }
 
+int store_has_action(Store *s, const StoreAction *a, Error *e) {
+        sqlite3_stmt *q;
+        int64_t n = 0;
+        int r = store_prepare(s, &q,
+                              "SELECT count(*) FROM action WHERE pid=? AND image=? AND digest=? AND action=?"
+                              " AND outcome=? AND time_usec >= ?",
+                              e, "issssi", (int64_t)a->pid, a->image, a->digest, a->action, a->outcome,
+                              (int64_t)a->time_usec);
+
+        r = r < 0 ? r : store_number(s, q, &n, e);
+        return r < 0 ? r : n > 0;
+}
+
 int store_prune(Store *s, uint64_t before_usec, Error *e) {
         sqlite3_stmt *q;
         int r = store_prepare(s, &q, "DELETE FROM action WHERE time_usec < ?", e, "i", (int64_t)before_usec);

@@ -49,6 +49,8 @@ int store_each_action(Store *s, const StoreActionQuery *q, void (*each)(void *da
 /* Is the newest action on this image of this process one with this outcome and reason, towards the same
  * build? 1, 0 or negative. For telling news from what was said before. */
 int store_said(Store *s, const StoreAction *a, Error *e);
+/* Is there one of this process with this patch, action and outcome, not older than it? 1, 0 or negative. */
+int store_has_action(Store *s, const StoreAction *a, Error *e);
 enum {
         STORE_ACTIONS = 20000,       /* kept at least, if they are young enough; beyond: */
         STORE_ACTIONS_UNIT = 4000,   /* of one unit */

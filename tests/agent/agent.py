@@ -408,6 +408,70 @@ def busy_process_is_patched_back_later(m):
         staunch(0, "release", e["fields"]["STAUNCH_PATCH"], "--state", os.path.join(m.dir, "state"))
 
 
+def installed(m):
+    """pid -> how often its patch was told of, and what was said first."""
+    told = {}
+    for e in map(json.loads, open(m.events_file)):
+        if e["id"] == 19:
+            pid = int(e["fields"]["STAUNCH_PID"])
+            told[pid] = (told.get(pid, (0,))[0] + 1, e["fields"].get("STAUNCH_DETAIL", ""))
+    return told
+
+
+def round_of(m):
+    """The pid of the round that is at a patch: what it does is written down."""
+    with open(f"/proc/{m.agent.pid}/task/{m.agent.pid}/children") as f:
+        for pid in map(int, f.read().split()):
+            if any("/begun/" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")):
+                return pid
+    raise AssertionError("no round has begun a patch")
+
+
+def killed_between_a_patch_and_its_event(m):
+    """Whoever patched a process and was killed while he was at the next: what he did is told by the next, once."""
+    m.configure('safe_point_deadline = "10min"\nunresponsive_after = "10min"\n')
+    m.start()
+    state = os.path.join(m.dir, "state")
+    for by_hand in (False, True):
+        if by_hand:
+            m.stop()
+            m.install(1)
+        a, b = sorted((m.target(), m.target()), key=lambda t: t.pid)  # in this order they are patched
+        b.process.stdin.write("-2\n")
+        equal(b.process.stdout.readline(), "inside\n", "the busy target")
+        for _ in range(0 if by_hand else 2):  # nothing is left to be looked at because it has just started
+            equal(m.ask("converge")["ok"], True, "a round before")
+        m.install(2)
+        command = [STAUNCH, "converge", "--pid", f"{a.pid},{b.pid}", "--root", m.root, "--state", state, "--events",
+                   m.events_file, "--deadline", "600"]
+        if by_hand:
+            victim = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        else:
+            m.wake()
+            m.await_event("patch-ready")
+        while a.ask(100) != 102:
+            wait(m.dir)
+        assert a.pid not in installed(m), "told before all were patched"
+        if by_hand:
+            victim.kill()
+            victim.wait()
+        else:
+            os.kill(round_of(m), signal.SIGKILL)
+            m.await_event("patch-installed", pid=a.pid)
+        equal(b.ask(100), 0, "the busy target, as it leaves the function")
+        if by_hand:
+            while b.pid not in installed(m):
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # 0: its guardian was there before
+        else:
+            while b.pid not in installed(m):  # the round's guardian may go on, and be told of by a later round
+                equal(m.ask("converge")["ok"], True, "another round")
+        equal([a.ask(100), b.ask(100)], [102, 102], "both")
+        told = installed(m)
+        assert told[a.pid][0] == 1 and "found in the process" in told[a.pid][1], told
+        out = json.loads(staunch(0, "history", "--state", state, "--json"))
+        assert {a.pid, b.pid} <= {x["pid"] for x in out["actions"]}, out
+
+
 def one_user_takes_no_patch_out(m):
     """Who crashes processes of their own inside a fix does not get rid of it on the machine; two users are believed."""
     for folder in (m.dir, m.root):
@@ -956,7 +1020,7 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_to
          waits_for_the_package_manager, does_not_wait_for_ever,
          process_that_executes_again_carries_nothing, process_whose_files_are_gone_is_left_out, agent_killed_and_started_again,
          state_that_is_rubbish, descriptors_that_run_out, vault_killed, mistake_in_the_policy, assess_only_changes_nothing, excluded_path_is_left_alone,
-         one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
+         killed_between_a_patch_and_its_event, one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
          harm_while_the_state_is_locked, image_that_needs_a_restart, stopped_agent_leaves_patches, five_updates_in_a_row,
          downgrade_to_the_first_build, downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last,
          reverted_by_hand_stays_out, what_lies_elsewhere_is_nothing_of_ours, jail_in_a_container, downgrade_of_a_busy_process,
