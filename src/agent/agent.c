@@ -10,6 +10,7 @@
 #include "agent/observe.h"
 #include "agent/watch.h"
 #include "agent/work.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "config.h"
 #include "deliver/baseline-window.h"
@@ -121,7 +122,7 @@ static void on_crash(Agent *a, const WatchEvent *w) {
         if (!p)
                 return;
         snprintf(pid, sizeof(pid), "%d", w->pid);
-        convicts = crash_convicts(a->book, w->pid, p, place);
+        convicts = crash_convicts(a->book, w->pid, p, place, wall_usec(), a->policy.crash_usec);
         snprintf(message, sizeof(message), "Process %d, patched in %s, ended by signal %d (%s)%s%s", w->pid,
                  p->name, w->signal, strsignal(w->signal), where[place],
                  place == CRASH_INSIDE && !convicts ? "; one user's processes alone take no patch out" : "");

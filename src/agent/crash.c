@@ -162,12 +162,14 @@ static Suspect *suspect(CrashBook *b, const ProcessPatch *p) {
         return &b->suspects.items[b->suspects.n - 1];
 }
 
-bool crash_convicts(CrashBook *b, pid_t pid, const ProcessPatch *p, CrashPlace place) {
+bool crash_convicts(CrashBook *b, pid_t pid, const ProcessPatch *p, CrashPlace place, uint64_t now_usec,
+                    uint64_t within_usec) {
         Witness w = { .user = WITNESS_FOREIGN };
         Suspect *s = suspect(b, p);
         Tally *t;
 
-        if (place == CRASH_OUTSIDE)
+        if (place == CRASH_OUTSIDE ||
+            (place == CRASH_UNKNOWN && now_usec > p->time_sec * 1000000 + within_usec))
                 return false;
         for (size_t i = 0; i < b->noted.n; i++)
                 if (b->noted.items[i].process.pid == pid)

@@ -44,7 +44,9 @@ typedef enum CrashPlace { CRASH_UNKNOWN, CRASH_OUTSIDE, CRASH_INSIDE } CrashPlac
 CrashPlace crash_place(const CrashBook *b, pid_t pid, const ProcessPatch **patch);
 /*
  * Counts a crash of that process, which carried the patch, and says whether the patch is to blame: a crash
- * inside of it, or the third without a known place. Crashes of processes that are not trusted are counted by
- * themselves, and only from two users on.
+ * inside of it, or the third without a known place, of which those count that come no later than
+ * `within_usec` after the patch. (When the clock was put back meanwhile, it counts.) Crashes of processes
+ * that are not trusted are counted by themselves, and only from two users on.
  */
-bool crash_convicts(CrashBook *b, pid_t pid, const ProcessPatch *p, CrashPlace place);
+bool crash_convicts(CrashBook *b, pid_t pid, const ProcessPatch *p, CrashPlace place, uint64_t now_usec,
+                    uint64_t within_usec); /* CLOCK_REALTIME */

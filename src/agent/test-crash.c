@@ -12,10 +12,13 @@
 
 #include <cmocka.h>
 
-static const ProcessPatch patch = { .state = PATCH_STATE_ACTIVE, .low = 0x1000, .high = 0x2000 };
+enum { PATCHED_SEC = 1000, WITHIN_SEC = 60 };
+static const ProcessPatch patch = {
+        .state = PATCH_STATE_ACTIVE, .low = 0x1000, .high = 0x2000, .time_sec = PATCHED_SEC
+};
 
-/* One crash of a process of its own. */
-static bool crash(CrashBook *b, Witness w, uint64_t ip) {
+/* One crash of a process of its own, so long after it was patched. */
+static bool crash_after(CrashBook *b, Witness w, uint64_t ip, int sec) {
         static pid_t pid = 100;
         const ProcessPatch *named;
         CrashPlace place;
@@ -26,9 +29,30 @@ static bool crash(CrashBook *b, Witness w, uint64_t ip) {
                 crash_saw(b, pid, ip);
         place = crash_place(b, pid, &named);
         assert_non_null(named);
-        convicts = crash_convicts(b, pid, named, place);
+        convicts = crash_convicts(b, pid, named, place, (uint64_t)(PATCHED_SEC + sec) * 1000000,
+                                  (uint64_t)WITHIN_SEC * 1000000);
         crash_forget(b, pid);
         return convicts;
+}
+
+static bool crash(CrashBook *b, Witness w, uint64_t ip) {
+        return crash_after(b, w, ip, 1);
+}
+
+static void what_comes_late_is_of_something_else(void **state) {
+        const Witness service = { .trusted = true, .user = 33 };
+        CrashBook *b = crash_book_new();
+
+        (void)state;
+        for (int i = 0; i < 10; i++)
+                assert_false(crash_after(b, service, 0, WITHIN_SEC + 1 + i));
+        assert_false(crash_after(b, service, 0, WITHIN_SEC));
+        assert_false(crash_after(b, service, 0, -500)); /* the clock was put back */
+        assert_true(crash_after(b, service, 0, 0));
+        crash_book_free(b);
+        b = crash_book_new();
+        assert_true(crash_after(b, service, 0x1800, 1000000)); /* inside: whenever it comes */
+        crash_book_free(b);
 }
 
 static void services_are_believed(void **state) {
@@ -113,6 +137,7 @@ static void witnesses(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(services_are_believed),
+                cmocka_unit_test(what_comes_late_is_of_something_else),
                 cmocka_unit_test(one_user_is_not_enough),
                 cmocka_unit_test(names_that_look_like_lines),
                 cmocka_unit_test(witnesses),

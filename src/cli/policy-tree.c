@@ -205,16 +205,17 @@ json_t *policy_tree(const Policy *p) {
         json_t *metrics = json_object();
 
         set_text(metrics, "listen", p->metrics_listen);
-        return json_pack(
-                "{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:b, s:o}, s:o, s:o}",
-                "patch_mode", patch_mode_text(p->mode), "safe_point_deadline", duration(p->deadline_usec),
-                "unresponsive_after", duration(p->unresponsive_usec), "scan_interval", seconds(p->scan_sec),
-                "package_wait", seconds(p->package_wait_sec), "package_restarts",
-                p->hold_restarts ? "hold" : "allow", "exclude", exclude_table(p), "accept", accept_tables(p),
-                "hook", hook_tables(p), "baseline", baseline_table(&p->baseline), "window", window_tables(p),
-                "restart", restart_table(&p->restart), "drain", drain_tables(p), "health",
-                "automatic_rollback", p->automatic_rollback, "sample_interval", duration(p->sample_usec),
-                "probe", probe_tables(p), "metrics", metrics);
+        return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:b, s:o, "
+                         "s:o}, s:o, s:o}",
+                         "patch_mode", patch_mode_text(p->mode), "safe_point_deadline",
+                         duration(p->deadline_usec), "unresponsive_after", duration(p->unresponsive_usec),
+                         "scan_interval", seconds(p->scan_sec), "package_wait", seconds(p->package_wait_sec),
+                         "package_restarts", p->hold_restarts ? "hold" : "allow", "exclude", exclude_table(p),
+                         "accept", accept_tables(p), "hook", hook_tables(p), "baseline",
+                         baseline_table(&p->baseline), "window", window_tables(p), "restart",
+                         restart_table(&p->restart), "drain", drain_tables(p), "health", "automatic_rollback",
+                         p->automatic_rollback, "crash_within", duration(p->crash_usec), "sample_interval",
+                         duration(p->sample_usec), "probe", probe_tables(p), "metrics", metrics);
 }
 
 /* TOML writes texts, numbers, truths and lists of texts as JSON does. */

@@ -9,6 +9,7 @@
 #define AT(T, member) offsetof(T, member)
 static const Field health_fields[] = {
         { "automatic_rollback", FIELD_BOOL, AT(Policy, automatic_rollback), 0, 0, NULL, false },
+        { "crash_within", FIELD_USEC, AT(Policy, crash_usec), 1, 30 * 86400, NULL, false },
         { "sample_interval", FIELD_USEC, AT(Policy, sample_usec), 0.05, 3600, NULL, false },
 };
 static const Field metrics_fields[] = {
@@ -39,6 +40,7 @@ enum { SUBJECT_MAX = 127, NAME_MAX_BYTES = 95, EXPECT_MAX = 1024 };
 
 void policy_health_defaults(Policy *p) {
         p->automatic_rollback = true;
+        p->crash_usec = UINT64_C(3600) * 1000000;
         p->sample_usec = 30000000;
         p->metrics_listen = "";
 }

@@ -100,8 +100,9 @@ typedef struct Policy {
         size_t n_drain;
         PolicyRestart restart;
         bool automatic_rollback; /* [health]: take a patch out that does harm */
-        uint64_t sample_usec;    /* [health] sample_interval: between two looks at CPU use and memory */
-        Probe *probe;            /* [[probe]] */
+        uint64_t crash_usec;  /* [health] crash_within: how long after a patch a crash is held against it */
+        uint64_t sample_usec; /* [health] sample_interval: between two looks at CPU use and memory */
+        Probe *probe;         /* [[probe]] */
         size_t n_probe;
         const char *metrics_listen; /* [metrics] listen: a loopback address and port; "": none */
 } Policy;

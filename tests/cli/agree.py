@@ -230,6 +230,7 @@ timeout = "2min"
 force = false
 [health]
 automatic_rollback = false
+crash_within = "12h"
 sample_interval = "50ms"
 [[probe]]
 unit = "nginx.service"
