@@ -80,6 +80,8 @@ static void serve_one(const GuardianRequest *q, const Patch *const *patches, siz
 
 static _Noreturn void serve(int fd, pid_t front, const Patch *const *patches, size_t n) {
         ShadowCache cache = { 0 };
+        /* Stops are waited for: no signal has to tell of them, too. */
+        const struct sigaction stops = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP };
         int null, oom;
         sigset_t none;
 
@@ -89,7 +91,7 @@ static _Noreturn void serve(int fd, pid_t front, const Patch *const *patches, si
         }
         for (int sig = 1; sig <= SIGRTMAX; sig++)
                 signal(sig, SIG_IGN);
-        signal(SIGCHLD, SIG_DFL); /* stops are waited for */
+        sigaction(SIGCHLD, &stops, NULL);
         for (int sig = SIGSEGV, i = 0; i < 3; sig = i == 0 ? SIGBUS : SIGABRT, i++)
                 signal(sig, SIG_DFL);
         sigemptyset(&none);

@@ -319,8 +319,7 @@ void stack_reader_warm(StackReader *r) {
         char path[64];
 
         snprintf(path, sizeof(path), "/proc/%d/pagemap", r->pid);
-        pagemap = open(path, O_RDONLY | O_CLOEXEC);
-        for (size_t i = 1; pagemap >= 0 && i <= r->before->n; i++) {
+        for (size_t i = 1; i <= r->before->n; i++) {
                 const Mapping *guard = &r->before->items[i - 1], *m = guard + 1;
                 bool end = i == r->before->n || at + PART > r->room;
 
@@ -333,7 +332,11 @@ void stack_reader_warm(StackReader *r) {
                 if (end)
                         break;
                 if (guard->prot || guard->end != m->start || !(m->prot & MAP_W) || m->shared || m->inode ||
-                    m->end - m->start < PART || !are_there(pagemap, m->end - PART, PART / PAGE_SIZE_X86))
+                    m->end - m->start < PART)
+                        continue;
+                if (pagemap < 0 && (pagemap = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+                        break;
+                if (!are_there(pagemap, m->end - PART, PART / PAGE_SIZE_X86))
                         continue;
                 local[n] = (struct iovec){ r->bytes + at, PART };
                 remote[n++] = (struct iovec){ (void *)(uintptr_t)(m->end - PART), PART };

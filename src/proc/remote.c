@@ -107,7 +107,8 @@ static int open_held(pid_t pid, pid_t tid, uint64_t gate, uint64_t wait_usec, Re
                 return REMOTE_TRACED;
         if (status.tracer)
                 return REMOTE_BUSY;
-        if (!strchr("RSTt", status.state) || status.dumping || task_look(pid, tid).worker)
+        if (!strchr("RSTt", status.state) || status.dumping ||
+            (tid != status.tgid && task_look(pid, tid).worker))
                 return REMOTE_BUSY;
         /* Also of a thread that has no filter: another may give it one at any moment. */
         if (ptrace(PTRACE_SEIZE, tid, 0, options | PTRACE_O_SUSPEND_SECCOMP) == 0) {

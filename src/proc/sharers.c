@@ -48,6 +48,7 @@ static struct {
         uint64_t made_usec;
         unsigned places; /* so many have been given out */
         Listed *asked;   /* whose sharers were looked for last; NULL: none of these */
+        int any_fd;      /* of anything */
         pid_t nobody;    /* an ended child, not waited for: it has no memory, and never will */
 } listing;
 
@@ -60,6 +61,9 @@ static int make_nobody(void) {
 
         if (listing.owner == getpid() && listing.nobody > 0)
                 return 0;
+        listing.any_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (listing.any_fd < 0)
+                return -errno;
         pid = vfork(); /* nothing is copied for it */
         if (pid == 0)
                 _exit(0);
@@ -70,11 +74,11 @@ static int make_nobody(void) {
 }
 
 /* The id was given out, and has no task. F_SETOWN asks whether the id is known, whoever has it. */
-static bool is_unborn(int any_fd, pid_t id) {
-        return fcntl(any_fd, F_SETOWN, id) == 0 && kill(id, 0) < 0 && errno == ESRCH;
+static bool is_unborn(pid_t id) {
+        return fcntl(listing.any_fd, F_SETOWN, id) == 0 && kill(id, 0) < 0 && errno == ESRCH;
 }
 
-static int make_listing(pid_t newest, int any_fd) {
+static int make_listing(pid_t newest) {
         _cleanup_(freep) pid_t *all = NULL;
         pid_t self = getpid();
         size_t n, kept = 0;
@@ -87,7 +91,7 @@ static int make_listing(pid_t newest, int any_fd) {
         listing.asked = NULL;
         listing.unborn.n = 0;
         for (pid_t id = MAX(newest - IDS_MAX + 1, 1); id <= newest; id++)
-                if (is_unborn(any_fd, id))
+                if (is_unborn(id))
                         vec_push(&listing.unborn, id);
         r = task_processes(&all, &n);
         if (r < 0)
@@ -187,27 +191,24 @@ static void add_process(pid_t id, pid_t **pids, size_t *n) {
 
 int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn, size_t *n_unborn,
                  Error *e) {
-        _cleanup_(closep) int any_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         _cleanup_(freep) pid_t *found = NULL, *making = NULL;
         Listed *listed = NULL;
         size_t n_found = 1, n_making = 0;
         long to_nobody, ignored;
-        int r = any_fd < 0 ? -errno : 0;
+        int r = 0;
 
-        if (r < 0)
-                return error_errno(e, r, "/dev/null");
         if (listing.owner != getpid() || newest < listing.newest || newest - listing.newest > IDS_MAX ||
             now_usec() - listing.made_usec > LISTING_USEC)
-                r = make_listing(newest, any_fd);
+                r = make_listing(newest);
         if (r < 0)
                 return error_errno(e, r, "/proc");
         /* Whoever is born from here on is among these still, and one who was before is found below. */
         making = vec_grow(NULL, listing.unborn.n + (size_t)(newest - listing.newest) + 1, sizeof(*making));
         for (size_t i = 0; i < listing.unborn.n; i++)
-                if (is_unborn(any_fd, listing.unborn.items[i]))
+                if (is_unborn(listing.unborn.items[i]))
                         making[n_making++] = listing.unborn.items[i];
         for (pid_t id = listing.newest + 1; id <= newest; id++)
-                if (is_unborn(any_fd, id))
+                if (is_unborn(id))
                         making[n_making++] = id;
         found = vec_grow(NULL, 1, sizeof(*found));
         found[0] = pid;

@@ -35,6 +35,7 @@ enum {
  * of reading /proc/PID/stat. -1 where the two do not say the same.
  */
 static int open_task(pid_t pid) {
+        static bool tells; /* as it did of a process: it is a matter of the kernel */
         char path[64];
         struct stat st;
         TaskStat s;
@@ -42,8 +43,10 @@ static int open_task(pid_t pid) {
 
         snprintf(path, sizeof(path), "/proc/%d/task", pid);
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0 &&
-            (fstat(fd, &st) < 0 || task_stat(pid, &s) < 0 || st.st_nlink != s.threads + TASK_LINKS)) {
+        if (fd < 0 || tells)
+                return fd;
+        tells = fstat(fd, &st) == 0 && task_stat(pid, &s) == 0 && st.st_nlink == s.threads + TASK_LINKS;
+        if (!tells) {
                 close(fd);
                 fd = -1;
         }
@@ -123,6 +126,23 @@ add:
         return 0;
 }
 
+size_t world_threads(const World *w) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < w->n_pids; i++) {
+                struct stat st;
+                TaskStat s;
+
+                if (w->task_fds[i] >= 0) {
+                        if (fstat(w->task_fds[i], &st) == 0 && st.st_nlink > TASK_LINKS)
+                                n += st.st_nlink - TASK_LINKS;
+                } else if (task_stat(w->pids[i], &s) == 0) {
+                        n += s.threads;
+                }
+        }
+        return n;
+}
+
 /* Seizes all threads that are not yet. */
 static int seize_all(World *w, Listing *out) {
         size_t before = w->n;
@@ -132,15 +152,24 @@ static int seize_all(World *w, Listing *out) {
                 _cleanup_(freep) pid_t *tids = NULL;
                 _cleanup_(freep) TaskLook *looks = NULL;
                 size_t n;
-                int r = task_threads(w->pids[i], &tids, &n);
+                pid_t pid = w->pids[i];
+                int r = 0;
 
+                /* Of one thread no list is needed: whether it is all is seen when it has stopped. */
+                if (!before && w->n_pids == 1 && world_threads(w) == 1) {
+                        tids = vec_grow(NULL, n = 1, sizeof(*tids));
+                        tids[0] = pid;
+                } else {
+                        r = task_threads(pid, &tids, &n);
+                }
                 if (r < 0)
                         continue;
                 /* Before the first is seized: it could stop by itself from then on. */
                 looks = vec_grow(NULL, n + 1, sizeof(*looks));
-                for (size_t k = 0; k < n; k++)
-                        looks[k] = before && find_thread(w, tids[k]) ? (TaskLook){ 0 }
-                                                                     : task_look(w->pids[i], tids[k]);
+                memset(looks, 0, (n + 1) * sizeof(*looks));
+                for (size_t k = 0; n > 1 && k < n; k++)
+                        if (!(before && find_thread(w, tids[k])))
+                                looks[k] = task_look(pid, tids[k]);
                 for (size_t k = 0; k < n; k++) {
                         if (before && find_thread(w, tids[k]))
                                 continue;
@@ -148,7 +177,7 @@ static int seize_all(World *w, Listing *out) {
                                 listing.others++;
                                 continue;
                         }
-                        r = seize(w, w->pids[i], tids[k], n > FEW_THREADS && looks[k].asleep, &listing);
+                        r = seize(w, pid, tids[k], n > FEW_THREADS && looks[k].asleep, &listing);
                         if (r)
                                 return r;
                 }
@@ -196,23 +225,6 @@ static void read_registers(World *w, size_t first) {
                         let_go(t->tid, 0);
                 }
         }
-}
-
-size_t world_threads(const World *w) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < w->n_pids; i++) {
-                struct stat st;
-                TaskStat s;
-
-                if (w->task_fds[i] >= 0) {
-                        if (fstat(w->task_fds[i], &st) == 0 && st.st_nlink > TASK_LINKS)
-                                n += st.st_nlink - TASK_LINKS;
-                } else if (task_stat(w->pids[i], &s) == 0) {
-                        n += s.threads;
-                }
-        }
-        return n;
 }
 
 /* Is that a task with the memory of the stopped thread that is not itself stopped? */
