@@ -374,6 +374,16 @@ int header_find(pid_t pid, const Maps *maps, Header **out, size_t *n, Error *e) 
         return 0;
 }
 
+/* Its first entry is as it was before: a tracer's probe makes a private copy of a page, too. */
+static bool is_undone(pid_t pid, const Header *h) {
+        const HeaderSite *s = &h->sites[0];
+        uint8_t have[PATCH_SITE_BYTES];
+
+        return h->state == PATCH_STATE_ACTIVE &&
+               mem_read_code(pid, h->image_base + s->patch_addr, have, s->n) == 0 &&
+               memcmp(have, s->before, s->n) == 0;
+}
+
 bool header_is_current(pid_t pid, const Header *h, const Loaded *loaded, size_t n) {
         char path[64];
         bool fresh;
@@ -388,7 +398,7 @@ bool header_is_current(pid_t pid, const Header *h, const Loaded *loaded, size_t 
                 fd = open(path, O_RDONLY | O_CLOEXEC);
                 if (fd < 0)
                         return true;
-                fresh = is_file_page(fd, h->image_base + h->sites[0].patch_addr);
+                fresh = is_file_page(fd, h->image_base + h->sites[0].patch_addr) || is_undone(pid, h);
                 close(fd);
                 return !fresh;
         }

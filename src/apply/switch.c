@@ -93,6 +93,12 @@ static void go_back(Switch *s, size_t journalled, size_t marked) {
         }
 }
 
+static bool holds_breakpoint(const Switch *s, uint64_t addr) {
+        uint8_t byte;
+
+        return mem_read_fd(s->mem_fd, addr, &byte, sizeof(byte)) == 0 && byte == 0xcc;
+}
+
 /* All threads are stopped at a safe point. The journal first, then the code, then the journal. */
 static int commit(Switch *s, EngineResult *res, Error *e) {
         size_t journalled = 0, marked = 0;
@@ -104,8 +110,10 @@ static int commit(Switch *s, EngineResult *res, Error *e) {
                 return refuse(res, REFUSAL_CODE_PROCESS_GONE, "", "the process replaced its memory (exec)");
         r = edits_check(&s->edits, s->pid, &owner, &addr, e);
         if (r == EDIT_DIFFERS)
-                return refuse(res, REFUSAL_CODE_IMAGE_MODIFIED, s->owner_name(s, owner), "at 0x%llx",
-                              (unsigned long long)addr);
+                return refuse(res, REFUSAL_CODE_IMAGE_MODIFIED, s->owner_name(s, owner), "at 0x%llx%s",
+                              (unsigned long long)addr,
+                              holds_breakpoint(s, addr) ? ": a breakpoint, of a tracer's probe or a debugger"
+                                                        : "");
         if (r == 0)
                 r = fault("switch-checked", e);
         for (; r == 0 && journalled < s->n_marks; journalled++) {

@@ -9,7 +9,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/perf_event.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -105,55 +104,6 @@ static void executing_process_is_not_lost(void **state) {
                 try_for(pid, p, 10000, &res);
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-/* A probe on the return from a function, as tracers of whole machines set them: the file's offset of its
- * symbol. */
-static int probe_return(pid_t pid, const char *function) {
-        struct perf_event_attr attr = { .size = sizeof(attr), .config = 1 /* of a return */ };
-        FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "r");
-        Image *image;
-        Error e;
-
-        if (!f || fscanf(f, "%u", &attr.type) != 1)
-                return -1;
-        fclose(f);
-        assert_int_equal(image_open(victim_path, &image, &e), 0);
-        for (size_t i = 0; i < image->n_syms; i++)
-                if (strcmp(image->syms[i].name, function) == 0) {
-                        const ImageSegment *g = image_segment_at(image, image->syms[i].addr);
-
-                        attr.probe_offset = image->syms[i].addr - g->addr + g->offset;
-                }
-        image_free(image);
-        assert_true(attr.probe_offset);
-        attr.uprobe_path = (uintptr_t)victim_path;
-        return (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, 0);
-}
-
-/* The kernel has put another address in the place of the return address. */
-static void probed_return_is_seen(void **state) {
-        Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("probing", 3);
-        EngineResult res;
-        int probe = probe_return(v.pid, "probed");
-
-        (void)state;
-        if (probe < 0) {
-                victim_stop(&v);
-                print_message("no probes here\n");
-                skip();
-        }
-        assert_int_equal(victim_ask(&v, "probing", NULL), 0);
-        while (victim_ask(&v, "counter", NULL) < 2)
-                usleep(1000);
-        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
-        assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_BUSY);
-        assert_string_equal(res.subject, "a probe on a return");
-        assert_int_equal(victim_ask(&v, "release", NULL), 0);
-        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
-        close(probe);
-        victim_stop(&v);
 }
 
 static bool put(const char *folder, const char *file, const char *text) {
@@ -766,7 +716,6 @@ int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(kernel_workers_are_left_alone),
                 cmocka_unit_test(split_stack_is_followed),
-                cmocka_unit_test(probed_return_is_seen),
                 cmocka_unit_test(executing_process_is_not_lost),
                 cmocka_unit_test(frozen_process_is_refused),
                 cmocka_unit_test(blocked_guardian_is_left_alone),

@@ -30,6 +30,7 @@ int counter;
 static int fds[2];
 
 int answer(int x);
+int beside_answer(void);
 int outer(int x);
 int probing(int fd);
 int probed(int fd);
@@ -38,6 +39,11 @@ int probed(int fd);
 __attribute__((weak, aligned(32))) int answer(int x) {
         counter += x;
         return 1;
+}
+
+/* Has a probe put on it. */
+__attribute__((weak, aligned(32))) int beside_answer(void) {
+        return counter;
 }
 
 static int wait_byte(int fd) {
@@ -427,6 +433,11 @@ static void commands(void) {
                         printf("%d 0\n", eaten == MAP_FAILED);
                 } else if (strcmp(line, "lock") == 0) {
                         printf("%d 0\n", mlockall(MCL_CURRENT | MCL_FUTURE));
+                } else if (strcmp(line, "forget text") == 0) { /* what is not the file's is lost */
+                        uintptr_t at = (uintptr_t)answer & ~(uintptr_t)(PAGE - 1);
+
+                        printf("%d %d\n", madvise((void *)at, PAGE, MADV_DONTNEED),
+                               (uintptr_t)beside_answer - at < PAGE);
                 } else if (strcmp(line, "lock little") == 0) {
                         const struct rlimit limit = { 0, 0 };
                         int r = mlockall(MCL_FUTURE);
