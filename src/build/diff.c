@@ -50,11 +50,17 @@ static int load_codes(const Image *old, const Image *new, unsigned threads, Code
         return 0;
 }
 
+static bool beside_types(RefusalCode code) {
+        return code == REFUSAL_CODE_ALLOCATION_SIZE || code == REFUSAL_CODE_PAIRING_CHANGED ||
+               code == REFUSAL_CODE_LABEL_KEPT;
+}
+
 /*
  * Types do not know how large the buffers are that code allocates: when a constant grows, new code would
- * run past the end of what the old code allocated. So of what the judge finds, this counts in any case.
+ * run past the end of what the old code allocated. Nor do they know who frees what, and what else is kept.
+ * So of what the judge finds, these count in any case.
  */
-static int judge_allocations(Diff *d, unsigned threads, Error *e) {
+static int judge_beside(Diff *d, unsigned threads, Error *e) {
         LayoutGrade grade;
         Verdict all;
         int r;
@@ -64,8 +70,8 @@ static int judge_allocations(Diff *d, unsigned threads, Error *e) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < all.n; i++)
-                if (all.findings[i].code == REFUSAL_CODE_ALLOCATION_SIZE)
-                        verdict_add(&d->verdict, REFUSAL_CODE_ALLOCATION_SIZE, all.findings[i].subject, "%s",
+                if (beside_types(all.findings[i].code))
+                        verdict_add(&d->verdict, all.findings[i].code, all.findings[i].subject, "%s",
                                     all.findings[i].detail);
         return 0;
 }
@@ -102,7 +108,7 @@ static int judge_grade(Diff *d, unsigned threads, const DiffOptions *options, Er
                                         v->n == before
                                                 ? "debug information of both builds: every type is the same"
                                                 : "debug information of both builds: types differ";
-                                return v->grade == GRADE_PROVED ? judge_allocations(d, threads, e) : 0;
+                                return v->grade == GRADE_PROVED ? judge_beside(d, threads, e) : 0;
                         }
                 }
         }

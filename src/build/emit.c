@@ -257,6 +257,7 @@ int emit_patch(Diff *d, const bool accepted[REFUSAL_N], Patch **out, Error *e) {
                 emit_function(m, m->queue.items[--m->queue.n]);
         emit_sites(m);
         emit_unwind(m);
+        emit_unset(m);
         for (size_t i = 0; i < d->new_image->n_sections; i++)
                 if (m->whole[i]) {
                         const ImageSection *s = &d->new_image->sections[i];

@@ -57,6 +57,9 @@ void emit_variables(Emitter *m);
 void emit_variable_range(Emitter *m, uint64_t from, uint64_t to);
 bool emit_is_variable(const Emitter *m, uint64_t addr);
 
+/* emit-unset.c: refuses added variables that nothing may set in a process that runs. */
+void emit_unset(Emitter *m);
+
 /* emit-words.c: pointers of constant tables that are rewritten in place; carries what they lead to. */
 void emit_words(Emitter *m);
 

@@ -172,6 +172,11 @@ void note_exchanges(Judge *j, const PairView *p);
 void judge_moves(Judge *j);
 void judge_numbers(Judge *j, const PairView *p);
 
+/* What one function does and another one undoes (judge-pairing.c). */
+void judge_pairing(Judge *j);
+/* Addresses inside of changed functions that are kept (judge-labels.c). */
+void judge_labels(Judge *j);
+
 /* Bit fields that moved within their word (judge-bits.c). */
 void judge_bits(Judge *j, const PairView *p);
 

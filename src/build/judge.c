@@ -583,6 +583,8 @@ int judge_layout(const Diff *d, unsigned threads, Verdict *v, LayoutGrade *grade
         arena_free(h.arena);
         judge_constants(&j);
         judge_moves(&j);
+        judge_pairing(&j);
+        judge_labels(&j);
         *grade = j.findings ? GRADE_UNPROVED : GRADE_CONSISTENT;
         judge_close(&j);
         return 0;

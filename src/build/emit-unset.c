@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
+#include "build/emit.h"
+#include "build/values.h"
+
+#include <Zydis/Zydis.h>
+
+/*
+ * A variable that the patch adds begins with its initial value. Where one function sets it and another one
+ * reads it, the first may have run in the process already, and never again: what a program reads from its
+ * configuration, what a library makes when it is opened. Then new code reads nothing. A variable of one
+ * function alone, or one that is only ever counted up, begins in a new process as it does in this one; but
+ * not where that function sets it together with an old variable that says that all has been made.
+ */
+
+typedef enum Use { USE_READ, USE_SET, USE_COUNT, USE_ADDRESS } Use;
+
+static Use use_of(const Code *code, const Ref *r) {
+        Op op;
+
+        if (takes_address(r) || values_decode_one(code, r->insn, &op) < 0)
+                return USE_ADDRESS;
+        if (!op.has_mem || !op.mem_first || op.mnemonic == ZYDIS_MNEMONIC_CMP ||
+            op.mnemonic == ZYDIS_MNEMONIC_TEST || op.kind == OP_CALL || op.kind == OP_JMP ||
+            op.kind == OP_PUSH)
+                return USE_READ;
+        return op.flags & ACCESS_READ ? USE_COUNT : USE_SET;
+}
+
+/* The variable is held against something there: what decides whether all is made that goes with it. */
+static bool asks(const Code *code, const Ref *r) {
+        Op op, next;
+
+        if (values_decode_one(code, r->insn, &op) < 0)
+                return false;
+        if (op.mnemonic == ZYDIS_MNEMONIC_CMP || op.mnemonic == ZYDIS_MNEMONIC_TEST)
+                return true;
+        return op.kind == OP_MOV && !op.mem_first &&
+               values_decode_one(code, r->insn + op.length, &next) == 0 &&
+               (next.mnemonic == ZYDIS_MNEMONIC_TEST || next.mnemonic == ZYDIS_MNEMONIC_CMP) &&
+               next.dst == op.dst;
+}
+
+/* An old variable that the function asks and sets. */
+static bool has_guard(Emitter *m, const Function *f) {
+        const Code *code = m->d->new;
+
+        for (uint32_t i = 0; i < f->n_refs; i++) {
+                const Ref *r = &code->refs[f->ref + i];
+
+                if (place_of(code, r->target).kind != PLACE_DATA || emit_is_variable(m, r->target) ||
+                    use_of(code, r) != USE_SET)
+                        continue;
+                for (uint32_t k = 0; k < f->n_refs; k++) {
+                        const Ref *x = &code->refs[f->ref + k];
+
+                        if (x->target == r->target && use_of(code, x) == USE_READ && asks(code, x))
+                                return true;
+                }
+        }
+        return false;
+}
+
+static bool begins_empty(const Emitter *m, uint64_t from, uint64_t size) {
+        const uint8_t *b = image_bytes(m->d->new_image, from, size);
+
+        return unrelocated(m->d->new_image, from, size) && (!b || all_zero(b, size));
+}
+
+static void look_at(Emitter *m, uint64_t from, uint64_t size) {
+        const Code *code = m->d->new;
+        uint32_t setter = NO_FUNCTION, reader = NO_FUNCTION;
+        bool several = false, read = false;
+
+        for (size_t i = 0; i < code->n_refs; i++) {
+                const Ref *r = &code->refs[i];
+                Use use;
+
+                if (r->target - from >= size)
+                        continue;
+                use = use_of(code, r);
+                if (use == USE_SET || (use == USE_ADDRESS && begins_empty(m, from, size)))
+                        setter = r->function;
+                if (use != USE_SET) {
+                        several = several || (read && r->function != reader);
+                        reader = r->function;
+                        read = true;
+                }
+        }
+        if (setter == NO_FUNCTION || !read)
+                return;
+        if (several || reader != setter)
+                verdict_add(&m->d->verdict, REFUSAL_CODE_VARIABLE_UNSET, code->functions[reader].name,
+                            "reads a variable that is new and that %s sets, which may have run already",
+                            code->functions[setter].name);
+        else if (m->d->matches[m->d->new_match[setter]].kind == MATCH_CHANGED &&
+                 has_guard(m, &code->functions[setter]))
+                verdict_add(&m->d->verdict, REFUSAL_CODE_VARIABLE_UNSET, code->functions[setter].name,
+                            "sets a variable that is new together with one that says whether all is made");
+}
+
+void emit_unset(Emitter *m) {
+        const Code *code = m->d->new;
+
+        for (size_t i = 0; i < m->added.n; i++) {
+                uint64_t at = m->added.items[i].new, end = at + m->added.items[i].size;
+
+                while (at < end) {
+                        uint64_t next = MIN(code_next_target(code, at), end);
+
+                        look_at(m, at, next - at);
+                        at = next;
+                }
+        }
+}
