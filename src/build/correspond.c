@@ -476,12 +476,19 @@ static void sort_votes(Work *w, size_t sorted) {
         w->votes.items = merged;
 }
 
+static int edge_compare(const Edge *e, uint64_t new, uint64_t old) {
+        if (e->new != new)
+                return e->new < new ? -1 : 1;
+        return e->old < old ? -1 : e->old > old;
+}
+
 static void count_votes(Work *w, size_t sorted) {
         Diff *d = w->d;
         VEC(uint32_t) group = { 0 };
+        Arena *before = w->scratch;
+        const Edge *known = w->edges, *end = sorted ? known + w->n_edges : known; /* of this round */
 
         sort_votes(w, sorted);
-        arena_free(w->scratch);
         w->scratch = arena_new();
         w->edges = arena_newa(w->scratch, Edge, w->votes.n + 1);
         w->by_old = arena_newa(w->scratch, uint32_t, w->votes.n + 1);
@@ -494,13 +501,19 @@ static void count_votes(Work *w, size_t sorted) {
                         last->votes++;
                         last->sure |= v->match != last->witness;
                 } else {
-                        w->edges[w->n_edges++] = (Edge){ .new = v->new,
-                                                         .old = v->old,
-                                                         .votes = 1,
-                                                         .witness = v->match,
-                                                         .sure = v->match == NO_FUNCTION };
+                        for (; known < end && edge_compare(known, v->new, v->old) < 0; known++)
+                                ;
+                        w->edges[w->n_edges++] =
+                                (Edge){ .new = v->new,
+                                        .old = v->old,
+                                        .votes = 1,
+                                        .witness = v->match,
+                                        .sure = v->match == NO_FUNCTION,
+                                        .followed = known < end && known->followed &&edge_compare(
+                                                                           known, v->new, v->old) == 0 };
                 }
         }
+        arena_free(before);
         for (size_t i = 0; i < w->n_edges; i++)
                 w->by_old[i] = (uint32_t)i;
         qsort_r(w->by_old, w->n_edges, sizeof(uint32_t), by_old_compare, w->edges);
@@ -564,13 +577,14 @@ static void vote_data(Work *w) {
         size_t n = w->n_edges;
 
         for (size_t i = 0; i < n; i++) {
-                const Edge *e = &w->edges[i];
+                Edge *e = &w->edges[i];
                 uint64_t size;
                 size_t a, b;
 
-                if (e->loses || !image_section_at(d->new_image, e->new) ||
+                if (e->loses || e->followed || !image_section_at(d->new_image, e->new) ||
                     !image_section_at(d->old_image, e->old))
                         continue;
+                e->followed = true; /* once in a round: it would say the same */
                 size = MIN(const_extent(d->old, e->old), const_extent(d->new, e->new));
                 a = image_reloc_from(d->old_image, e->old);
                 b = image_reloc_from(d->new_image, e->new);

@@ -16,6 +16,7 @@ typedef struct Edge { /* all votes of one (new, old) pair */
         uint32_t witness; /* the match of the first vote */
         bool sure;        /* several functions say it, or data or a symbol */
         bool loses;
+        bool followed; /* what the data there points to has voted */
 } Edge;
 
 /*

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -120,38 +121,58 @@ static void keep_names(Comparison *c, const Image *new) {
                 c->needed[c->n_needed++] = arena_strdup(c->arena, new->needed[i]);
 }
 
-/* 0; IMAGE_UNSUPPORTED when that is an outcome; a file that is no ELF file is an error. */
-static int parse(const char *name, FileBytes *file, Image **out, Error *e) {
-        int r = image_parse(name, file, out, e);
+typedef struct Parse {
+        const char *name;
+        FileBytes *file;
+        Image *image;
+        Error error;
+        int result; /* 0; IMAGE_UNSUPPORTED when that is an outcome; a file that is no ELF file is an error */
+} Parse;
 
-        if (r == IMAGE_NOT_ELF)
-                return error_set(e, -EINVAL, "%s: not an ELF file or .deb package", name);
-        return r;
+static void *parse(void *argument) {
+        Parse *p = argument;
+
+        p->result = image_parse(p->name, p->file, &p->image, &p->error);
+        if (p->result == IMAGE_NOT_ELF)
+                p->result = error_set(&p->error, -EINVAL, "%s: not an ELF file or .deb package", p->name);
+        return NULL;
+}
+
+/* Side by side where that is worth a thread. */
+static void parse_both(Parse *old, Parse *new, unsigned threads) {
+        enum { LARGE = 1 << 20 };
+        pthread_t id;
+        bool beside = threads != 1 && old->file->size >= LARGE && pthread_create(&id, NULL, parse, new) == 0;
+
+        parse(old);
+        if (beside)
+                pthread_join(id, NULL);
+        else
+                parse(new);
 }
 
 int compare_files(const char *old_name, FileBytes *old_file, const char *new_name, FileBytes *new_file,
                   const CompareOptions *o, Comparison *out, Error *e) {
         _cleanup_(image_freep) Image *old = NULL, *new = NULL;
+        Parse a = { .name = old_name, .file = old_file }, b = { .name = new_name, .file = new_file };
         Comparison c = { .arena = arena_new() };
         uint64_t begun = now_usec();
-        Error unsupported = { 0 };
-        int r, other;
+        int r;
 
         peak_reset();
         verdict_init(&c.verdict, c.arena);
-        r = parse(old_name, old_file, &old, e);
-        if (r == IMAGE_UNSUPPORTED && e)
-                unsupported = *e;
-        other = parse(new_name, new_file, &new, r < 0 ? NULL : e);
-        if (r < 0 || other < 0) {
-                r = r < 0 ? r : other;
+        parse_both(&a, &b, o->diff.threads);
+        old = a.image;
+        new = b.image;
+        if (a.result < 0 || b.result < 0) {
+                r = a.result < 0 ? a.result : b.result;
+                error_set(e, r, "%s", a.result < 0 ? a.error.text : b.error.text);
                 goto fail;
         }
-        if (other == IMAGE_UNSUPPORTED && r != IMAGE_UNSUPPORTED && e)
-                unsupported = *e;
-        if (r || other) {
+        if (a.result || b.result) {
                 c.outcome = OUTCOME_UNSUPPORTED;
-                verdict_add(&c.verdict, REFUSAL_CODE_MACHINE, new_name, "%s", unsupported.text);
+                verdict_add(&c.verdict, REFUSAL_CODE_MACHINE, new_name, "%s",
+                            a.result ? a.error.text : b.error.text);
         } else {
                 c.old_id = old->build_id;
                 c.new_id = new->build_id;
