@@ -4,6 +4,7 @@
 
 #include "config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -150,19 +151,38 @@ static bool by_link(Search *s) {
  * no more when that happened once. */
 static atomic_bool silent;
 
+/* The library brings some thirty others along (an HTTP client, TLS, Kerberos, LDAP), so it is loaded by who
+ * has servers to ask. Where it is not installed nothing is found. */
+static int ask_servers(const BuildId *id, char **path) {
+        void *library = dlopen(DEBUGINFOD_SONAME, RTLD_NOW | RTLD_LOCAL);
+        __typeof__(&debuginfod_begin) begin = NULL;
+        __typeof__(&debuginfod_find_debuginfo) find = NULL;
+        __typeof__(&debuginfod_end) end = NULL;
+        debuginfod_client *client;
+        int fd;
+
+        if (!library)
+                return -ENOENT;
+        *(void **)&begin = dlsym(library, "debuginfod_begin");
+        *(void **)&find = dlsym(library, "debuginfod_find_debuginfo");
+        *(void **)&end = dlsym(library, "debuginfod_end");
+        client = begin && find && end ? begin() : NULL;
+        if (!client)
+                return -ENOENT;
+        fd = find(client, id->bytes, (int)id->n, path);
+        end(client);
+        return fd; /* the library stays: what it brought along may have work to do at the end of the process
+                    */
+}
+
 static bool by_debuginfod(Search *s) {
         const char *urls = getenv(DEBUGINFOD_URLS_ENV_VAR);
-        debuginfod_client *client;
         char *path = NULL;
         int fd;
 
         if (!urls || !*urls || s->image->build_id.n == 0 || silent)
                 return false;
-        client = debuginfod_begin();
-        if (!client)
-                return false;
-        fd = debuginfod_find_debuginfo(client, s->image->build_id.bytes, (int)s->image->build_id.n, &path);
-        debuginfod_end(client);
+        fd = ask_servers(&s->image->build_id, &path);
         if (fd == -ETIME)
                 silent = true;
         if (fd < 0)
