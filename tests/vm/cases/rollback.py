@@ -41,35 +41,26 @@ umount /mnt
 vgchange --activate n rig"""
 
 # A service that refuses to be stopped by hand, in three versions: only a restart of the machine brings another into use, and
-# the third does not serve.
-SERVES = """set -e
-serve() {
-        mkdir -p /srv/serves/$1/DEBIAN /srv/serves/$1/lib/systemd/system /srv/serves/$1/usr/lib
-        cp $2 /srv/serves/$1/usr/lib/vm-serves
-        printf '[Unit]\\nRefuseManualStop=yes\\n[Service]\\nTimeoutStartSec=30\\nExecStart=/usr/lib/vm-serves %s\\n' "$3" \\
-                >/srv/serves/$1/lib/systemd/system/vm-serves.service
-        printf '[Install]\\nWantedBy=multi-user.target\\n' >>/srv/serves/$1/lib/systemd/system/vm-serves.service
-        printf 'Package: vm-serves\\nVersion: %s\\nArchitecture: amd64\\nMaintainer: vm <vm@vm>\\nDescription: serves\\n' $1 \\
-                >/srv/serves/$1/DEBIAN/control
-        dpkg-deb -b /srv/serves/$1 /srv/serves/$1.deb
+# the third does not say that it is ready, which is what its probe asks for.
+READY = """set -e
+version() {
+        mkdir -p /srv/ready/$1/DEBIAN /srv/ready/$1/lib/systemd/system /srv/ready/$1/usr/lib
+        cp $2 /srv/ready/$1/usr/lib/vm-ready
+        printf '[Unit]\\nRefuseManualStop=yes\\n[Service]\\nTimeoutStartSec=20\\nExecStartPre=%s\\nExecStart=/usr/lib/vm-ready %s\\n' \\
+                "$3" "$4" >/srv/ready/$1/lib/systemd/system/vm-ready.service
+        printf '[Install]\\nWantedBy=multi-user.target\\n' >>/srv/ready/$1/lib/systemd/system/vm-ready.service
+        printf 'Package: vm-ready\\nVersion: %s\\nArchitecture: amd64\\nMaintainer: vm <vm@vm>\\nDescription: ready\\n' $1 \\
+                >/srv/ready/$1/DEBIAN/control
+        dpkg-deb -b /srv/ready/$1 /srv/ready/$1.deb
 }
-cat >/srv/serves.pl <<'END'
-use IO::Socket::INET;
-my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1:8123", Listen => 9, ReuseAddr => 1) or die $!;
-while (my $c = $l->accept) {
-        sysread $c, my $b, 4096;
-        syswrite $c, "HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok";
-        close $c;
-}
-END
-serve 1 /usr/bin/perl /srv/serves.pl
-serve 2 /usr/bin/python3 '-m http.server --bind 127.0.0.1 --directory /srv/serves 8123'
-serve 3 /usr/bin/tail '-f /dev/null'
+version 1 /usr/bin/tail '/usr/bin/touch /run/vm-ready' '-f /dev/null'
+version 2 /usr/bin/sleep '/usr/bin/touch /run/vm-ready' infinity
+version 3 /usr/bin/tail /usr/bin/true '-f /dev/null'
 """
 # What is done before the machine goes down, and when it is back, with the boot in which it is.
 DRAINS = """[[probe]]
-unit = "vm-serves.service"
-http = "http://127.0.0.1:8123/"
+unit = "vm-ready.service"
+command = ["/usr/bin/test", "-e", "/run/vm-ready"]
 [[drain]]
 unit = "machine"
 before = "echo before machine $(cat /proc/sys/kernel/random/boot_id) >>/srv/drained"
@@ -267,7 +258,7 @@ def baseline_of_machine(bench, m, number, window_name):
     that there were, from the one before."""
     window.policy(m)  # which restarts no machine
     follow = m.follow()
-    m.apt(f"install /srv/serves/{number}.deb")
+    m.apt(f"install /srv/ready/{number}.deb")
     m.await_event(follow, lambda e: e["id"] == 1028)
     follow.stop()
     boots, n = [boot_id(m)], len(baselines(m))
@@ -292,9 +283,9 @@ def baseline_of_machine(bench, m, number, window_name):
 def machine_alone(bench):
     """A baseline of nothing but a restart of the machine: one that goes well, and one that goes back, with another restart."""
     m = bench.boot("daemons", daemons.PORTS, reboots=True)
-    m.check(SERVES)
-    m.apt("install /srv/serves/1.deb")
-    m.check("systemctl -q enable vm-serves && systemctl start vm-serves")
+    m.check(READY)
+    m.apt("install /srv/ready/1.deb")
+    m.check("systemctl -q enable vm-ready && systemctl start vm-ready")
     m.check(f"cat >/etc/staunch/staunch.toml.d/20-vm.toml <<'END'\n{DRAINS}END")
 
     def drained(boots):
@@ -302,8 +293,8 @@ def machine_alone(bench):
         lines = m.check("cat /srv/drained; : >/srv/drained").splitlines()
         return [f"{line.rsplit(' ', 1)[0]} {boots.index(line.rsplit(' ', 1)[1])}" for line in lines]
 
-    def serves():
-        return m.run("curl -sSf http://127.0.0.1:8123/").rc == 0
+    def ready():
+        return m.active("vm-ready") and m.run("test -e /run/vm-ready").rc == 0
 
     begun = len(m.events())
     boots = baseline_of_machine(bench, m, 2, "first")
@@ -314,7 +305,7 @@ def machine_alone(bench):
     lines = drained(boots)
     bench.check("the machine alone: it and its units are drained before, and taken into use when it is back",
                 lines == ["before machine 0", "before nginx 0", "after machine 1", "after nginx 1"], lines)
-    bench.check("the machine alone: the new version serves, and nothing is pending", serves() and version(m, "vm-serves") == "2" and
+    bench.check("the machine alone: the new version runs, and nothing is pending", ready() and version(m, "vm-ready") == "2" and
                 not m.json("staunch list")["restarts"], log)
 
     begun = len(m.events())
@@ -327,11 +318,11 @@ def machine_alone(bench):
     lines = drained(boots)
     bench.check("the machine alone, not well: what was drained stays so until the old version is back",
                 lines == ["before machine 0", "before nginx 0", "after machine 2", "after nginx 2"], lines)
-    bench.check("the machine alone, not well: the old version serves, and nothing is pending", serves() and
-                version(m, "vm-serves") == "2" and not m.json("staunch list")["restarts"] and
+    bench.check("the machine alone, not well: the old version runs, and nothing is pending", ready() and
+                version(m, "vm-ready") == "2" and not m.json("staunch list")["restarts"] and
                 m.run("test -e /run/reboot-required").rc != 0, log)
     held = m.run("cat /etc/apt/preferences.d/staunch-held").out
-    bench.check("the machine alone, not well: the new version is held", "Package: vm-serves\nPin: version 3\n" in held, held)
+    bench.check("the machine alone, not well: the new version is held", "Package: vm-ready\nPin: version 3\n" in held, held)
     m.round()
     bench.check("the machine alone, not well: it is not tried again", boot_id(m) == boots[-1] and len(baselines(m)) == 2,
                 m.run("staunch history").out)
