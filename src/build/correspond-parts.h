@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/vec.h"
+#include "build/names.h"
 #include "build/votes.h"
 
 /* What the parts of correspond() share. */
@@ -23,8 +24,9 @@ typedef struct Work {
         bool join_asked;
         VEC(Become) becomes;
         bool tls_moved;
-        VEC(Vote) votes;  /* variables */
-        VEC(Vote) consts; /* constants with the same content */
+        const Names *names; /* may be NULL */
+        VEC(Vote) votes;    /* variables */
+        VEC(Vote) consts;   /* constants with the same content */
         VEC(Blame) blames;
         bool *reads; /* per target of the new code: an instruction reads what is there; NULL: not known yet */
         Arena *scratch; /* what counting the votes once takes: the edges, and all to contest them */

@@ -482,6 +482,12 @@ static int edge_compare(const Edge *e, uint64_t new, uint64_t old) {
         return e->old < old ? -1 : e->old > old;
 }
 
+/* What a changed function uses where the old one used another variable is a guess only. */
+static bool is_refuted(const Work *w, const Vote *v) {
+        return w->names && v->match != NO_FUNCTION && w->d->matches[v->match].kind == MATCH_CHANGED &&
+               names_refute(w->names, v->old, v->new);
+}
+
 static void count_votes(Work *w, size_t sorted) {
         Diff *d = w->d;
         VEC(uint32_t) group = { 0 };
@@ -497,6 +503,8 @@ static void count_votes(Work *w, size_t sorted) {
                 const Vote *v = &w->votes.items[i];
                 Edge *last = w->n_edges ? &w->edges[w->n_edges - 1] : NULL;
 
+                if (is_refuted(w, v))
+                        continue;
                 if (last && last->new == v->new && last->old == v->old) {
                         last->votes++;
                         last->sure |= v->match != last->witness;
@@ -703,7 +711,7 @@ const MapEntry *diff_map(const Diff *d, uint64_t new_addr) {
 }
 
 void correspond(Diff *d, unsigned threads) {
-        Work w = { .d = d, .arena = d->arena };
+        Work w = { .d = d, .arena = d->arena, .names = names_new(d, d->arena) };
 
         /* Rounds: a pair that turns out to have changed no longer counts as two equal functions. */
         for (unsigned round = 0; round < 8; round++) {

@@ -9,8 +9,9 @@
  * A variable that the patch adds begins with its initial value. Where one function sets it and another one
  * reads it, the first may have run in the process already, and never again: what a program reads from its
  * configuration, what a library makes when it is opened. Then new code reads nothing. A variable of one
- * function alone, or one that is only ever counted up, begins in a new process as it does in this one; but
- * not where that function sets it together with an old variable that says that all has been made.
+ * function alone, or one that is only ever counted up, or set to what it was and more (a maximum, say),
+ * begins in a new process as it does in this one; but not where one function alone sets it together with an
+ * old variable that says that all has been made.
  */
 
 typedef enum Use { USE_READ, USE_SET, USE_COUNT, USE_ADDRESS } Use;
@@ -69,8 +70,8 @@ static bool begins_empty(const Emitter *m, uint64_t from, uint64_t size) {
 
 static void look_at(Emitter *m, uint64_t from, uint64_t size) {
         const Code *code = m->d->new;
-        uint32_t setter = NO_FUNCTION, reader = NO_FUNCTION;
-        bool several = false, read = false;
+        uint32_t setter = NO_FUNCTION, reader = NO_FUNCTION, user = NO_FUNCTION;
+        bool several = false, read = false, begins_with_it = false; /* the user: with what it was before */
 
         for (size_t i = 0; i < code->n_refs; i++) {
                 const Ref *r = &code->refs[i];
@@ -79,7 +80,12 @@ static void look_at(Emitter *m, uint64_t from, uint64_t size) {
                 if (r->target - from >= size)
                         continue;
                 use = use_of(code, r);
-                if (use == USE_SET || (use == USE_ADDRESS && begins_empty(m, from, size)))
+                if (r->function != user) {
+                        user = r->function;
+                        begins_with_it = use == USE_READ || use == USE_COUNT;
+                }
+                if ((use == USE_SET && !begins_with_it) ||
+                    (use == USE_ADDRESS && begins_empty(m, from, size)))
                         setter = r->function;
                 if (use != USE_SET) {
                         several = several || (read && r->function != reader);
