@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build/judge-parts.h"
 
+#include <elf.h>
+#include <string.h>
+
 /*
  * Addresses inside of a function (labels of GNU C: `&&label`) that its code keeps: in an object, as a
  * protothread or code that was translated for an interpreter does. They lead into the old function for ever,
@@ -30,7 +33,13 @@ static bool takes_label(const Code *code, uint32_t function) {
 /* A word of data holds one. */
 static bool holds_label(const Code *code, uint32_t function, uint64_t at) {
         const ImageReloc *r = image_reloc_at(code->image, at);
+        const uint8_t *b = r || code->image->type != ET_EXEC ? NULL : image_bytes(code->image, at, 8);
+        uint64_t word;
 
+        if (b) { /* a program at a fixed address has the address itself */
+                memcpy(&word, b, sizeof(word));
+                return inside(code, function, word);
+        }
         return r && r->symbol == 0 && inside(code, function, (uint64_t)r->addend);
 }
 
