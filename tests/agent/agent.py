@@ -1026,7 +1026,8 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_to
          reverted_by_hand_stays_out, what_lies_elsewhere_is_nothing_of_ours, jail_in_a_container, downgrade_of_a_busy_process,
          images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody, hook_that_hangs_or_fails,
          storm_of_events, doctor_looks_at_the_agent]
-TOLD = [forged_build_ids_touch_nobody_else, outdated_image_that_starts_later, process_that_executes_again_carries_nothing,
+TOLD = [forged_build_ids_touch_nobody_else, outdated_image_that_starts_later, waits_for_the_package_manager,
+        process_that_executes_again_carries_nothing,
         one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
         harm_while_the_state_is_locked]
 
