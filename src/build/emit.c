@@ -39,6 +39,27 @@ static void stand_in(Emitter *m, const Function *user, const Ref *r, const Home 
         emit_reloc(m, r->target + 1, R_X86_64_PC32, home->base, home->value, -4);
 }
 
+/* At a fixed address an array may be reached from a place before it, "table[c - '0']": what lies there is
+ * something else, or nothing, and says nothing of where the array is. Seen where nothing lies there, and
+ * where code jumps. */
+static bool is_beside(const Code *code, const Ref *r, const Place *q) {
+        const CodePart *part = code_part_at(code, r->insn);
+        uint32_t i = part ? code_insn_at(code, part, r->insn) : UINT32_MAX;
+        const uint8_t *b;
+        uint64_t entry = 0;
+
+        if (r->kind < REF_ABS32 || r->lea)
+                return false;
+        if (q->kind == PLACE_OTHER && !q->section)
+                return true;
+        if (q->kind != PLACE_CONST || i == UINT32_MAX || !(code->insns[i].flags & INSN_INDIRECT))
+                return false;
+        b = image_bytes(code->image, r->target, sizeof(entry));
+        if (b)
+                memcpy(&entry, b, sizeof(entry));
+        return !code_part_start(code, entry);
+}
+
 static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
         Place q = place_of(m->d->new, r->target);
         bool call = r->kind == REF_CALL || r->kind == REF_JUMP;
@@ -59,6 +80,10 @@ static void emit_ref(Emitter *m, const Function *user, const Ref *r) {
                 if (emit_absolute(m) && !emit_absolute_const(m, user, r->target))
                         return;
                 h = (Home){ PATCH_BASE_SHADOW, r->target };
+        } else if (is_beside(m->d->new, r, &q)) {
+                emit_refuse(m, REFUSAL_CODE_ADDRESS_AMBIGUOUS, user, r->target,
+                            "an array is reached from a place beside it");
+                return;
         } else if (!emit_data_home(m, user, r->target, &q, &h)) {
                 return;
         }

@@ -78,4 +78,50 @@ NO_COLOR=1 python3 "$here/terminal.py" "$staunch" diff "$tmp/old/fixed" "$tmp/ne
 grep -q "$(printf '\033')\[[0-9]*m" "$tmp/plain" && fail "colour although NO_COLOR is set"
 expect 0 diff "$tmp/old/fixed" "$tmp/new/fixed"
 grep -q "$(printf '\033')" "$tmp/out" "$tmp/err" && fail "escape sequences in a file"
+
+# At a fixed address a table of labels is reached from a place before it, where nothing lies: the new code would jump
+# by the old table.
+if command -v clang >/dev/null; then
+        CC=clang
+        compile_pair labels -g -no-pie -fno-pie <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+static int hits;
+__attribute__((noinline)) static long interpret(const char *p, long x) {
+        static const void *const labels[] = { &&one, &&twice, &&hit, &&end,
+#ifdef NEW
+                                              &&less,
+#endif
+        };
+        goto *labels[*p++ - '0'];
+one:
+        x++;
+        goto *labels[*p++ - '0'];
+twice:
+        x *= 2;
+        goto *labels[*p++ - '0'];
+hit:
+        hits++;
+        goto *labels[*p++ - '0'];
+#ifdef NEW
+less:
+        x -= 5;
+        goto *labels[*p++ - '0'];
+#endif
+end:
+        return x;
+}
+int main(void) {
+        static const char *const programs[] = { "0123", "10123", "21203" };
+        char line[64];
+        while (fgets(line, sizeof(line), stdin))
+                printf("%ld %d\n", interpret(programs[(unsigned)atoi(line) % 3], 2), hits);
+        return 0;
+}
+C
+        if objdump -d "$tmp/new/labels" | grep -q 'jmp.*\*0x[0-9a-f]*(,'; then
+                expect 3 diff "$tmp/old/labels" "$tmp/new/labels"
+                says 'reached from a place beside it'
+        fi
+fi
 finish
