@@ -6,12 +6,26 @@
 #include "cli/text.h"
 #include "deliver/policy.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 static void told(void *data, const char *text) {
         (void)data;
         text_put(stderr, text);
         fputc('\n', stderr);
+}
+
+/* A file that is named has to be there, itself or its drop-ins; without the usual one the defaults are in
+ * force. */
+static int missing(const char *path, Error *e) {
+        char folder[PATH_MAX];
+
+        snprintf(folder, sizeof(folder), "%s.d", path);
+        if (access(path, R_OK) == 0 || access(folder, R_OK) == 0)
+                return 0;
+        return error_set(e, -ENOENT, "%s: no such file, and no %s", path, folder);
 }
 
 static int check(const char *path) {
@@ -88,6 +102,7 @@ static int show(const char *path, bool as_json) {
 
 static int run(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
+        Error e = { 0 };
         int code = options_read(&o, self, TAKES_JSON, argc, argv);
         const char *what = optind < argc ? argv[optind] : "",
                    *path = optind + 1 < argc ? argv[optind + 1] : POLICY_FILE;
@@ -96,6 +111,8 @@ static int run(const Command *self, int argc, char **argv) {
                 return code;
         if (argc - optind > 2)
                 return usage_error(self, "one file at a time");
+        if (optind + 1 < argc && missing(path, &e) < 0)
+                return report_error(&e);
         if (strcmp(what, "check") == 0)
                 return check(path);
         if (strcmp(what, "show") == 0)

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -330,6 +331,7 @@ static int read_one(Options *o, const Command *command, int option, const char *
 int options_read(Options *o, const Command *command, unsigned takes, int argc, char **argv) {
         struct option table[ELEMENTSOF(known) + 1] = { 0 };
         char program[64];
+        struct stat st;
         size_t n = 0;
         int option;
 
@@ -351,6 +353,9 @@ int options_read(Options *o, const Command *command, unsigned takes, int argc, c
                 return usage_error(command, "which processes? --pid PID... or --all");
         if (o->no_debug && (o->debug_old || o->debug_new))
                 return usage_error(command, "--no-debug and --debug-old or --debug-new exclude each other");
+        /* For converge it is a place as the processes see it: a container's need not be here. */
+        if (o->root && (takes & TAKES_ROOT) && (stat(o->root, &st) < 0 || !S_ISDIR(st.st_mode)))
+                return usage_error(command, "--root: '%s' is no folder", o->root);
         return -1;
 }
 

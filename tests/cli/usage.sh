@@ -69,6 +69,12 @@ expect 0 diff --explain layout-changed
 says '^layout-changed: '
 
 expect 0 events --file /dev/null --since 2024-02-29
+expect 1 config check "$tmp/none.toml"
+complains 'none.toml: no such file'
+quiet
+for command in doctor cve report assess snapshot; do
+        mistake 'is no folder' "$command" --root "$tmp/none"
+done
 expect 1 events --file /
 complains 'directory'
 
