@@ -111,10 +111,8 @@ static int run(const Command *self, int argc, char **argv) {
                 return code;
         if (argc - optind > 2)
                 return usage_error(self, "one file at a time");
-        if (optind + 1 < argc && missing(path, &e) < 0)
-                return report_error(&e);
         if (strcmp(what, "check") == 0)
-                return check(path);
+                return optind + 1 < argc && missing(path, &e) < 0 ? report_error(&e) : check(path);
         if (strcmp(what, "show") == 0)
                 return show(path, o.json);
         return usage_error(self, "'check' or 'show'?");
