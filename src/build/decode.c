@@ -52,6 +52,17 @@ static bool looks_like_address(const Decoder *d, uint64_t v) {
         return d->absolute && v >= d->lo && v < d->hi;
 }
 
+/* An array at a fixed address, by an index: wherever the displacement leads, as to what lies before the image
+ * for "table[n - 100000]", it is an address. */
+static bool is_array_at_fixed_address(const Decoder *d, const ZydisDecodedInstruction *in) {
+        enum { BY_SIB = 4, NO_BASE = 5, NO_INDEX = 4 };
+        bool lea = in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in->opcode == 0x8d;
+
+        return d->absolute && !lea && (in->attributes & ZYDIS_ATTRIB_HAS_MODRM) && in->raw.modrm.mod == 0 &&
+               in->raw.modrm.rm == BY_SIB && in->raw.sib.base == NO_BASE && in->raw.sib.index != NO_INDEX &&
+               !(in->attributes & (ZYDIS_ATTRIB_HAS_SEGMENT_FS | ZYDIS_ATTRIB_HAS_SEGMENT_GS));
+}
+
 static bool is_nop(const ZydisDecodedInstruction *in, const uint8_t *b) {
         if (in->opcode_map == ZYDIS_OPCODE_MAP_0F && in->opcode == 0x1f)
                 return true;
@@ -120,7 +131,8 @@ bool decode(const Decoder *d, const uint8_t *bytes, size_t size, uint64_t addr, 
                                .after = (uint8_t)(n - in.raw.disp.offset),
                                .lea = in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in.opcode == 0x8d };
                 memset(copy + in.raw.disp.offset, 0, 4);
-        } else if (in.raw.disp.size == 32 && looks_like_address(d, (uint64_t)in.raw.disp.value)) {
+        } else if (in.raw.disp.size == 32 && (looks_like_address(d, (uint64_t)in.raw.disp.value) ||
+                                              is_array_at_fixed_address(d, &in))) {
                 out->refs[out->n_refs++] =
                         (Ref){ .insn = addr,
                                .field = addr + in.raw.disp.offset,
