@@ -99,7 +99,7 @@ static int to_journal(const Event *event) {
 static int open_locked(const char *file, Error *e) {
         for (;;) {
                 _cleanup_(closep) int fd =
-                        open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+                        open(file, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
                 char aside[PATH_MAX];
                 struct stat have, there;
 
@@ -115,19 +115,33 @@ static int open_locked(const char *file, Error *e) {
         }
 }
 
+/* A power cut in the middle of a line leaves no end of it. */
+static bool is_cut_off(int fd, off_t size) {
+        char last = '\n';
+
+        return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
 static int to_file(const Event *event, const char *file, Error *e) {
         _cleanup_(freep) char *line = event_json(event), *whole = NULL;
         _cleanup_(closep) int fd = open_locked(file, e);
+        struct stat before;
         ssize_t n;
 
         if (fd < 0)
                 return fd;
-        if (!line || asprintf(&whole, "%s\n", line) < 0)
+        if (fstat(fd, &before) < 0)
+                return error_errno(e, -errno, "%s", file);
+        if (!line || asprintf(&whole, "%s%s\n", is_cut_off(fd, before.st_size) ? "\n" : "", line) < 0)
                 return error_errno(e, -ENOMEM, "an event");
         n = write(fd, whole, strlen(whole));
-        if (n != (ssize_t)strlen(whole))
-                return error_errno(e, n < 0 ? -errno : -ENOSPC, "%s", file);
-        return 0;
+        if (n == (ssize_t)strlen(whole))
+                return 0;
+        error_errno(e, n < 0 ? -errno : -ENOSPC, "%s", file);
+        /* The next event begins a line of its own. */
+        if (n > 0 && ftruncate(fd, before.st_size) < 0)
+                return -ENOSPC;
+        return e ? e->code : -ENOSPC;
 }
 
 static int forward_fd = -1;
