@@ -153,36 +153,56 @@ static int assess_files(Exposure *x, char **operands, const AssessOptions *o, As
         return r;
 }
 
+/* "NAME" or "NAME:ARCH" */
+static bool names(const char *operand, const Upgrade *u) {
+        size_t n = strlen(u->name);
+
+        return strncmp(operand, u->name, n) == 0 &&
+               (!operand[n] || (operand[n] == ':' && strcmp(operand + n + 1, u->arch) == 0));
+}
+
 static bool is_named(const Upgrade *u, char **operands) {
         for (; *operands; operands++)
-                if (strcmp(*operands, u->name) == 0 ||
-                    (strncmp(*operands, u->name, strlen(u->name)) == 0 &&
-                     (*operands)[strlen(u->name)] == ':' &&
-                     strcmp(*operands + strlen(u->name) + 1, u->arch) == 0))
+                if (names(*operands, u))
                         return true;
         return false;
+}
+
+/* A slip of the keyboard looks like a package that is current. */
+static void tell_unknown(char **operands, const Upgrades *upgrades) {
+        progress_clear();
+        for (; *operands; operands++) {
+                bool known = is_file(*operands);
+
+                for (size_t i = 0; i < upgrades->n && !known; i++)
+                        known = names(*operands, &upgrades->items[i]);
+                if (!known)
+                        fprintf(stderr, "staunch assess: apt has no upgrade of '%s'\n", *operands);
+        }
 }
 
 /* What apt has: all, or the packages among the operands. */
 static int assess_apt(Exposure *x, char **operands, const AssessOptions *o, AssessedList *l, Error *e) {
         Upgrades upgrades;
-        size_t names = 0, files = 0;
+        size_t packages = 0, files = 0;
         int r;
 
         for (char **at = operands; *at; at++)
-                *(is_file(*at) ? &files : &names) += 1;
-        if (files && !names)
+                *(is_file(*at) ? &files : &packages) += 1;
+        if (files && !packages)
                 return 0;
         r = upgrades_read(o->root, x->arena, &upgrades, e);
         for (size_t i = 0; r == 0 && i < upgrades.n; i++) {
                 Assessed a;
 
-                if (names && !is_named(&upgrades.items[i], operands))
+                if (packages && !is_named(&upgrades.items[i], operands))
                         continue;
                 r = assess_upgrade(x, &upgrades.items[i], o, &a, e);
                 if (r == 0)
                         vec_push(l, a);
         }
+        if (r == 0)
+                tell_unknown(operands, &upgrades);
         return r;
 }
 

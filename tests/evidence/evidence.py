@@ -459,6 +459,7 @@ def apt_names_upgrades(m):
     assert not os.path.exists(j["upgrades"][0]["file"]), "the download was left"
     equal(json.loads(m.staunch(0, "assess", "--json", "--root", m.root, "--state", m.state, "other"))["upgrades"], [],
           "another package")
+    equal(m.complaint, "staunch assess: apt has no upgrade of 'other'\n", "of which apt has no upgrade")
     equal(t.ask(100), 101, "the code of the process")
 
 

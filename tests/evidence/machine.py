@@ -168,6 +168,7 @@ class Machine:
                                  f"{r.stderr}{r.stdout}")
         if "--json" in args and code not in (1, 2):
             subprocess.run([sys.executable, SHAPE, args[0]], input=r.stdout, text=True, check=True)
+        self.complaint = r.stderr
         return r.stdout
 
     def cve(self, code, *args):
