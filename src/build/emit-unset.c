@@ -4,14 +4,16 @@
 #include "build/values.h"
 
 #include <Zydis/Zydis.h>
+#include <string.h>
 
 /*
  * A variable that the patch adds begins with its initial value. Where one function sets it and another one
  * reads it, the first may have run in the process already, and never again: what a program reads from its
- * configuration, what a library makes when it is opened. Then new code reads nothing. A variable of one
- * function alone, or one that is only ever counted up, or set to what it was and more (a maximum, say),
- * begins in a new process as it does in this one; but not where one function alone sets it together with an
- * old variable that says that all has been made.
+ * configuration, what a library makes when it is opened. Then new code reads nothing. Such a function runs
+ * before main waits for events, or is called by the words for it, or makes objects that old variables hold,
+ * or sets it together with an old variable that says that all has been made (then one function alone is
+ * enough). Any other one runs again like all of the code. A variable that is only ever counted up, or set to
+ * what it was and more (a maximum, say), begins in a new process as it does in this one.
  */
 
 typedef enum Use { USE_READ, USE_SET, USE_COUNT, USE_ADDRESS } Use;
@@ -62,6 +64,49 @@ static bool has_guard(Emitter *m, const Function *f) {
         return false;
 }
 
+/* By the words that functions are called by which make something once, and others use later. */
+static bool makes_by_name(const char *name) {
+        static const char *const words[] = { "init", "open", "create",  "setup",   "start",
+                                             "load", "conf", "connect", "install", "register" };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (strcasestr(name, words[i]))
+                        return true;
+        return false;
+}
+
+/* It makes objects, and uses old variables, which may hold them. */
+static bool makes_objects(const Emitter *m, const Function *f) {
+        const Code *code = m->d->new;
+        bool makes = false, holds = false;
+
+        for (uint32_t i = 0; i < f->n_refs; i++) {
+                const Ref *r = &code->refs[f->ref + i];
+                Place p = place_of(code, r->target);
+                const Known *known = p.kind == PLACE_IMPORT ? known_find(p.name) : NULL;
+
+                makes = makes || (known && (known->flags & KNOWN_FRESH)) ||
+                        (p.kind == PLACE_IMPORT && makes_by_name(p.name));
+                holds = holds || (p.kind == PLACE_DATA && !emit_is_variable(m, r->target) &&
+                                  (use_of(code, r) == USE_SET || use_of(code, r) == USE_ADDRESS));
+        }
+        return makes && holds;
+}
+
+static bool has_run_once(const Emitter *m, uint32_t function) {
+        const Match *match = &m->d->matches[m->d->new_match[function]];
+
+        return m->d->once && match->old != NO_FUNCTION && m->d->once[match->old];
+}
+
+/* It may have run already, and never again. */
+static bool may_be_over(Emitter *m, uint32_t function) {
+        const Function *f = &m->d->new->functions[function];
+
+        return has_run_once(m, function) || (f->named && makes_by_name(f->name)) || makes_objects(m, f) ||
+               has_guard(m, f);
+}
+
 static bool begins_empty(const Emitter *m, uint64_t from, uint64_t size) {
         const uint8_t *b = image_bytes(m->d->new_image, from, size);
 
@@ -71,7 +116,8 @@ static bool begins_empty(const Emitter *m, uint64_t from, uint64_t size) {
 static void look_at(Emitter *m, uint64_t from, uint64_t size) {
         const Code *code = m->d->new;
         uint32_t setter = NO_FUNCTION, reader = NO_FUNCTION, user = NO_FUNCTION;
-        bool several = false, read = false, begins_with_it = false; /* the user: with what it was before */
+        bool several = false, read = false, over = false,
+             begins_with_it = false; /* the user: with what it was before */
 
         for (size_t i = 0; i < code->n_refs; i++) {
                 const Ref *r = &code->refs[i];
@@ -84,9 +130,12 @@ static void look_at(Emitter *m, uint64_t from, uint64_t size) {
                         user = r->function;
                         begins_with_it = use == USE_READ || use == USE_COUNT;
                 }
-                if ((use == USE_SET && !begins_with_it) ||
-                    (use == USE_ADDRESS && begins_empty(m, from, size)))
+                if (!over && r->function != setter &&
+                    ((use == USE_SET && !begins_with_it) ||
+                     (use == USE_ADDRESS && begins_empty(m, from, size)))) {
                         setter = r->function;
+                        over = may_be_over(m, setter);
+                }
                 if (use != USE_SET) {
                         several = several || (read && r->function != reader);
                         reader = r->function;
@@ -95,11 +144,12 @@ static void look_at(Emitter *m, uint64_t from, uint64_t size) {
         }
         if (setter == NO_FUNCTION || !read)
                 return;
-        if (several || reader != setter)
+        if ((several || reader != setter) && over)
                 verdict_add(&m->d->verdict, REFUSAL_CODE_VARIABLE_UNSET, code->functions[reader].name,
                             "reads a variable that is new and that %s sets, which may have run already",
                             code->functions[setter].name);
-        else if (m->d->matches[m->d->new_match[setter]].kind == MATCH_CHANGED &&
+        else if (!several && reader == setter &&
+                 m->d->matches[m->d->new_match[setter]].kind == MATCH_CHANGED &&
                  has_guard(m, &code->functions[setter]))
                 verdict_add(&m->d->verdict, REFUSAL_CODE_VARIABLE_UNSET, code->functions[setter].name,
                             "sets a variable that is new together with one that says whether all is made");

@@ -528,6 +528,7 @@ static void judge_before_waiting(Diff *d) {
         }
         for (uint32_t i = 0; i < code->n_functions; i++)
                 reached[i] = reached[i] && !later[i] && !spine[i]; /* once */
+        d->once = reached;
         uses = uses_of_changed(d, reached, &n_uses);
         for (uint32_t i = 0; i < code->n_functions; i++) {
                 const Match *m = &d->matches[d->old_match[i]];
