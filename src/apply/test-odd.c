@@ -21,20 +21,6 @@
 
 #include <cmocka.h>
 
-static Patch *one(const char *function, uint8_t id) {
-        const Replacement r = { function, code_two, sizeof(code_two), 2, R_X86_64_PC32, "counter", NULL, -4 };
-
-        return patch_make(&r, 1, id);
-}
-
-static int try_for(pid_t pid, Patch *p, uint64_t usec, EngineResult *res) {
-        const EngineOptions options = { .deadline_usec = usec };
-        const Patch *patches[] = { p };
-        Error e;
-
-        return engine_apply(pid, patches, 1, &options, res, &e);
-}
-
 /* A worker of the kernel in the process makes a request: it is neither stopped nor used, and the request does
  * not fail. */
 static void kernel_workers_are_left_alone(void **state) {
@@ -59,7 +45,7 @@ static void kernel_workers_are_left_alone(void **state) {
                 print_message("the kernel's workers are not threads of the process here\n");
                 skip();
         }
-        assert_int_equal(victim_apply(&v, one("answer", 2), &res), 0);
+        assert_int_equal(victim_apply(&v, patch_one("answer", 2), &res), 0);
         assert_int_equal(victim_ask(&v, "call", NULL), 2);
         assert_int_equal(victim_revert(&v, &res), 0);
         assert_int_equal(victim_ask(&v, "reap", NULL), 1);
@@ -69,24 +55,24 @@ static void kernel_workers_are_left_alone(void **state) {
 /* The frame of a function lies in another mapping than the stack pointer. */
 static void split_stack_is_followed(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("outer", 3);
+        Patch *p = patch_one("outer", 3);
         EngineResult res;
 
         (void)state;
         assert_int_equal(victim_ask(&v, "outer", NULL), 0);
         while (victim_ask(&v, "counter", NULL) < 2)
                 usleep(1000);
-        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_BUSY);
         assert_string_equal(res.subject, "outer");
         assert_int_equal(victim_ask(&v, "release", NULL), 0);
-        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
+        assert_int_equal(apply_within(v.pid, p, 5000000, &res), 0);
         victim_stop(&v);
 }
 
 /* It executes itself again and again: each time all that is known of it is wrong from then on. */
 static void executing_process_is_not_lost(void **state) {
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         EngineResult res;
         int status;
         pid_t pid = fork();
@@ -101,7 +87,7 @@ static void executing_process_is_not_lost(void **state) {
                 _exit(127);
         }
         while (waitpid(pid, &status, WNOHANG) == 0)
-                try_for(pid, p, 10000, &res);
+                apply_within(pid, p, 10000, &res);
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 0);
 }
@@ -157,7 +143,7 @@ static bool own_group(pid_t pid, char *folder, size_t size) {
 /* `docker pause`: it stops for us, and then does not go on. */
 static void frozen_process_is_refused(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         EngineResult res;
         char folder[300];
 
@@ -170,7 +156,7 @@ static void frozen_process_is_refused(void **state) {
         assert_true(put(folder, "cgroup.freeze", "1"));
         while (!is_frozen(folder))
                 usleep(1000);
-        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_STOP);
         assert_true(is_frozen(folder));
         assert_true(put(folder, "cgroup.freeze", "0"));
@@ -215,7 +201,7 @@ static uint64_t image_base(Victim *v, const Patch *p) {
 /* A process that writes its own journal, and whenever it was repaired, writes it again. */
 static void forged_journal_is_given_up_on(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         Header h = { .state = PATCH_STATE_SWITCHING,
                      .op = OP_REVERT,
                      .image_base = image_base(&v, p),
@@ -228,7 +214,7 @@ static void forged_journal_is_given_up_on(void **state) {
         (void)state;
         forge(&v, &h, "page");
         assert_int_equal(victim_ask(&v, "keep", NULL), 0);
-        while (try_for(v.pid, p, 5000000, &res) == 0) /* it was not quick enough */
+        while (apply_within(v.pid, p, 5000000, &res) == 0) /* it was not quick enough */
                 engine_revert(v.pid, NULL, NULL, &reverted, &e);
         assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_MODIFIED);
         assert_string_equal(res.subject, "forged");
@@ -240,7 +226,7 @@ static void forged_journal_is_given_up_on(void **state) {
 static void foreign_header_is_not_believed(void **state) {
         static const uint8_t zeros[16];
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         Header h = { .state = PATCH_STATE_STAGED,
                      .old_id = p->old_id,
                      .new_id = p->new_id,
@@ -255,7 +241,7 @@ static void foreign_header_is_not_believed(void **state) {
         fd = mem_open(v.pid);
         assert_int_equal(mem_write(fd, h.self, zeros, sizeof(zeros)), 0);
         close(fd);
-        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
+        assert_int_equal(apply_within(v.pid, p, 5000000, &res), 0);
         assert_int_equal(victim_ask(&v, "call", NULL), 2);
         victim_stop(&v);
 }
@@ -264,7 +250,7 @@ static void foreign_header_is_not_believed(void **state) {
  * where the first one was. */
 static void repair_without_an_image(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         HeaderSite site = { .old_addr = 1, .new_addr = 1, .patch_addr = 1, .jump_addr = 1, .n = 5 };
         char strings[] = "";
         Header gone = { .state = PATCH_STATE_SWITCHING,
@@ -344,7 +330,7 @@ static bool memory_group(pid_t pid, char *folder, size_t size, const char **limi
 /* Its control group has next to no memory left: what we would need the kernel would get by killing it. */
 static void memory_limit_is_kept(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         char folder[512];
         const char *limit = NULL;
         EngineResult res;
@@ -356,11 +342,11 @@ static void memory_limit_is_kept(void **state) {
                 skip();
         }
         assert_int_equal(victim_ask(&v, "eat 1008", NULL), 0);
-        assert_int_equal(try_for(v.pid, p, 1000000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 1000000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_NO_ROOM);
         assert_int_equal(victim_ask(&v, "call", NULL), 1);
         assert_true(put(folder, limit, "8388608"));
-        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
+        assert_int_equal(apply_within(v.pid, p, 5000000, &res), 0);
         assert_int_equal(victim_ask(&v, "call", NULL), 2);
         victim_stop(&v);
         while (rmdir(folder) < 0 && errno == EBUSY) /* it is being taken apart */
@@ -370,7 +356,7 @@ static void memory_limit_is_kept(void **state) {
 /* One page of a file, mapped again and again, says that it is a patch; and a few say that they are large. */
 static void forged_headers_have_a_limit(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         Header h = {
                 .state = PATCH_STATE_STAGED, .old_id = p->old_id, .new_id = p->new_id, .name = "forged"
         };
@@ -386,7 +372,7 @@ static void forged_headers_have_a_limit(void **state) {
         free(patches);
         assert_int_equal(victim_ask(&v, "copies 4000", NULL), 0);
         assert_int_equal(engine_status(v.pid, &patches, &n, &e), -E2BIG);
-        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_MODIFIED);
         victim_stop(&v);
 
@@ -400,7 +386,7 @@ static void forged_headers_have_a_limit(void **state) {
 
 /* No memory, at each step of staging: refused with nothing left behind, or applied. */
 static void out_of_mappings(void **state) {
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         unsigned refused = 0, applied = 0;
 
         (void)state;
@@ -438,7 +424,7 @@ static void out_of_mappings(void **state) {
 /* Whatever it maps is locked, and may be refused for that. */
 static void locked_memory(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         EngineResult res;
 
         (void)state;
@@ -449,7 +435,7 @@ static void locked_memory(void **state) {
 
         v = victim_start_with(NULL, NULL);
         assert_int_equal(victim_ask(&v, "lock little", NULL), 0);
-        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_NO_ROOM);
         assert_int_equal(victim_ask(&v, "call", NULL), 1);
         victim_stop(&v);
@@ -464,7 +450,7 @@ static void import_that_is_never_chosen(void **state) {
         EngineResult res;
 
         (void)state;
-        assert_int_equal(try_for(v.pid, patch_make(&r, 1, 5), 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, patch_make(&r, 1, 5), 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_IMPORT_UNRESOLVED);
         assert_string_equal(res.subject, "odd_choice");
         assert_int_equal(victim_ask(&v, "call", NULL), 1);
@@ -501,7 +487,7 @@ static void forged_slots_have_a_limit(void **state) {
                 p->imports[i] = (PatchImport){ .name = arena_printf(p->arena, "odd_%d", i), .version = "" };
         patch_seal(p);
         assert_int_equal(victim_ask(&v, "slots", NULL), 0);
-        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_IMPORT_UNRESOLVED);
         victim_stop(&v);
 }
@@ -530,7 +516,7 @@ static void blocked_guardian_is_left_alone(void **state) {
         uint64_t patience = guardian_patience_usec;
         char path[64], cwd[64] = "";
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         EngineResult res;
         pid_t guardian;
         int status;
@@ -570,7 +556,7 @@ static void blocked_guardian_is_left_alone(void **state) {
 /* While a patch is staged the process begins to filter its calls, also those of the thread that works for us:
  * it would be killed for what it never does by itself. */
 static void filter_of_this_moment_is_no_harm(void **state) {
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
 
         (void)state;
         for (int usec = 0; usec < 6000; usec += 100) {
@@ -580,7 +566,7 @@ static void filter_of_this_moment_is_no_harm(void **state) {
 
                 snprintf(command, sizeof(command), "filter %d", usec);
                 assert_int_equal(victim_ask(&v, command, NULL), 0);
-                if (try_for(v.pid, p, 5000000, &res) != 0)
+                if (apply_within(v.pid, p, 5000000, &res) != 0)
                         fail_msg("%s %s", refusal_get(res.refusal)->code, res.detail);
                 assert_int_equal(victim_ask(&v, "call", NULL), 2);
                 victim_stop(&v);
@@ -597,7 +583,7 @@ static RefusalCode apply_during_birth(Victim *v, pid_t maker, Patch *p) {
 
         if (pid == 0) {
                 EngineResult res = { .refusal = REFUSAL_N };
-                int r = try_for(v->pid, p, 2000000, &res);
+                int r = apply_within(v->pid, p, 2000000, &res);
 
                 _exit(r < 0 ? REFUSAL_N + 1 : (int)res.refusal);
         }
@@ -611,7 +597,7 @@ static RefusalCode apply_during_birth(Victim *v, pid_t maker, Patch *p) {
 }
 
 static void sharer_that_is_being_made_is_seen(void **state) {
-        Patch *p = one("probing", 3);
+        Patch *p = patch_one("probing", 3);
         RefusalCode code;
 
         (void)state;
@@ -633,7 +619,7 @@ static void sharer_that_is_being_made_is_seen(void **state) {
 /* Code that the process itself cannot read (nor process_vm_readv() for it). */
 static void code_that_is_not_readable(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         ProcessPatch *patches;
         uint8_t sha256[32];
         EngineResult res;
@@ -673,7 +659,7 @@ static void load_unwinder(Victim *v, const char *folder) {
 static void second_unwinder_that_hangs(void **state) {
         char folder[] = "/tmp/staunch-unwinder-XXXXXX", a[64], b[64];
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 2);
+        Patch *p = patch_one("answer", 2);
         int second = -1;
         size_t before;
         EngineResult res;
@@ -697,7 +683,7 @@ static void second_unwinder_that_hangs(void **state) {
         assert_int_equal(maps_read(v.pid, &maps, &e), 0);
         before = maps.n;
         maps_free(&maps);
-        assert_int_equal(try_for(v.pid, p, 5000000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 5000000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_BUSY);
         assert_int_equal(victim_ask(&v, "registered", &second), 0);
         assert_int_equal(second, 0);
@@ -705,7 +691,7 @@ static void second_unwinder_that_hangs(void **state) {
         assert_int_equal(maps.n, before);
         maps_free(&maps);
         assert_int_equal(victim_ask(&v, "hang 0", NULL), 0);
-        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
+        assert_int_equal(apply_within(v.pid, p, 5000000, &res), 0);
         assert_int_equal(victim_ask(&v, "registered", &second), 1);
         assert_int_equal(second, 1);
         assert_int_equal(victim_ask(&v, "call", NULL), 2);

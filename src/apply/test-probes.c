@@ -3,7 +3,6 @@
 #include "apply/test-support.h"
 #include "base/macro.h"
 
-#include <elf.h>
 #include <linux/perf_event.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,20 +12,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static Patch *one(const char *function, uint8_t id) {
-        const Replacement r = { function, code_two, sizeof(code_two), 2, R_X86_64_PC32, "counter", NULL, -4 };
-
-        return patch_make(&r, 1, id);
-}
-
-static int try_for(pid_t pid, Patch *p, uint64_t usec, EngineResult *res) {
-        const EngineOptions options = { .deadline_usec = usec };
-        const Patch *patches[] = { p };
-        Error e;
-
-        return engine_apply(pid, patches, 1, &options, res, &e);
-}
 
 /* A probe on a function, as tracers of whole machines set them, or on the return from it: the file's offset
  * of its symbol. */
@@ -55,7 +40,7 @@ static int probe(pid_t pid, const char *function, bool of_return) {
 /* The kernel has put another address in the place of the return address. */
 static void probed_return_is_seen(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("probing", 3);
+        Patch *p = patch_one("probing", 3);
         EngineResult res;
         int fd = probe(v.pid, "probed", true);
 
@@ -68,11 +53,11 @@ static void probed_return_is_seen(void **state) {
         assert_int_equal(victim_ask(&v, "probing", NULL), 0);
         while (victim_ask(&v, "counter", NULL) < 2)
                 usleep(1000);
-        assert_int_equal(try_for(v.pid, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_BUSY);
         assert_string_equal(res.subject, "a probe on a return");
         assert_int_equal(victim_ask(&v, "release", NULL), 0);
-        assert_int_equal(try_for(v.pid, p, 5000000, &res), 0);
+        assert_int_equal(apply_within(v.pid, p, 5000000, &res), 0);
         close(fd);
         victim_stop(&v);
 }
@@ -80,7 +65,7 @@ static void probed_return_is_seen(void **state) {
 /* The kernel puts a breakpoint on the first byte, and would put the file's byte back over ours. */
 static void probed_entry_is_refused(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 3);
+        Patch *p = patch_one("answer", 3);
         EngineResult res;
         int fd = probe(v.pid, "answer", false);
 
@@ -103,7 +88,7 @@ static void probed_entry_is_refused(void **state) {
 /* The page of a function that is as it is in the file is a copy of its own, for a probe that lies there. */
 static void probe_is_no_patch(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("answer", 3);
+        Patch *p = patch_one("answer", 3);
         ProcessPatch *patches;
         EngineResult res;
         size_t n;

@@ -17,20 +17,6 @@
 
 #include <cmocka.h>
 
-static Patch *one(const char *function, uint8_t id) {
-        const Replacement r = { function, code_two, sizeof(code_two), 2, R_X86_64_PC32, "counter", NULL, -4 };
-
-        return patch_make(&r, 1, id);
-}
-
-static int try_for(Victim *v, Patch *p, uint64_t usec, EngineResult *res) {
-        const EngineOptions options = { .deadline_usec = usec };
-        const Patch *patches[] = { p };
-        Error e;
-
-        return engine_apply(v->pid, patches, 1, &options, res, &e);
-}
-
 /* Waits until another thread than the leader (or, with `sharer`, that process) is in read() or vfork(). */
 static void wait_blocked(pid_t pid, pid_t sharer) {
         for (bool found = false; !found; usleep(1000)) {
@@ -57,7 +43,7 @@ static void wait_blocked(pid_t pid, pid_t sharer) {
 /* Refused while somebody is inside, naming the function; applied when it has left. */
 static void refused_then_applied(const char *command, const char *function, RefusalCode code) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one(function, 7);
+        Patch *p = patch_one(function, 7);
         EngineResult res;
 
         int r = victim_ask(&v, command, NULL);
@@ -66,14 +52,14 @@ static void refused_then_applied(const char *command, const char *function, Refu
         while (code == REFUSAL_CODE_PROCESS_BUSY && victim_ask(&v, "counter", NULL) == 0)
                 usleep(1000); /* not inside yet */
         wait_blocked(v.pid, r);
-        assert_int_equal(try_for(&v, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         if (res.refusal != code)
                 fail_msg("%s: refused with %s %s %s", command, refusal_get(res.refusal)->code, res.subject,
                          res.detail);
         if (code == REFUSAL_CODE_PROCESS_BUSY)
                 assert_string_equal(res.subject, function);
         assert_int_equal(victim_ask(&v, "release", NULL), 0);
-        assert_int_equal(try_for(&v, p, 5000000, &res), 0);
+        assert_int_equal(apply_within(v.pid, p, 5000000, &res), 0);
         victim_stop(&v);
 }
 
@@ -126,7 +112,7 @@ static void stale_words_are_told_apart(void **state) {
         (void)state;
         assert_true(victim_ask(&v, "stale", NULL) > 0); /* there are some */
         wait_blocked(v.pid, 0);
-        assert_int_equal(victim_apply(&v, one("visit", 7), &res), 0);
+        assert_int_equal(victim_apply(&v, patch_one("visit", 7), &res), 0);
         assert_int_equal(res.attempts, 1);
         assert_int_equal(victim_ask(&v, "release", NULL), 0);
         victim_stop(&v);
@@ -136,7 +122,7 @@ static void stale_words_are_told_apart(void **state) {
 static void unwind_data_is_of_the_file(void **state) {
         char copy[] = "/tmp/staunch-victim-XXXXXX", command[8192];
         const char *path = victim_path;
-        Patch *p = one("visit", 7);
+        Patch *p = patch_one("visit", 7);
         EngineResult res;
         Elf64_Ehdr ehdr;
         Elf64_Phdr phdr;
@@ -160,14 +146,14 @@ static void unwind_data_is_of_the_file(void **state) {
         unlink(copy);
         assert_true(victim_ask(&v, "stale", NULL) > 0);
         wait_blocked(v.pid, 0);
-        assert_int_equal(try_for(&v, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_UNWIND_FAILED);
         victim_stop(&v);
 
         v = victim_start_with(NULL, NULL);
         assert_true(victim_ask(&v, "stale", NULL) > 0);
         wait_blocked(v.pid, 0);
-        assert_int_equal(try_for(&v, p, 5000000, &res), 0);
+        assert_int_equal(apply_within(v.pid, p, 5000000, &res), 0);
         victim_stop(&v);
 }
 
@@ -202,7 +188,7 @@ static void traced_is_refused(void **state) {
 
         (void)state;
         assert_int_equal(ptrace(PTRACE_SEIZE, v.pid, 0, 0), 0);
-        assert_int_equal(try_for(&v, patch_simple(code_two, 2), 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, patch_simple(code_two, 2), 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_TRACED);
         victim_stop(&v);
 }
@@ -259,7 +245,7 @@ static void core_is_not_disturbed(void **state) {
                 while (task_status(v.pid, 0, &s, NULL) == 0 && s.state != 'Z' && !s.dumping)
                         ;
                 if (s.dumping)
-                        r = try_for(&v, p, 30000, &res);
+                        r = apply_within(v.pid, p, 30000, &res);
                 if (task_status(v.pid, 0, &s, NULL) < 0)
                         s.dumping = false;
                 victim_stop(&v);
@@ -335,7 +321,7 @@ static void modified_code_is_refused(void **state) {
         (void)state;
         p->sites[1].expect[0] ^= 0xff;
         patch_seal(p);
-        assert_int_equal(try_for(&v, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_MODIFIED);
         assert_string_equal(res.subject, p->sites[1].name);
         assert_int_equal(victim_ask(&v, "call", NULL), 1);
@@ -350,7 +336,7 @@ static void modified_word_is_refused(void **state) {
         (void)state;
         p->words[1].old_value += 8;
         patch_seal(p);
-        assert_int_equal(try_for(&v, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_MODIFIED);
         assert_string_equal(res.subject, "constant table");
         assert_int_equal(victim_ask(&v, "call", NULL), 1);
@@ -366,9 +352,9 @@ static void another_image_is_refused(void **state) {
         (void)state;
         p->old_id.bytes[3] ^= 1;
         patch_seal(p);
-        assert_int_equal(try_for(&v, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_IMAGE_NOT_MAPPED);
-        assert_int_equal(try_for(&(Victim){ .pid = 4194303 }, p, 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(4194303, p, 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_PROCESS_GONE);
         victim_stop(&v);
 }
@@ -380,7 +366,7 @@ static void unresolved_import_is_refused(void **state) {
         EngineResult res;
 
         (void)state;
-        assert_int_equal(try_for(&v, patch_make(&r, 1, 5), 30000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, patch_make(&r, 1, 5), 30000, &res), ENGINE_REFUSED);
         assert_int_equal(res.refusal, REFUSAL_CODE_IMPORT_UNRESOLVED);
         assert_string_equal(res.subject, "no_such_function");
         victim_stop(&v);
@@ -427,7 +413,7 @@ static size_t count_lines(pid_t pid, const char *what) {
 
 static void refusal_leaves_nothing_behind(void **state) {
         Victim v = victim_start_with(NULL, NULL);
-        Patch *p = one("hold", 7);
+        Patch *p = patch_one("hold", 7);
         size_t fds, maps;
         EngineResult res;
 
@@ -436,7 +422,7 @@ static void refusal_leaves_nothing_behind(void **state) {
         wait_blocked(v.pid, 0);
         fds = count_lines(v.pid, "fd");
         maps = count_lines(v.pid, "maps");
-        assert_int_equal(try_for(&v, p, 10000, &res), ENGINE_REFUSED);
+        assert_int_equal(apply_within(v.pid, p, 10000, &res), ENGINE_REFUSED);
         assert_int_equal(count_lines(v.pid, "fd"), fds);
         assert_int_equal(count_lines(v.pid, "maps"), maps);
         victim_stop(&v);

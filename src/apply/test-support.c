@@ -255,3 +255,17 @@ Victim victim_start_with(const char *a, const char *b) {
         argv[2] = a && b ? y : NULL;
         return victim_start(argv);
 }
+
+Patch *patch_one(const char *function, uint8_t id) {
+        const Replacement r = { function, code_two, sizeof(code_two), 2, R_X86_64_PC32, "counter", NULL, -4 };
+
+        return patch_make(&r, 1, id);
+}
+
+int apply_within(pid_t pid, Patch *p, uint64_t usec, EngineResult *res) {
+        const EngineOptions options = { .deadline_usec = usec };
+        const Patch *patches[] = { p };
+        Error e;
+
+        return engine_apply(pid, patches, 1, &options, res, &e);
+}

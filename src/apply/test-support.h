@@ -32,9 +32,13 @@ typedef struct Replacement {
 extern const uint8_t code_two[12], code_three[12]; /* adds to `counter` and returns 2, 3 */
 /* Replaces `answer` and `caller`. */
 Patch *patch_simple(const uint8_t code[12], uint8_t id);
+/* Replaces that function alone, by `code_two`. */
+Patch *patch_one(const char *function, uint8_t id);
 Victim victim_start_with(const char *a, const char *b);
 int victim_apply(Victim *v, Patch *p, EngineResult *res);
 int victim_revert(Victim *v, EngineResult *res);
+/* With a deadline. */
+int apply_within(pid_t pid, Patch *p, uint64_t usec, EngineResult *res);
 void show(const char *what, int r, const EngineResult *res, const Error *e);
 
 /* `id` goes into the new build-id. */

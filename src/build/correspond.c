@@ -485,7 +485,7 @@ static int edge_compare(const Edge *e, uint64_t new, uint64_t old) {
 /* What a changed function uses where the old one used another variable is a guess only. */
 static bool is_refuted(const Work *w, const Vote *v) {
         return w->names && v->match != NO_FUNCTION && w->d->matches[v->match].kind == MATCH_CHANGED &&
-               names_refute(w->names, v->old, v->new);
+               names_refute(w->names, w->votes.items, w->votes.n, v);
 }
 
 static void count_votes(Work *w, size_t sorted) {

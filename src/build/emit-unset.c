@@ -16,20 +16,6 @@
  * what it was and more (a maximum, say), begins in a new process as it does in this one.
  */
 
-typedef enum Use { USE_READ, USE_SET, USE_COUNT, USE_ADDRESS } Use;
-
-static Use use_of(const Code *code, const Ref *r) {
-        Op op;
-
-        if (takes_address(r) || values_decode_one(code, r->insn, &op) < 0)
-                return USE_ADDRESS;
-        if (!op.has_mem || !op.mem_first || op.mnemonic == ZYDIS_MNEMONIC_CMP ||
-            op.mnemonic == ZYDIS_MNEMONIC_TEST || op.kind == OP_CALL || op.kind == OP_JMP ||
-            op.kind == OP_PUSH)
-                return USE_READ;
-        return op.flags & ACCESS_READ ? USE_COUNT : USE_SET;
-}
-
 /* The variable is held against something there: what decides whether all is made that goes with it. */
 static bool asks(const Code *code, const Ref *r) {
         Op op, next;
@@ -52,12 +38,12 @@ static bool has_guard(Emitter *m, const Function *f) {
                 const Ref *r = &code->refs[f->ref + i];
 
                 if (place_of(code, r->target).kind != PLACE_DATA || emit_is_variable(m, r->target) ||
-                    use_of(code, r) != USE_SET)
+                    variable_use(code, r) != USE_SET)
                         continue;
                 for (uint32_t k = 0; k < f->n_refs; k++) {
                         const Ref *x = &code->refs[f->ref + k];
 
-                        if (x->target == r->target && use_of(code, x) == USE_READ && asks(code, x))
+                        if (x->target == r->target && variable_use(code, x) == USE_READ && asks(code, x))
                                 return true;
                 }
         }
@@ -88,7 +74,7 @@ static bool makes_objects(const Emitter *m, const Function *f) {
                 makes = makes || (known && (known->flags & KNOWN_FRESH)) ||
                         (p.kind == PLACE_IMPORT && makes_by_name(p.name));
                 holds = holds || (p.kind == PLACE_DATA && !emit_is_variable(m, r->target) &&
-                                  (use_of(code, r) == USE_SET || use_of(code, r) == USE_ADDRESS));
+                                  (variable_use(code, r) == USE_SET || variable_use(code, r) == USE_ADDRESS));
         }
         return makes && holds;
 }
@@ -113,26 +99,26 @@ static bool begins_empty(const Emitter *m, uint64_t from, uint64_t size) {
         return unrelocated(m->d->new_image, from, size) && (!b || all_zero(b, size));
 }
 
-static void look_at(Emitter *m, uint64_t from, uint64_t size) {
+/* The functions that refer to an added variable. */
+static void look_at(Emitter *m, uint64_t at, uint64_t size) {
         const Code *code = m->d->new;
         uint32_t setter = NO_FUNCTION, reader = NO_FUNCTION, user = NO_FUNCTION;
         bool several = false, read = false, over = false,
              begins_with_it = false; /* the user: with what it was before */
+        size_t n;
+        const uint32_t *refs = code_refs_to(code, at, &n);
 
-        for (size_t i = 0; i < code->n_refs; i++) {
-                const Ref *r = &code->refs[i];
-                Use use;
+        for (size_t i = 0; i < n; i++) {
+                const Ref *r = &code->refs[refs[i]];
+                VariableUse use = variable_use(code, r);
 
-                if (r->target - from >= size)
-                        continue;
-                use = use_of(code, r);
                 if (r->function != user) {
                         user = r->function;
                         begins_with_it = use == USE_READ || use == USE_COUNT;
                 }
                 if (!over && r->function != setter &&
                     ((use == USE_SET && !begins_with_it) ||
-                     (use == USE_ADDRESS && begins_empty(m, from, size)))) {
+                     (use == USE_ADDRESS && begins_empty(m, at, size)))) {
                         setter = r->function;
                         over = may_be_over(m, setter);
                 }

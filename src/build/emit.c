@@ -43,16 +43,18 @@ static void stand_in(Emitter *m, const Function *user, const Ref *r, const Home 
  * something else, or nothing, and says nothing of where the array is. Seen where nothing lies there, and
  * where code jumps. */
 static bool is_beside(const Code *code, const Ref *r, const Place *q) {
-        const CodePart *part = code_part_at(code, r->insn);
-        uint32_t i = part ? code_insn_at(code, part, r->insn) : UINT32_MAX;
+        const CodePart *part;
         const uint8_t *b;
         uint64_t entry = 0;
+        uint32_t i;
 
         if (r->kind < REF_ABS32 || r->lea)
                 return false;
         if (q->kind == PLACE_OTHER && !q->section)
                 return true;
-        if (q->kind != PLACE_CONST || i == UINT32_MAX || !(code->insns[i].flags & INSN_INDIRECT))
+        part = q->kind == PLACE_CONST ? code_part_at(code, r->insn) : NULL;
+        i = part ? code_insn_at(code, part, r->insn) : UINT32_MAX;
+        if (i == UINT32_MAX || !(code->insns[i].flags & INSN_INDIRECT))
                 return false;
         b = image_bytes(code->image, r->target, sizeof(entry));
         if (b)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "build/names.h"
 #include "build/passes.h"
 
 #include <Zydis/Zydis.h>
@@ -65,22 +66,13 @@ static const ImageSymbol *object_named(const Image *image, const char *name, uin
         return found && found->size == size ? found : NULL;
 }
 
-/* The name without what compilers put behind that of a function's own variable: count.0, count.17. */
-static size_t stem(const char *name) {
-        const char *dot = strrchr(name, '.');
-
-        return dot && dot != name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == 0
-                       ? (size_t)(dot - name)
-                       : strlen(name);
-}
-
 /* The old image knows some variable by that name, whatever number the compiler gave it. */
 static bool name_known(const Image *image, const char *name) {
-        size_t n = stem(name);
+        size_t n = names_stem(name);
 
         for (size_t i = 0; i < image->n_syms; i++)
                 if (image->syms[i].type == STT_OBJECT && strncmp(image->syms[i].name, name, n) == 0 &&
-                    stem(image->syms[i].name) == n)
+                    names_stem(image->syms[i].name) == n)
                         return true;
         return false;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build/names.h"
+#include "build/correspond-parts.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -39,11 +40,17 @@ static int by_new(const void *a, const void *b) {
         return x < y ? -1 : x > y;
 }
 
-/* Compilers number a function's own variables as they come (count.0, count.17): no name to go by. */
-static bool is_numbered(const char *name) {
+size_t names_stem(const char *name) {
         const char *dot = strrchr(name, '.');
 
-        return dot && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == 0;
+        return dot && dot != name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == 0
+                       ? (size_t)(dot - name)
+                       : strlen(name);
+}
+
+/* A function's own variables are numbered as they come: no name to go by. */
+static bool is_numbered(const char *name) {
+        return name[names_stem(name)] != 0;
 }
 
 /* All objects by name, each once. */
@@ -114,9 +121,30 @@ static const Pair *find(const Pair *pairs, size_t n, uint64_t addr, bool old) {
                        : NULL;
 }
 
-bool names_refute(const Names *names, uint64_t old, uint64_t new) {
-        const Pair *x = find(names->by_old, names->n, old, true),
-                   *y = find(names->by_new, names->n, new, false);
+/* Another function than that of `v` uses the one where it used the other. */
+static bool is_said_elsewhere(const Vote *votes, size_t n, const Vote *v, uint64_t new, uint64_t old) {
+        const Vote wanted = { .new = new, .old = old };
+        size_t lo = 0, hi = n;
 
-        return (x && new - x->new != old - x->old) || (y && new - y->new != old - y->old);
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+
+                if (vote_compare(&votes[mid], &wanted) < 0)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        for (; lo < n && vote_compare(&votes[lo], &wanted) == 0; lo++)
+                if (votes[lo].match != NO_FUNCTION && votes[lo].match != v->match)
+                        return true;
+        return false;
+}
+
+bool names_refute(const Names *names, const Vote *votes, size_t n, const Vote *v) {
+        const Pair *x = find(names->by_old, names->n, v->old, true),
+                   *y = find(names->by_new, names->n, v->new, false);
+        uint64_t new = x ? x->new + (v->old - x->old) : v->new, old = y ? y->old + (v->new - y->new) : v->old;
+
+        return (new != v->new &&is_said_elsewhere(votes, n, v, new, v->old)) ||
+               (old != v->old && is_said_elsewhere(votes, n, v, v->new, old));
 }

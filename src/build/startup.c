@@ -415,16 +415,6 @@ static uint64_t variable_of(const Code *code, const Ref *r) {
         return p.kind != PLACE_DATA || (copy && copy->type == R_X86_64_COPY) ? 0 : r->target;
 }
 
-static bool writes(const Code *code, const Ref *r) {
-        Op op;
-
-        if (takes_address(r) || values_decode_one(code, r->insn, &op) < 0)
-                return true;
-        return op.has_mem && op.mem_first && op.mnemonic != ZYDIS_MNEMONIC_CMP &&
-               op.mnemonic != ZYDIS_MNEMONIC_TEST && op.mnemonic != ZYDIS_MNEMONIC_CALL &&
-               op.mnemonic != ZYDIS_MNEMONIC_JMP && op.mnemonic != ZYDIS_MNEMONIC_PUSH;
-}
-
 typedef struct Use {
         uint64_t variable;
         const Function *user;
@@ -471,7 +461,7 @@ static const Function *user_of(const Code *code, const Function *f, const Use *u
                 const Use key = { variable_of(code, r), NULL },
                           *found = key.variable ? bsearch(&key, uses, n, sizeof(*uses), by_variable) : NULL;
 
-                if (found && writes(code, r))
+                if (found && variable_use(code, r) != USE_READ)
                         return found->user;
         }
         return NULL;

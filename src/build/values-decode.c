@@ -347,3 +347,15 @@ int values_decode_one(const Code *code, uint64_t addr, Op *op) {
         op_fill(op, &in, o);
         return 0;
 }
+
+VariableUse variable_use(const Code *code, const Ref *r) {
+        Op op;
+
+        if (takes_address(r) || values_decode_one(code, r->insn, &op) < 0)
+                return USE_ADDRESS;
+        if (!op.has_mem || !op.mem_first || op.mnemonic == ZYDIS_MNEMONIC_CMP ||
+            op.mnemonic == ZYDIS_MNEMONIC_TEST || op.kind == OP_CALL || op.kind == OP_JMP ||
+            op.kind == OP_PUSH)
+                return USE_READ;
+        return op.flags & ACCESS_READ ? USE_COUNT : USE_SET;
+}

@@ -253,6 +253,9 @@ enum { CALLER_SAVED = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 6 | 1 << 7 | 1 << 8 | 1 <<
 uint16_t values_clobbers(Values *w, Side side, uint32_t function);
 
 int values_decode_one(const Code *code, uint64_t addr, Op *op);
+/* What an instruction does with the variable that it refers to. */
+typedef enum VariableUse { USE_READ, USE_SET, USE_COUNT /* from what it was */, USE_ADDRESS } VariableUse;
+VariableUse variable_use(const Code *code, const Ref *r);
 
 /* values-run.c: the analysis itself; results in the arena */
 void values_run(Values *w, Side side, uint32_t function, FnValues *out);

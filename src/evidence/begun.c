@@ -31,7 +31,8 @@ static bool lock(int fd) {
 
 static int make(Begun *b) {
         char path[PATH_MAX];
-        struct stat st;
+        struct stat st = { .st_nlink = 1 };
+        bool taken;
 
         if (snprintf(path, sizeof(path), "%s/begun", b->state) >= (int)sizeof(path) - 8 ||
             (mkdir(path, 0700) < 0 && errno != EEXIST))
@@ -42,12 +43,14 @@ static int make(Begun *b) {
                 if (b->fd < 0)
                         return -1;
                 /* Who looked at it before it was locked took it for one of the dead. */
-                if (lock(b->fd) && fstat(b->fd, &st) == 0 && st.st_nlink) {
-                        b->path = strdup(path);
-                        return b->path ? 0 : -1;
-                }
+                if (lock(b->fd) && fstat(b->fd, &st) == 0 && st.st_nlink && (b->path = strdup(path)))
+                        return 0;
+                taken = errno == EAGAIN || errno == EACCES || !st.st_nlink;
+                unlink(path);
                 closep(&b->fd);
                 b->fd = -1;
+                if (!taken) /* that file system has no locks */
+                        return -1;
         }
 }
 
