@@ -8,6 +8,28 @@ def status(m, pid):
     return dict(re.findall(r"^(\w+):\s*(.*)$", m.check(f"cat /proc/{pid}/status"), re.M))
 
 
+def reload(bench, m):
+    follow = m.follow()
+    r = m.run("mv /usr/bin/kill /usr/bin/kill.away; systemctl reload staunch-agent; rc=$?; mv /usr/bin/kill.away /usr/bin/kill; exit $rc")
+    if bench.check("it reads its policy again, also where no package has brought /bin/kill", r.rc == 0,
+                   r.err + m.run("journalctl -o cat -n 5 -u staunch-agent").out):
+        m.await_event(follow, lambda e: e["id"] == 1002)
+    follow.stop()
+
+
+def start_again(bench, m):
+    """What keeps it from starting lasts for some tries, and passes."""
+    m.check("systemctl stop staunch-agent && mount -t tmpfs -o ro tmpfs /var/lib/staunch && systemctl start --no-block staunch-agent")
+    gave_up = m.run("until [ $(systemctl show -P NRestarts staunch-agent) -ge 6 ] || systemctl is-failed -q staunch-agent; do sleep 0.2; done; "
+                    "systemctl is-failed -q staunch-agent").rc == 0
+    m.check("umount /var/lib/staunch")
+    if gave_up:
+        m.check("systemctl reset-failed staunch-agent && systemctl start staunch-agent")
+    m.check("until systemctl is-active -q staunch-agent; do sleep 0.2; done")
+    bench.check("a folder of state that is not to be written for a while: it starts by itself when that is over", not gave_up,
+                m.run("journalctl -o cat -n 20 -u staunch-agent").out)
+
+
 def run(bench):
     m = bench.boot("")
     m.check("mkdir -p /srv/staunch && tar -xf /dev/vdb -C /srv/staunch")
@@ -47,4 +69,6 @@ def run(bench):
     bad = [c for c in doctor["checks"] if c["grade"] == "problem"]
     bench.check("the doctor finds the machine fit", not bad, bad)
     bench.figure("agent_memory_mib", m.memory("staunch-agent"))
+    reload(bench, m)
+    start_again(bench, m)
     bench.keep(m, "installed")
