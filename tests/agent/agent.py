@@ -879,9 +879,11 @@ def images_of_one_update(m):
     m.install("library1", "liblib.so")
     t = m.target()
     equal(t.ask(0), 1010, "the first builds")
-    m.start()
-    m.install("user2")
-    m.install("library2", "liblib.so")
+    # Held, so that no round begins between the two files.
+    with package_manager(m):
+        m.start()
+        m.install("user2")
+        m.install("library2", "liblib.so")
     equal(m.ask("converge")["ok"], True, "the round")
     first, second = (m.await_event("patch-installed", pid=t.pid) for _ in range(2))
     equal({os.path.basename(e["fields"]["STAUNCH_IMAGE"]) for e in (first, second)}, {"target", "liblib.so"}, "images patched")
@@ -895,13 +897,14 @@ def update_that_is_patched_in_part_is_not(m):
     m.install("user1")
     m.install("library1", "liblib.so")
     t = m.target()
-    m.start()
     info = os.path.join(m.root, "var/lib/dpkg/info")
     os.makedirs(info)
     with open(os.path.join(info, "both.list"), "w") as f:
         f.write("/.\n/target\n/liblib.so\n")
-    m.install("user2")
-    m.install("library-wide", "liblib.so")
+    with package_manager(m):
+        m.start()
+        m.install("user2")
+        m.install("library-wide", "liblib.so")
     equal(m.ask("converge")["ok"], True, "the round")
     equal(t.ask(0), 1010, "the program beside its library")
     reasons = {os.path.basename(e["fields"]["STAUNCH_IMAGE"]): e["fields"]["STAUNCH_REASON"]
