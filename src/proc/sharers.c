@@ -189,6 +189,32 @@ static void add_process(pid_t id, pid_t **pids, size_t *n) {
         (*pids)[(*n)++] = status.tgid;
 }
 
+/* Those of the ids after `from`, up to `to`. Whoever is born from here on is among these still, and one who
+ * was before is found by whoever looks now. How many there are. */
+static size_t list_unborn(pid_t from, pid_t to, pid_t *out) {
+        size_t n = 0;
+
+        for (pid_t id = from + 1; id <= to; id++)
+                if (is_unborn(id))
+                        out[n++] = id;
+        return n;
+}
+
+bool sharers_none_since(pid_t pid, pid_t from, pid_t to, pid_t **unborn, size_t *n_unborn) {
+        size_t n;
+        long ignored;
+
+        *unborn = vec_grow(*unborn, *n_unborn + (size_t)(to - from) + 1, sizeof(**unborn));
+        n = list_unborn(from, to, *unborn + *n_unborn);
+        for (pid_t id = from + 1; id <= to; id++)
+                if (shares_memory(pid, id, &ignored))
+                        return false;
+        if (!task_has_memory(pid)) /* it would have been told to share it with nobody */
+                return false;
+        *n_unborn += n;
+        return true;
+}
+
 int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn, size_t *n_unborn,
                  Error *e) {
         _cleanup_(freep) pid_t *found = NULL, *making = NULL;
@@ -202,14 +228,11 @@ int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn
                 r = make_listing(newest);
         if (r < 0)
                 return error_errno(e, r, "/proc");
-        /* Whoever is born from here on is among these still, and one who was before is found below. */
         making = vec_grow(NULL, listing.unborn.n + (size_t)(newest - listing.newest) + 1, sizeof(*making));
         for (size_t i = 0; i < listing.unborn.n; i++)
                 if (is_unborn(listing.unborn.items[i]))
                         making[n_making++] = listing.unborn.items[i];
-        for (pid_t id = listing.newest + 1; id <= newest; id++)
-                if (is_unborn(id))
-                        making[n_making++] = id;
+        n_making += list_unborn(listing.newest, newest, making + n_making);
         found = vec_grow(NULL, 1, sizeof(*found));
         found[0] = pid;
         to_nobody = order(pid, listing.nobody);

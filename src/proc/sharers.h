@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -19,3 +20,9 @@ int sharers_find(pid_t pid, pid_t newest, pid_t **out, size_t *n, pid_t **unborn
  * was compared with need not be compared with one another any more.
  */
 void sharers_settle(pid_t pid);
+/*
+ * Of the ids given out after `from`, up to `to` (task_newest), none is of a task that shares the memory of
+ * `pid`; those that somebody is in the middle of making a task for are added to *unborn (malloc'ed, *n_unborn
+ * of them). False, with nothing added: one may share it, or `pid` has no memory of its own any more.
+ */
+bool sharers_none_since(pid_t pid, pid_t from, pid_t to, pid_t **unborn, size_t *n_unborn);

@@ -26,7 +26,8 @@ typedef struct World {
         size_t n_pids;
         int *task_fds; /* /proc/PID/task of each; -1 where its link count does not tell the threads */
         int newest_fd;
-        pid_t newest;  /* id of the newest task when they were listed */
+        pid_t newest;  /* id of the newest task when they were listed, or when the ids since were asked about
+                        */
         pid_t *unborn; /* ids given out by then to tasks that could not be found yet: whoever makes one of
                         * them is not in the middle of it any more when it has been stopped */
         size_t n_unborn;

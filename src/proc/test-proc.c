@@ -449,6 +449,65 @@ static void sharers_among_others(void **state) {
         assert_int_equal(status, 0);
 }
 
+/* What the ids that were given out before the stop are is known when it begins. */
+static void ids_are_asked_about_before_the_stop(void **state) {
+        pid_t pid = fork(), last = 0, listed, asked_about;
+        World w;
+        Error e;
+
+        (void)state;
+        if (pid == 0)
+                waits(NULL);
+        assert_int_equal(world_init(&w, pid, &e), 0);
+        for (unsigned i = 0; i < 30; i++) {
+                last = fork();
+                if (last == 0)
+                        _exit(0);
+                assert_int_equal(waitpid(last, NULL, 0), last);
+        }
+        listed = w.newest;
+        assert_int_equal(world_stop(&w, 1000000, &e), 0);
+        asked_about = w.newest;
+        world_resume(&w);
+        world_free(&w);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_true(listed < last);
+        assert_true(asked_about >= last);
+}
+
+/* A sharer that comes between the look for sharers and the stop is seen. */
+static void new_sharer_is_seen(void **state) {
+        pid_t pid, sharer = 0, stuck;
+        int stop;
+        World w;
+        Error e;
+        char c;
+
+        (void)state;
+        assert_int_equal(pipe(told), 0);
+        assert_int_equal(pipe(asked), 0);
+        pid = fork();
+        if (pid == 0) {
+                if (read(asked[0], &c, 1) == 1)
+                        sharer = clone(waits, stacks[0] + sizeof(stacks[0]), CLONE_VM | SIGCHLD, NULL);
+                _exit(write(told[1], &sharer, sizeof(sharer)) < 0 || waits(NULL));
+        }
+        assert_int_equal(world_init(&w, pid, &e), 0);
+        assert_int_equal(write(asked[1], "x", 1), 1);
+        assert_int_equal(read(told[0], &sharer, sizeof(sharer)), sizeof(sharer));
+        stop = world_stop(&w, 1000000, &e);
+        stuck = w.stuck;
+        if (stop == 0)
+                world_resume(&w);
+        world_free(&w);
+        kill(sharer, SIGKILL);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_int_equal(stop, WORLD_AGAIN);
+        assert_int_equal(stuck, 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(maps_lines),
@@ -461,6 +520,8 @@ int main(void) {
                 cmocka_unit_test(holds),
                 cmocka_unit_test(killed_in_a_stop),
                 cmocka_unit_test(sharers_among_others),
+                cmocka_unit_test(ids_are_asked_about_before_the_stop),
+                cmocka_unit_test(new_sharer_is_seen),
                 cmocka_unit_test(arrivals),
                 cmocka_unit_test(watcher_that_is_killed),
         };
