@@ -30,17 +30,26 @@ struct Watch {
 
 /*
  * Only exec and the end of whole processes are let through, so that threads and forks cost nothing here. The
- * offset is that of `what` behind both headers; classic BPF loads big-endian.
+ * offsets are behind both headers; classic BPF loads big-endian.
  */
 static int filter(int fd) {
-        enum { WHAT = NLMSG_HDRLEN + offsetof(struct cn_msg, data) + offsetof(struct proc_event, what) };
+        enum {
+                EVENT = NLMSG_HDRLEN + offsetof(struct cn_msg, data),
+                WHAT = EVENT + offsetof(struct proc_event, what),
+                TASK = EVENT + offsetof(struct proc_event, event_data.exit.process_pid),
+                LEADER = EVENT + offsetof(struct proc_event, event_data.exit.process_tgid)
+        };
         struct sock_filter code[] = {
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, WHAT),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(0x00000002), 2,
-                         0), /* PROC_EVENT_EXEC */
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(0x80000000), 1,
-                         0),                                  /* PROC_EVENT_EXIT */
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1), /* the answer to our request */
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(0x00000002), 6,
+                         0),                                  /* PROC_EVENT_EXEC */
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 5, 0), /* the answer to our request */
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(0x80000000), 0,
+                         5), /* PROC_EVENT_EXIT: of a thread, unless it is the leader */
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, TASK),
+                BPF_STMT(BPF_MISC | BPF_TAX, 0),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LEADER),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1),
                 BPF_STMT(BPF_RET | BPF_K, DATAGRAM),
                 BPF_STMT(BPF_RET | BPF_K, 0),
         };
