@@ -145,6 +145,7 @@ void policy_read_probe(PolicyReader *r, const TomlNode *t) {
                 argv[k.n_command] = NULL;
                 p.command = argv;
                 p.user = k.user ? k.user : "nobody";
+                policy_need_user(r, toml_get(t, "user"), p.user);
         }
         p.expect = k.expect;
         p.interval_usec = k.interval_usec;

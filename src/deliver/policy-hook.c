@@ -76,6 +76,7 @@ void policy_read_hook(PolicyReader *r, const TomlNode *t) {
                 policy_mistake(r, toml_get(t, "command"), "begins with the absolute path of a program");
                 return;
         }
+        policy_need_user(r, toml_get(t, "user"), h.user);
         command = arena_newa(r->policy->arena, const char *, h.n_command + 1);
         memcpy(command, h.command, h.n_command * sizeof(*command));
         hook.command = command;

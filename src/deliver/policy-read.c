@@ -3,6 +3,7 @@
 #include "base/macro.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -251,6 +252,11 @@ bool policy_read_table(PolicyReader *r, const TomlNode *table, const Field *fiel
                 if (fields[k].required && !toml_get(table, fields[k].key))
                         policy_mistake(r, table, "'%s' is missing", fields[k].key);
         return r->mistakes == before;
+}
+
+void policy_need_user(PolicyReader *r, const TomlNode *at, const char *user) {
+        if (r->here && !getpwnam(user))
+                policy_mistake(r, at, "there is no user '%s' on this machine", user);
 }
 
 const char *policy_word(const Word *words, int value) {

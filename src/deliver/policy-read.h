@@ -47,6 +47,7 @@ typedef struct PolicyReader {
         void *data;
         Error first;
         size_t mistakes;
+        bool here; /* what is named must be on this machine now, too: users */
 } PolicyReader;
 
 /* Tells a mistake of the value `at` (NULL: of the whole file): "FILE:LINE: KEY: text". */
@@ -58,6 +59,8 @@ void policy_read_field(PolicyReader *r, const TomlNode *v, const Field *f, void 
 bool policy_read_table(PolicyReader *r, const TomlNode *table, const Field *fields, size_t n, void *to);
 /* Tells that `v` is no key here, and which of `fields` may have been meant. */
 void policy_unknown(PolicyReader *r, const TomlNode *v, const Field *fields, size_t n);
+/* Tells of a user (the value `at`) whom this machine does not know, where `here` asks for that. */
+void policy_need_user(PolicyReader *r, const TomlNode *at, const char *user);
 /* Seconds of "1h30min"; negative when it is none. */
 double policy_duration(const char *text);
 /* The first word that has this value; "?" when none has. */

@@ -253,7 +253,7 @@ int policy_load(const char *path, Policy *out, Error *e) {
 
 int policy_check(const char *path, void (*told)(void *data, const char *text), void *data, Error *e) {
         Policy policy;
-        PolicyReader r = { .policy = &policy, .mistake = told, .data = data };
+        PolicyReader r = { .policy = &policy, .mistake = told, .data = data, .here = true };
         int q = load(path, &r, e);
 
         policy_free(&policy);

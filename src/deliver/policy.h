@@ -117,7 +117,8 @@ enum { POLICY_PROBES = 256 }; /* at most so many */
  */
 int policy_load(const char *path, Policy *out, Error *e);
 /* Calls back with every mistake, not only the first; returns how many, or negative when a file can't be read.
- */
+ * A user whom this machine does not know is one as well. It is none to policy_load(): one that a directory
+ * server knows may not be known yet when the machine starts, and the rest of the policy is in force then. */
 int policy_check(const char *path, void (*mistake)(void *data, const char *text), void *data, Error *e);
 void policy_free(Policy *p);
 const char *patch_mode_text(PatchMode m);

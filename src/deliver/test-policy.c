@@ -230,6 +230,28 @@ static void hooks(void **state) {
         policy_free(&p);
 }
 
+static void keep(void *data, const char *text) {
+        snprintf(data, 256, "%s", text);
+}
+
+/* One who is named in vain is told before the first event is lost, and yet puts no policy out of force. */
+static void users_are_known(void **state) {
+        char told[256] = "";
+        Policy p;
+
+        (void)state;
+        put(file, "[[hook]]\nevents = [19]\ncommand = [\"/bin/true\"]\nuser = \"no-such-user\"\n");
+        assert_int_equal(policy_check(file, keep, told, NULL), 1);
+        assert_non_null(strstr(told, ":4: user: there is no user 'no-such-user'"));
+        assert_int_equal(policy_load(file, &p, NULL), 0);
+        policy_free(&p);
+        put(file, "[[probe]]\nunit = \"a.service\"\ncommand = [\"/bin/true\"]\nuser = \"no-such-user\"\n");
+        assert_int_equal(policy_check(file, keep, told, NULL), 1);
+        assert_non_null(strstr(told, ":4: user: there is no user 'no-such-user'"));
+        put(file, "[[hook]]\nevents = [19]\ncommand = [\"/bin/true\"]\nuser = \"root\"\n");
+        assert_int_equal(policy_check(file, keep, told, NULL), 0);
+}
+
 static void all_mistakes_are_told(void **state) {
         size_t told = 0;
 
@@ -241,9 +263,10 @@ static void all_mistakes_are_told(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(mistakes), cmocka_unit_test(windows),
-                cmocka_unit_test(defaults), cmocka_unit_test(everything),
-                cmocka_unit_test(hooks),    cmocka_unit_test(all_mistakes_are_told),
+                cmocka_unit_test(mistakes),        cmocka_unit_test(windows),
+                cmocka_unit_test(defaults),        cmocka_unit_test(everything),
+                cmocka_unit_test(hooks),           cmocka_unit_test(all_mistakes_are_told),
+                cmocka_unit_test(users_are_known),
         };
         char command[128];
         int r;

@@ -181,7 +181,7 @@ code = "data-const"
 [[hook]]
 events = ["patch-failed", "restart-pending"]
 command = ["/usr/local/bin/tell", "--all"]
-user = "operator"
+user = "backup"
 timeout = "1min"
 [baseline]
 snapshot = "hook"
@@ -251,7 +251,7 @@ verify_tls = true
 unit = "x.service"
 name = "own"
 command = ["/usr/local/bin/ask", "it"]
-user = "operator"
+user = "backup"
 interval = "1d"
 timeout = "5s"
 verify_tls = true
