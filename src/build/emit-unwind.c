@@ -1,28 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/macro.h"
 #include "build/emit.h"
 #include "build/unwind.h"
 
 #include <elf.h>
 #include <string.h>
 
-/* Whether exceptions may pass through frames of this image: it binds the C++ (or another) runtime, or
- * holds it. A static C program holds unwind data with personality routines for thread cancellation,
- * which ends at the first frame without; the C++ runtime is known by the name of its base class. */
+/* Whether exceptions may pass through frames of this image: it binds the runtime of C++ (or of another
+ * language), or holds it. A static C program holds unwind data with the personality routine for thread
+ * cancellation, which ends at the first frame without; one more such routine is another language's. C++ is
+ * known by the name of its base class as well, Rust by a variable of the environment that it asks for. */
 static bool throws(const Image *image) {
-        static const char base[] = "St9exception";
+        static const char *const words[] = { "St9exception", "RUST_BACKTRACE" };
+        uint64_t routine = 0;
 
         for (size_t i = 1; i < image->n_dynsyms; i++)
                 if (strncmp(image->dynsyms[i].name, "_Unwind_R", 9) == 0 ||
                     strstr(image->dynsyms[i].name, "_personality_v0"))
                         return true;
+        for (size_t i = 0; i < image->n_fdes; i++) {
+                uint64_t other = image->fdes[i].personality;
+
+                if (routine && other && other != routine)
+                        return true;
+                routine = other ? other : routine;
+        }
         for (size_t i = 0; i < image->n_sections; i++) {
                 const ImageSection *s = &image->sections[i];
 
-                if (s->bytes && (s->flags & SHF_ALLOC) && !(s->flags & SHF_EXECINSTR) &&
-                    memmem(s->bytes, s->size, base, sizeof(base)))
-                        return true;
+                for (size_t k = 0; k < ELEMENTSOF(words) && s->bytes && (s->flags & SHF_ALLOC); k++)
+                        if (!(s->flags & SHF_EXECINSTR) &&
+                            memmem(s->bytes, s->size, words[k], strlen(words[k])))
+                                return true;
         }
         return false;
+}
+
+/*
+ * Whether the process unwinds this image's frames with code that is part of the image itself: libgcc linked
+ * in, as in every static program. It asks the C library for the images that were loaded, and nothing tells it
+ * of another one. Libgcc asks for one object since glibc 2.35, for all of them before that, as other code
+ * does.
+ */
+static bool own_unwinder(const Image *image) {
+        bool asks = false, bound = false;
+
+        for (size_t i = 1; i < image->n_dynsyms; i++) {
+                const ImageSymbol *sym = &image->dynsyms[i];
+
+                if (sym->defined)
+                        continue;
+                if (strcmp(sym->name, "_dl_find_object") == 0)
+                        return true;
+                asks = asks || strcmp(sym->name, "dl_iterate_phdr") == 0;
+                bound = bound || strncmp(sym->name, "_Unwind_", 8) == 0;
+        }
+        return !bound && (asks || (image->executable && !image->interp));
 }
 
 /* The whole unwind table of the new image is carried at its place, so that exceptions of other images
@@ -58,6 +91,9 @@ void emit_unwind(Emitter *m) {
                 vec_free(&cells);
                 return;
         }
+        if (needed && own_unwinder(m->d->old_image))
+                verdict_add(&m->d->verdict, REFUSAL_CODE_UNWIND_NEEDED, "unwinder",
+                            "it is linked into the image, and cannot be told of new code");
         for (size_t i = 0; needed && i < cells.n; i++) {
                 const ImageSection *s = image_section_at(n, cells.items[i]);
 
