@@ -251,12 +251,17 @@ static const char *subject_of(const Process *p, Arena *a) {
 }
 
 static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
+        Step step = steps_of(&run->rec.steps, a->image, a->old_id, a->new_id, true);
         StoreRestart r = { .subject = subject,
                            .image = a->image,
                            .new_id = a->new_id,
                            .reason = a->reason,
                            .detail = a->detail,
-                           .since_usec = a->time_usec };
+                           .since_usec = a->time_usec,
+                           .old_id = a->old_id,
+                           .package = step.package,
+                           .cves = step_cves(&step, run->arena),
+                           .omitted = step.omitted };
         bool fresh = true;
         Error e = { 0 };
 

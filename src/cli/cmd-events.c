@@ -34,15 +34,26 @@ static bool names_cve(const EventLine *l, const char *cve) {
         return false;
 }
 
+/* Of several there is a space between two. */
+static bool names_package(const EventLine *l, const char *package) {
+        const char *at = json_string_value(field(l, "STAUNCH_PACKAGE"));
+        size_t n = strlen(package);
+
+        for (size_t word; at && *at; at += word + (at[word] == ' ')) {
+                word = strcspn(at, " ");
+                if (word == n && memcmp(at, package, n) == 0)
+                        return true;
+        }
+        return false;
+}
+
 static bool wanted(const EventLine *l, const Options *o) {
-        const char *package = json_string_value(field(l, "STAUNCH_PACKAGE"));
         char number[16];
 
         snprintf(number, sizeof(number), "%u", l->number);
         return l->time_usec >= o->since_usec && (!o->unit || strcmp(o->unit, l->unit) == 0) &&
                (!o->id || strcmp(o->id, number) == 0 || strcmp(o->id, l->kind) == 0) &&
-               (!o->package || (package && strcmp(o->package, package) == 0)) &&
-               (!o->cve || names_cve(l, o->cve));
+               (!o->package || names_package(l, o->package)) && (!o->cve || names_cve(l, o->cve));
 }
 
 /* " [openssl: CVE-2024-1234, CVE-2024-1235 and 3 more]" */

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/vec.h"
+#include "deliver/about.h"
 #include "deliver/baseline.h"
 #include "report/event.h"
 #include "store/store.h"
@@ -26,6 +27,7 @@ typedef struct BaselineWork {
         const char *reason;
         VEC(BaselineUnit) units;
         ProbeNames unjudged; /* failed already when it began */
+        About about;         /* packages and CVEs that it brings into force, for its events */
         unsigned boots;      /* since a reboot was to end the rollback: boots in which it was prepared */
         char boot[BASELINE_WORD], first_boot[BASELINE_WORD]; /* the last of them, and the first */
         bool prepared;                                       /* in the last of them, to its end */

@@ -14,6 +14,7 @@
 #include <sys/file.h>
 
 #define PHASE_PROBE "probe" /* of a step that names a probe (`before`) of a unit */
+#define PHASE_ABOUT "about" /* of one that keeps a field (`unit`) and its value (`before`) of the events */
 enum { LOOK_USEC = 2000000 };
 
 static const char *const states[] = { "planned", "snapshot",        "restarting", "settling",
@@ -77,6 +78,10 @@ static void note_step(void *data, const StoreStep *p) {
         note_unjudged(&unjudged, p);
         if (strcmp(p->phase, PHASE_PROBE) == 0)
                 return;
+        if (strcmp(p->phase, PHASE_ABOUT) == 0) {
+                about_add_field(&w->about, w->arena, p->unit, p->before);
+                return;
+        }
         if (strcmp(p->phase, "boot") == 0) {
                 if (!w->boots++)
                         snprintf(w->first_boot, sizeof(w->first_boot), "%s", p->before);
@@ -109,6 +114,7 @@ static int work_load(BaselineWork *w, Error *e) {
 
         w->units.n = w->unjudged.n = w->boots = 0;
         w->prepared = false;
+        w->about = (About){ 0 };
         w->state = BASELINE_STATES;
         r = store_each_baseline(w->store, note_baseline, w, e);
         if (r == 0 && w->state == BASELINE_STATES)
@@ -143,7 +149,8 @@ void baseline_tell(const BaselineWork *w, EventKind kind, const char *what, cons
 
         snprintf(id, sizeof(id), "%" PRId64, w->id);
         snprintf(message, sizeof(message), "Baseline %s %s%s%s", id, what, *detail ? ": " : "", detail);
-        event_emit(&(Event){ .kind = kind,
+        about_emit(&w->about,
+                   &(Event){ .kind = kind,
                              .message = message,
                              .fields = (EventField[]){ { "STAUNCH_BASELINE", id },
                                                        { "STAUNCH_DETAIL", detail } },
@@ -204,15 +211,69 @@ static int note_failing(BaselineWork *w, const char *const *units, size_t n, con
         return r;
 }
 
+typedef struct Brings {
+        BaselineWork *w;
+        const char *const *units;
+        size_t n;
+        VEC(int64_t) changes;
+} Brings;
+
+/* The machine's restart brings everything into force. */
+static void bring_restart(void *data, const StoreRestart *r) {
+        const Brings *b = data;
+
+        for (size_t i = 0; i < b->n; i++)
+                if (strcmp(b->units[i], r->subject) == 0 || strcmp(b->units[i], "machine") == 0) {
+                        about_add(&b->w->about, b->w->arena, r, false);
+                        return;
+                }
+}
+
+static void bring_change(void *data, const StoreChange *c) {
+        Brings *b = data;
+
+        if (c->baseline == b->w->id)
+                vec_push(&b->changes, c->id);
+}
+
+static void bring_package(void *data, const StorePackage *p) {
+        const Brings *b = data;
+
+        for (size_t i = 0; i < b->changes.n; i++)
+                if (b->changes.items[i] == p->change)
+                        about_add_field(&b->w->about, b->w->arena, "STAUNCH_PACKAGE", p->name);
+}
+
+/* What its changes are of besides; all is kept, since what waits for a restart does not after it. */
+static int keep_about(Brings *b, Error *e) {
+        BaselineWork *w = b->w;
+        int r = store_each_change(w->store, bring_change, b, e);
+
+        if (r == 0 && b->changes.n)
+                r = store_each_package(w->store, 0, bring_package, b, e);
+        vec_free(&b->changes);
+        for (size_t i = 0; r == 0 && i < w->about.n; i++)
+                r = store_put_step(w->store,
+                                   &(StoreStep){ .baseline = w->id,
+                                                 .phase = PHASE_ABOUT,
+                                                 .position = (unsigned)i,
+                                                 .unit = w->about.fields[i].key,
+                                                 .before = w->about.fields[i].value },
+                                   e);
+        return r;
+}
+
 int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_t *id, Error *e) {
         const char *unjudged = "", *detail;
         char held[256];
         Error why = { 0 };
         BaselineWork w;
+        Brings brings = { &w, units, n, { 0 } };
         int r = baseline_work_begin(&w, b, 0, e);
 
         if (r < 0)
                 return r;
+        store_each_restart(w.store, bring_restart, &brings, NULL);
         r = changes_held(w.store, b->root, units, n, held, sizeof(held), e);
         if (r > 0) {
                 error_set(e, -EALREADY, "%s was rolled back before, and is held ('staunch release')", held);
@@ -240,6 +301,8 @@ int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_
                 r = baseline_set(&w, BASELINE_SNAPSHOT, "", e);
         if (r == 0)
                 r = changes_take(w.store, b->root, w.id, units, n, e);
+        if (r == 0)
+                r = keep_about(&brings, e);
         if (r == 0) {
                 baseline_fault("snapshot");
                 if (baseline_check_way_back(&w, &why) < 0 && b->policy->baseline.require_snapshot) {

@@ -2,7 +2,7 @@
 #include "deliver/before.h"
 #include "base/clock.h"
 #include "base/macro.h"
-#include "report/event.h"
+#include "deliver/about.h"
 #include "snapshot/keep.h"
 #include "snapshot/retain.h"
 
@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static void tell(const Before *b, int64_t change, size_t n, const char *what, const Error *why) {
+static void tell(const Before *b, int64_t change, const DpkgChange *changes, size_t n, const char *what,
+                 const Error *why) {
+        _cleanup_(arena_freep) Arena *arena = arena_new();
         char id[24], message[700];
+        About about = { 0 };
 
         snprintf(id, sizeof(id), "%" PRId64, change);
         if (why)
@@ -21,7 +24,10 @@ static void tell(const Before *b, int64_t change, size_t n, const char *what, co
         else
                 snprintf(message, sizeof(message), "Before a change of %zu package%s: %s", n,
                          n == 1 ? "" : "s", what);
-        event_emit(&(Event){ .kind = why ? EVENT_SNAPSHOT_FAILED : EVENT_SNAPSHOT_TAKEN,
+        for (size_t i = 0; i < n; i++)
+                about_add_field(&about, arena, "STAUNCH_PACKAGE", changes[i].name);
+        about_emit(&about,
+                   &(Event){ .kind = why ? EVENT_SNAPSHOT_FAILED : EVENT_SNAPSHOT_TAKEN,
                              .message = message,
                              .fields = (EventField[]){ { "STAUNCH_CHANGE", id },
                                                        { "STAUNCH_DETAIL", why ? why->text : what } },
@@ -89,7 +95,7 @@ int before_change(const Before *b, const DpkgChange *changes, size_t n, Error *e
                 why = *e;
         snprintf(what, sizeof(what), "%s%s%s", wanted ? "copies of their old versions" : "",
                  wanted && snapshot[0] ? ", " : "", snapshot);
-        tell(b, change, n, what, r ? &why : NULL);
+        tell(b, change, changes, n, what, r ? &why : NULL);
         if (change)
                 retain_run(&c, store, change, NULL);
         if (r && e)

@@ -52,7 +52,7 @@ void restart_require_machine(const Turn *t, const RestartPlan *plan) {
                         if (package_of(PACKAGE_INFO, s->images[k], package, sizeof(package)))
                                 add_package(file, package);
                 if (fresh)
-                        restart_say(t, EVENT_REBOOT_REQUIRED, s->subject, s->reason, s->obstacle,
+                        restart_say(t, EVENT_REBOOT_REQUIRED, s->subject, &s->about, s->reason, s->obstacle,
                                     "A restart of the machine is needed for %s (%s)", s->subject,
                                     s->obstacle);
         }
@@ -99,7 +99,7 @@ static AllDrained to_be_drained(const Turn *t) {
 }
 
 /* What is drained takes so long, one after another, and the machine goes down inside the window. */
-static bool fits(const Turn *t, const AllDrained *all) {
+static bool fits(const Turn *t, const About *about, const AllDrained *all) {
         int64_t left = t->span.end - (int64_t)(wall_usec() / 1000000);
         uint64_t need_usec = 0;
 
@@ -107,7 +107,7 @@ static bool fits(const Turn *t, const AllDrained *all) {
                 need_usec += drain_need_usec(t->o->policy, all->items[i].unit);
         if (left > 0 && (uint64_t)left * 1000000 >= need_usec)
                 return true;
-        restart_say(t, EVENT_WINDOW_EXCEEDED, "machine", NULL, NULL,
+        restart_say(t, EVENT_WINDOW_EXCEEDED, "machine", about, NULL, NULL,
                     "The machine is not restarted in the window '%s': draining may need %llu s, and "
                     "%lld s are left",
                     t->window->name, (unsigned long long)(need_usec / 1000000), (long long)MAX(left, 0));
@@ -124,7 +124,7 @@ bool restart_wants_machine(const Turn *t, const RestartPlan *plan) {
 
         if (wants) {
                 all = to_be_drained(t);
-                wants = fits(t, &all);
+                wants = fits(t, &plan->about, &all);
                 vec_free(&all);
         }
         return wants;
@@ -147,7 +147,7 @@ static void undrain(const Turn *t, const AllDrained *all) {
                 Error e = { 0 };
 
                 if (restart_undrain(t, all->items[i].unit, all->items[i].note, false, &e) < 0)
-                        restart_say(t, EVENT_RESTART_FAILED, all->items[i].unit, "drain", e.text,
+                        restart_say(t, EVENT_RESTART_FAILED, all->items[i].unit, NULL, "drain", e.text,
                                     "%s: could not be taken into use again: %s", all->items[i].unit, e.text);
         }
         /* Outside of a window it is tried again, but not before it could have gone down. */
@@ -168,15 +168,15 @@ static int go_down(const Turn *t, Error *e) {
                                                      : r;
 }
 
-static void bring_down(Turn *t, AllDrained *all, const char *because) {
+static void bring_down(Turn *t, const About *about, AllDrained *all, const char *because) {
         const char *reason = "drain";
         Error e = { 0 };
         /* Before it is done: the machine that is back must not be restarted again. */
         int r = t->window ? restart_note(t, "reboot", &e) : 0;
 
         if (r == 0) {
-                restart_say(t, EVENT_REBOOT_BEGUN, "machine", NULL, because, "The machine is restarted: %s",
-                            because);
+                restart_say(t, EVENT_REBOOT_BEGUN, "machine", about, NULL, because,
+                            "The machine is restarted: %s", because);
                 r = drain(t, all, &e);
         }
         if (r == 0) {
@@ -187,7 +187,7 @@ static void bring_down(Turn *t, AllDrained *all, const char *because) {
         if (r < 0) {
                 undrain(t, all);
                 t->failed++;
-                restart_say(t, EVENT_RESTART_FAILED, "machine", reason, e.text,
+                restart_say(t, EVENT_RESTART_FAILED, "machine", about, reason, e.text,
                             "The machine was not restarted: %s", e.text);
         }
 }
@@ -201,18 +201,18 @@ void restart_machine(Turn *t, const RestartPlan *plan) {
                 return;
         if (!t->manager) {
                 if (!restart_is_noted(t, "no-reboot"))
-                        restart_say(t, EVENT_RESTART_FAILED, "machine", "reboot", NULL,
+                        restart_say(t, EVENT_RESTART_FAILED, "machine", &plan->about, "reboot", NULL,
                                     "The machine is not restarted: systemd can't be asked (%s)", because);
                 restart_note(t, "no-reboot", NULL);
                 return;
         }
         all = to_be_drained(t);
-        if (fits(t, &all))
-                bring_down(t, &all, because);
+        if (fits(t, &plan->about, &all))
+                bring_down(t, &plan->about, &all, because);
         vec_free(&all);
 }
 
-bool restart_machine_now(Turn *t, const char *because) {
+bool restart_machine_now(Turn *t, const About *about, const char *because) {
         AllDrained all = { 0 };
 
         if (t->o->policy->restart.reboot == REBOOT_NEVER || !t->manager)
@@ -220,7 +220,7 @@ bool restart_machine_now(Turn *t, const char *because) {
         if (restart_stops(t) || package_changes()) /* in a turn to come */
                 return true;
         all = to_be_drained(t);
-        bring_down(t, &all, because);
+        bring_down(t, about, &all, because);
         vec_free(&all);
         return true;
 }

@@ -28,8 +28,9 @@ typedef struct Turn {
         bool goes_down; /* the machine was told to restart in this turn */
 } Turn;
 
-void restart_say(const Turn *t, EventKind kind, const char *subject, const char *reason, const char *detail,
-                 const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* `about`: of what is pending, where the event is about that; NULL: it is about nothing of it. */
+void restart_say(const Turn *t, EventKind kind, const char *subject, const About *about, const char *reason,
+                 const char *detail, const char *format, ...) __attribute__((format(printf, 7, 8)));
 /* Was this told of this occurrence of the window? What is told is noted afterwards: rather twice, when the
  * agent is killed in between, than never. */
 bool restart_is_noted(const Turn *t, const char *what);
@@ -52,8 +53,9 @@ bool restart_wants_machine(const Turn *t, const RestartPlan *plan);
 /* The machine, once in an occurrence of the window: drained, then restarted. */
 void restart_machine(Turn *t, const RestartPlan *plan);
 /* The machine, for what only that ends (RESTART_REBOOTS), whatever the window: it is not well meanwhile, and
- * nothing else is to be done in this turn. False: it may not be, and the administrator does it. */
-bool restart_machine_now(Turn *t, const char *because);
+ * nothing else is to be done in this turn. `about`: as of restart_say(). False: it may not be, and the
+ * administrator does it. */
+bool restart_machine_now(Turn *t, const About *about, const char *because);
 /* Says that the machine has to be restarted where Debian's tools look for it. */
 void restart_require_machine(const Turn *t, const RestartPlan *plan);
 

@@ -75,6 +75,8 @@ static void add_row(void *data, const StoreRestart *r) {
                 vec_push(&b->steps, fresh);
                 s = &b->steps.items[b->steps.n - 1];
         }
+        about_add(&s->about, a, r, true);
+        about_add(&b->plan->about, a, r, false);
         images = arena_newa(a, const char *, s->n_images + 1);
         if (s->n_images)
                 memcpy(images, s->images, s->n_images * sizeof(*images));

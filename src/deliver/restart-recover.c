@@ -37,6 +37,7 @@ static void fill(void *data, const StoreRestart *r) {
 
         if (strcmp(r->subject, s->subject) != 0)
                 return;
+        about_add(&s->about, f->arena, r, true);
         images = arena_newa(f->arena, const char *, s->n_images + 1);
         if (s->n_images)
                 memcpy(images, s->images, s->n_images * sizeof(*images));
@@ -107,7 +108,7 @@ void restart_undrain_left(const Turn *t, bool restarted) {
                     (manager_unit(t->manager, m->key, &u, &e) < 0 || strcmp(u.active, "active") != 0))
                         continue;
                 if (restart_undrain(t, m->key, m->text, restarted, &e) < 0)
-                        restart_say(t, EVENT_RESTART_FAILED, m->key, "drain", e.text,
+                        restart_say(t, EVENT_RESTART_FAILED, m->key, NULL, "drain", e.text,
                                     "%s: could not be taken into use again: %s", m->key, e.text);
         }
         vec_free(&drains.marks);

@@ -23,8 +23,8 @@ enum {
         MAX_IMAGES = 5
 };
 
-void restart_say(const Turn *t, EventKind kind, const char *subject, const char *reason, const char *detail,
-                 const char *format, ...) {
+void restart_say(const Turn *t, EventKind kind, const char *subject, const About *about, const char *reason,
+                 const char *detail, const char *format, ...) {
         bool unit = subject && strncmp(subject, "process ", 8) != 0;
         const EventField fields[] = {
                 { "STAUNCH_UNIT", subject },
@@ -41,7 +41,7 @@ void restart_say(const Turn *t, EventKind kind, const char *subject, const char 
         va_start(ap, format);
         vsnprintf(message, sizeof(message), format, ap);
         va_end(ap);
-        if (event_emit(&event, t->o->events, &e) < 0)
+        if (about_emit(about, &event, t->o->events, &e) < 0)
                 fprintf(stderr, "<4>staunchd: %s (event: %s)\n", e.text, message);
 }
 
@@ -163,8 +163,8 @@ void restart_failed(Turn *t, const RestartStep *s, const char *reason, const cha
         if (t->window)
                 restart_note(t, "failed", NULL);
         record(t, s, "failed", detail);
-        restart_say(t, EVENT_RESTART_FAILED, s->subject, reason, detail, "%s: the restart failed: %s",
-                    s->subject, detail);
+        restart_say(t, EVENT_RESTART_FAILED, s->subject, &s->about, reason, detail,
+                    "%s: the restart failed: %s", s->subject, detail);
 }
 
 void restart_done(Turn *t, const RestartStep *s, const char *how) {
@@ -181,7 +181,7 @@ void restart_done(Turn *t, const RestartStep *s, const char *how) {
                 drop_held(t, s->subject);
         if (!old)
                 store_drop_restart(t->store, s->subject, NULL, NULL);
-        restart_say(t, EVENT_RESTART_DONE, s->subject, s->reason, *detail ? detail : NULL,
+        restart_say(t, EVENT_RESTART_DONE, s->subject, &s->about, s->reason, *detail ? detail : NULL,
                     "%s was restarted %s for %s%s%s", s->subject, how, images_text(t, s), *detail ? "; " : "",
                     detail);
 }
@@ -286,8 +286,8 @@ static void restart_step(Turn *t, const RestartStep *s) {
 
         for (size_t i = 0; i < s->n_with; i++)
                 with = arena_printf(t->arena, "%s%s%s", with, *with ? ", " : "", s->with[i]);
-        restart_say(t, EVENT_RESTART_BEGUN, s->subject, s->reason, NULL, "%s is restarted%s%s for %s",
-                    s->subject, *with ? " with " : "", with, images_text(t, s));
+        restart_say(t, EVENT_RESTART_BEGUN, s->subject, &s->about, s->reason, NULL,
+                    "%s is restarted%s%s for %s", s->subject, *with ? " with " : "", with, images_text(t, s));
         if (drain_all(t, s, notes, &e) < 0) {
                 undrain_all(t, s, notes, false, NULL);
                 restart_failed(t, s, "drain", e.text);
@@ -320,7 +320,7 @@ static void restart_step(Turn *t, const RestartStep *s) {
         }
         store_drop_mark(t->store, MARK_RESTART, s->subject, NULL);
         if (wall_usec() / 1000000 > (uint64_t)t->span.end)
-                restart_say(t, EVENT_WINDOW_EXCEEDED, s->subject, NULL, NULL,
+                restart_say(t, EVENT_WINDOW_EXCEEDED, s->subject, &s->about, NULL, NULL,
                             "The restart of %s lasted beyond the end of the window '%s'", s->subject,
                             t->window->name);
 }
@@ -396,7 +396,7 @@ static void restart_all(Turn *t, const RestartPlan *plan) {
                         snprintf(what, sizeof(what), "exceeded %s", s->subject);
                         if (restart_is_noted(t, what))
                                 continue;
-                        restart_say(t, EVENT_WINDOW_EXCEEDED, s->subject, s->reason, NULL,
+                        restart_say(t, EVENT_WINDOW_EXCEEDED, s->subject, &s->about, s->reason, NULL,
                                     "%s is not restarted in the window '%s': it may need %llu s, and %lld s "
                                     "are left",
                                     s->subject, t->window->name, (unsigned long long)(s->need_usec / 1000000),
@@ -427,7 +427,7 @@ static int in_window(Turn *t, Error *e) {
         for (i = 0; i < plan.n; i++)
                 before += !plan.steps[i].obstacle;
         if (!restart_is_noted(t, "opened")) {
-                restart_say(t, EVENT_WINDOW_OPENED, NULL, NULL, NULL,
+                restart_say(t, EVENT_WINDOW_OPENED, NULL, &plan.about, NULL, NULL,
                             "The window '%s' is open: %zu to be restarted, %zu that can't be",
                             t->window->name, before, plan.n - before);
                 restart_note(t, "opened", NULL);
@@ -447,22 +447,22 @@ static int in_window(Turn *t, Error *e) {
                 if (r == 0 && plan.reboots)
                         restart_machine(t, &plan);
                 if (r != 0 && !restart_is_noted(t, "hook")) {
-                        restart_say(t, EVENT_RESTART_FAILED, NULL, "hook", why.text,
+                        restart_say(t, EVENT_RESTART_FAILED, NULL, &plan.about, "hook", why.text,
                                     "Nothing more is restarted in the window '%s': %s", t->window->name,
                                     why.text);
                         restart_note(t, "hook", NULL);
                 }
                 if (r == RESTART_REBOOTS)
-                        restart_machine_now(t, why.text);
+                        restart_machine_now(t, &plan.about, why.text);
         }
         restart_plan_free(&plan);
         return 0;
 }
 
 /* One that was due in the window that has passed, and was not restarted. */
-static void say_missed(const Turn *t, const char *subject, const char *reason, const char *why,
-                       const char *more) {
-        restart_say(t, EVENT_RESTART_MISSED, subject, reason, why,
+static void say_missed(const Turn *t, const char *subject, const About *about, const char *reason,
+                       const char *why, const char *more) {
+        restart_say(t, EVENT_RESTART_MISSED, subject, about, reason, why,
                     "%s still waits for its restart after the window '%s': %s%s", subject, t->window->name,
                     why, more);
 }
@@ -487,7 +487,7 @@ static int after_window(Turn *t, Error *e) {
                 if (s->since_usec >= end_usec)
                         continue;
                 left++;
-                say_missed(t, s->subject, s->reason,
+                say_missed(t, s->subject, &s->about, s->reason,
                            !opened           ? away
                            : s->obstacle     ? s->obstacle
                            : *s->last_result ? s->last_result
@@ -498,12 +498,12 @@ static int after_window(Turn *t, Error *e) {
         if (plan.machine && !never && plan.machine_since_usec < end_usec &&
             window_covers(t->window, "machine") && !restart_is_noted(t, "reboot")) {
                 left++;
-                say_missed(t, "machine", "reboot",
+                say_missed(t, "machine", &plan.about, "reboot",
                            opened ? "there was no time left, or an earlier restart failed" : away,
                            arena_printf(t->arena, " (%s)", plan.machine));
         }
         if (opened || left)
-                restart_say(t, EVENT_WINDOW_CLOSED, NULL, NULL, NULL,
+                restart_say(t, EVENT_WINDOW_CLOSED, NULL, left ? &plan.about : NULL, NULL, NULL,
                             "The window '%s' is over: %zu still to be restarted", t->window->name, left);
         restart_plan_free(&plan);
         return restart_note(t, "closed", e);
@@ -578,7 +578,7 @@ int restart_turn(const RestartOptions *o, Error *e) {
                 manager_open(&manager, &none); /* without it the plan says so of every step */
         t.manager = manager;
         if (reboot == REBOOT_DID_NOT_COME)
-                restart_say(&t, EVENT_RESTART_FAILED, "machine", "reboot", NULL,
+                restart_say(&t, EVENT_RESTART_FAILED, "machine", NULL, "reboot", NULL,
                             "The machine was told to restart, and did not");
         if (marks)
                 restart_recover(&t);
@@ -588,7 +588,7 @@ int restart_turn(const RestartOptions *o, Error *e) {
                         r = o->hooks[i].resume(o->hooks[i].data, &why);
                 if (r < 0 && e)
                         *e = why;
-                if (r == RESTART_REBOOTS && restart_machine_now(&t, why.text))
+                if (r == RESTART_REBOOTS && restart_machine_now(&t, NULL, why.text))
                         return (int)t.failed;
         }
         r = MIN(r, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "deliver/about.h"
 #include "deliver/manager.h"
 #include "deliver/policy.h"
 #include "store/store.h"
@@ -19,6 +20,7 @@ typedef struct RestartStep {
         const char *reason;  /* refusal code of its first image */
         const char **images; /* the outdated ones' paths */
         size_t n_images;
+        About about;       /* what its events say besides */
         const char **with; /* active units that systemd restarts with it, for their dependencies; sorted */
         size_t n_with;
         const char *obstacle;    /* why it is not restarted by itself; NULL: it is */
@@ -36,6 +38,7 @@ typedef struct RestartPlan {
         const char *machine;         /* why the machine has to be restarted; NULL: it has not */
         uint64_t machine_since_usec; /* CLOCK_REALTIME */
         bool reboots;                /* the machine is restarted after them, in this window */
+        About about;                 /* packages and CVEs of all of them */
 } RestartPlan;
 
 /* What is pending and `window` covers (NULL: all), in order. Without a manager (NULL) every step has the same

@@ -89,15 +89,19 @@ static void find_cves(Steps *s, const Dpkg *d, const Tracker *t, const Build *fr
         vec_free(&names);
 }
 
-static void keep(Steps *s, const StepAsked *a) {
+const char *step_cves(const Step *step, Arena *arena) {
         const char *cves = "";
 
-        for (size_t i = 0; i < a->step.n; i++)
-                cves = arena_printf(s->arena, "%s%s%s", cves, *cves ? " " : "", a->step.cves[i]);
-        store_put_fixes(
-                s->store,
-                &(StoreFixes){ a->old_id, a->new_id, a->step.package, cves, a->step.omitted, wall_usec() },
-                NULL); /* found anew the next time */
+        for (size_t i = 0; i < step->n; i++)
+                cves = arena_printf(arena, "%s%s%s", cves, *cves ? " " : "", step->cves[i]);
+        return cves;
+}
+
+static void keep(Steps *s, const StepAsked *a) {
+        store_put_fixes(s->store,
+                        &(StoreFixes){ a->old_id, a->new_id, a->step.package, step_cves(&a->step, s->arena),
+                                       a->step.omitted, wall_usec() },
+                        NULL); /* found anew the next time */
 }
 
 /* The build is what is at its path now, or was. */

@@ -40,7 +40,16 @@ static void add_field(json_t *to, const EventField *f) {
         json_t *list = json_object_get(to, f->key);
 
         if (strcmp(f->key, EVENT_CVE) != 0) {
-                json_object_set_new(to, f->key, json_text(f->value));
+                json_t *value = json_text(f->value);
+
+                if (list) { /* the value of an earlier one */
+                        json_t *both =
+                                json_sprintf("%s %s", json_string_value(list), json_string_value(value));
+
+                        json_decref(value);
+                        value = both;
+                }
+                json_object_set_new(to, f->key, value);
                 return;
         }
         if (!list) {

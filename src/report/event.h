@@ -29,7 +29,7 @@ const EventType *event_type(EventKind k);
 EventKind event_find(const char *name);
 
 /* A field's key is upper case with underscores, as the journal wants it: "STAUNCH_PATCH". A NULL value is
- * left out. STAUNCH_CVE may be there several times. */
+ * left out. One may be there several times, as STAUNCH_CVE is. */
 #define EVENT_CVE "STAUNCH_CVE"
 typedef struct EventField {
         const char *key, *value;
@@ -46,7 +46,7 @@ typedef struct Event {
 enum {
         EVENT_MAX = 16384, /* bytes as JSON */
         EVENT_CVES = 256,
-        EVENT_FIELDS = 32 + EVENT_CVES,
+        EVENT_FIELDS = 64 + EVENT_CVES,
 };
 
 /*
@@ -65,6 +65,6 @@ void event_forward(int fd);
 /* Every event that this process and its forks emit adds 1 to counts[kind] (EVENT_N of them, in memory that
  * the forks share). NULL: to none. It stays the caller's. */
 void event_count(uint64_t *counts);
-/* The JSON object of one line, malloc'ed; the CVEs are an array, all other fields strings. NULL: no memory.
- */
+/* The JSON object of one line, malloc'ed; the CVEs are an array, all other fields strings: several values of
+ * one field with a space between two. NULL: no memory. */
 char *event_json(const Event *event);

@@ -65,6 +65,20 @@ static void line_that_was_cut_off_is_ended(void **state) {
         expect_lines((const char *const[]){ "{\"time\"", "\"second\"" }, 2);
 }
 
+static void several_values(void **state) {
+        const EventField fields[] = { { "STAUNCH_PACKAGE", "one" },
+                                      { EVENT_CVE, "CVE-2099-1" },
+                                      { "STAUNCH_PACKAGE", "two" },
+                                      { EVENT_CVE, "CVE-2099-2" } };
+        char *line =
+                event_json(&(Event){ .kind = EVENT_AGENT_STARTED, .message = "m", .fields = fields, .n = 4 });
+
+        (void)state;
+        assert_non_null(strstr(line, "\"STAUNCH_PACKAGE\":\"one two\""));
+        assert_non_null(strstr(line, "\"STAUNCH_CVE\":[\"CVE-2099-1\",\"CVE-2099-2\"]"));
+        free(line);
+}
+
 static int set_up(void **state) {
         (void)state;
         return truncate(file, 0);
@@ -74,6 +88,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(full_disk_leaves_no_half_line, set_up),
                 cmocka_unit_test_setup(line_that_was_cut_off_is_ended, set_up),
+                cmocka_unit_test(several_values),
         };
         int fd, r;
 

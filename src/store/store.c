@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_MSEC = 10000, VERSION = 9 };
+enum { BUSY_MSEC = 10000, VERSION = 10 };
 
 /* One entry a version; a database of an older version runs those that it lacks. */
 static const char *const migrations[VERSION] = {
@@ -67,6 +67,11 @@ static const char *const migrations[VERSION] = {
         " cves TEXT NOT NULL, omitted INTEGER NOT NULL, time_usec INTEGER NOT NULL,"
         " PRIMARY KEY (old_id, new_id)) STRICT;",
         "CREATE TABLE unowned (path TEXT PRIMARY KEY, status_usec INTEGER NOT NULL) STRICT;",
+        /* What events about a pending restart say of it. */
+        "ALTER TABLE restart ADD COLUMN old_id TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE restart ADD COLUMN package TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE restart ADD COLUMN cves TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE restart ADD COLUMN omitted INTEGER NOT NULL DEFAULT 0;",
 };
 
 int store_fail(Store *s, int code, Error *e) {
@@ -373,13 +378,16 @@ int store_put_restart(Store *s, const StoreRestart *a, bool *fresh, Error *e) {
         int r = number(s, "SELECT count(*) FROM restart", &before, e);
 
         if (r == 0)
-                r = store_prepare(
-                        s, &q,
-                        "INSERT INTO restart VALUES (?,?,?,?,?,?,0,0,'') ON CONFLICT (subject, image) DO "
-                        "UPDATE SET"
-                        " new_id=excluded.new_id, reason=excluded.reason, detail=excluded.detail",
-                        e, "sssssi", a->subject, a->image, a->new_id, a->reason, a->detail,
-                        (int64_t)a->since_usec);
+                r = store_prepare(s, &q,
+                                  "INSERT INTO restart VALUES (?,?,?,?,?,?,0,0,'',?,?,?,?) ON CONFLICT "
+                                  "(subject, image) DO "
+                                  "UPDATE SET"
+                                  " new_id=excluded.new_id, reason=excluded.reason, detail=excluded.detail,"
+                                  " old_id=excluded.old_id, package=excluded.package, cves=excluded.cves,"
+                                  " omitted=excluded.omitted",
+                                  e, "sssssisssi", a->subject, a->image, a->new_id, a->reason, a->detail,
+                                  (int64_t)a->since_usec, a->old_id, a->package, a->cves,
+                                  (int64_t)a->omitted);
         if (r == 0)
                 r = store_finish(s, q, e);
         if (r == 0)
@@ -421,7 +429,8 @@ int store_each_restart(Store *s, void (*each)(void *, const StoreRestart *), voi
         int code, r = store_prepare(
                           s, &q,
                           "SELECT subject, image, new_id, reason, detail, since_usec, tried_usec, attempts,"
-                          " last_result FROM restart ORDER BY since_usec, subject, image",
+                          " last_result, old_id, package, cves, omitted FROM restart ORDER BY since_usec, "
+                          "subject, image",
                           e, "");
 
         if (r < 0)
@@ -437,6 +446,10 @@ int store_each_restart(Store *s, void (*each)(void *, const StoreRestart *), voi
                                    .tried_usec = (uint64_t)sqlite3_column_int64(q, 6),
                                    .attempts = (unsigned)sqlite3_column_int(q, 7),
                                    .last_result = store_text(q, 8),
+                                   .old_id = store_text(q, 9),
+                                   .package = store_text(q, 10),
+                                   .cves = store_text(q, 11),
+                                   .omitted = (uint64_t)sqlite3_column_int64(q, 12),
                            });
         sqlite3_finalize(q);
         return code == SQLITE_DONE ? 0 : store_fail(s, code, e);

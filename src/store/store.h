@@ -67,6 +67,10 @@ typedef struct StoreRestart {
         uint64_t since_usec, tried_usec;
         unsigned attempts;
         const char *last_result; /* "" before the first attempt */
+        /* As it was known when it became pending: what the events about it say. "": unknown, or none. */
+        const char *old_id, *package;
+        const char *cves; /* with a space between two */
+        uint64_t omitted; /* so many more */
 } StoreRestart;
 
 /* New, or the same subject and image again: `since` and the attempts stay. *fresh: it was not there. */

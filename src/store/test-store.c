@@ -72,10 +72,13 @@ static void actions(void **state) {
 }
 
 static StoreRestart last;
+static char last_texts[128];
 static void keep_restart(void *data, const StoreRestart *r) {
         ++*(unsigned *)data;
         last.since_usec = r->since_usec;
         last.attempts = r->attempts;
+        last.omitted = r->omitted;
+        snprintf(last_texts, sizeof(last_texts), "%s %s %s", r->old_id, r->package, r->cves);
 }
 
 static void restarts(void **state) {
@@ -91,6 +94,10 @@ static void restarts(void **state) {
         assert_int_equal(store_put_restart(s, &r, &is_new, NULL), 0);
         assert_true(is_new);
         assert_int_equal(store_tried_restart(s, "a.service", 7, "failed", NULL), 0);
+        r.package = "a-package";
+        r.cves = "CVE-2099-1 CVE-2099-2";
+        r.old_id = "00ff";
+        r.omitted = 3;
         r.since_usec = 9; /* the same again: it has been waiting since the first time */
         assert_int_equal(store_put_restart(s, &r, &is_new, NULL), 0);
         assert_false(is_new);
@@ -98,6 +105,8 @@ static void restarts(void **state) {
         assert_int_equal(n, 1);
         assert_int_equal(last.since_usec, 5);
         assert_int_equal(last.attempts, 1);
+        assert_string_equal(last_texts, "00ff a-package CVE-2099-1 CVE-2099-2");
+        assert_int_equal(last.omitted, 3);
         assert_int_equal(store_has_restart(s, "a.service", "/usr/bin/a", NULL), 1);
         assert_int_equal(store_has_restart(s, "a.service", "/usr/bin/none", NULL), 0);
         assert_int_equal(store_drop_restart(s, "a.service", "", NULL), 0); /* what its package asked for */

@@ -228,6 +228,38 @@ def agent_records_what_it_sees(m):
     equal(image["state"], "exposed-in-memory", "the next CVE")
 
 
+def restart_tells_what_it_is_for(m):
+    """The state keeps it with what is pending, and the window's event says it."""
+    class Wide:
+        path = staticmethod(lambda i: builds.path("wide" if i == 2 else i))
+    m.builds = Wide
+    m.install(1)
+    m.target()
+    m.install(2)
+    config, events = os.path.join(m.dir, "staunch.toml"), os.path.join(m.dir, "events")
+    with open(config, "w") as f:
+        f.write('[restart]\nreboot_required = "/nonexistent/required"\n')
+    agent = subprocess.Popen([STAUNCHD, "--config", config, "--state", m.state, "--runtime", os.path.join(m.dir, "run"),
+                              "--events", events, "--root", m.root], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             env=dict(ENV, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent"))
+    try:
+        wait_for(os.path.join(m.dir, "run", "control"), agent)
+        equal(ask(m, "converge")["ok"], True, "a round")
+        with open(config, "a") as f:
+            f.write('[[window]]\nname = "now"\nstart = "2026-01-01 00:00"\nduration = "24h"\nrecur = "Day"\ntime_zone = "UTC"\n')
+        ask(m, "reload")
+        while "window-opened" not in open(events).read():
+            wait_for(os.path.join(m.dir, "nothing"), agent, tries=1)
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        agent.wait()
+    said = {e["kind"]: e["fields"] for e in map(json.loads, open(events))}
+    for kind in "restart-pending", "window-opened":
+        equal((said[kind].get("STAUNCH_PACKAGE"), said[kind].get("STAUNCH_CVE")),
+              ("evidence-target", ["CVE-2099-1001", "CVE-2099-1002"]), f"what {kind} is for")
+    assert "window-opened" in m.staunch(0, "events", "--file", events, "--cve", "CVE-2099-1002"), "the window"
+
+
 def file_of_no_package_is_looked_up_once(m):
     """That no package has the path is found again only when dpkg has changed something."""
     m.install(1)
@@ -496,7 +528,7 @@ try:
     failed = run([exposed_then_hotpatched_then_current, code_that_ran_before_the_patch, scripts_that_an_interpreter_has_read,
                   scripts_beside_a_program, process_that_starts_itself_again_is_as_old_as_before,
                   log_tells_where_dates_do_not, nothing_is_guessed, witnesses_that_disagree,
-                  file_that_is_not_its_package_s, agent_records_what_it_sees,
+                  file_that_is_not_its_package_s, agent_records_what_it_sees, restart_tells_what_it_is_for,
                   file_of_no_package_is_looked_up_once, tracker_says_what_no_update_fixes,
                   report_for_scanners,
                   upgrade_is_assessed_before_it_is_made, apt_names_upgrades, usage],

@@ -299,6 +299,27 @@ def restarts_are_a_baseline(m):
     assert "there is no way back" in baselines[1]["reason"], baselines
 
 
+def told_with_packages_and_cves(m):
+    """What was known when it became pending is said to the end, when it does not wait any more."""
+    unit = m.unit("web")
+    m.start()
+    m.upgrade(unit, "wide")
+    m.converge()
+    pending = m.await_event("restart-pending", unit)["fields"]
+    with sqlite3.connect(os.path.join(m.dir, "state", "state.db"), timeout=60) as db:
+        db.execute("UPDATE restart SET package = 'web-package', cves = 'CVE-2099-1 CVE-2099-2', omitted = 3")
+    db.close()
+    m.configure(window())
+    opened = m.await_event("window-opened")["fields"]
+    equal([opened[k] for k in ("STAUNCH_PACKAGE", "STAUNCH_CVE", "STAUNCH_CVES_OMITTED")],
+          ["web-package", ["CVE-2099-1", "CVE-2099-2"], "3"], "what the window is for")
+    for kind, has_builds in ("baseline-started", False), ("restart-begun", True), ("restart-done", True), ("baseline-done", False):
+        f = m.await_event(kind)["fields"]
+        equal((f.get("STAUNCH_PACKAGE"), f.get("STAUNCH_CVE")), ("web-package", ["CVE-2099-1", "CVE-2099-2"]), f"what {kind} says")
+        for key in ("STAUNCH_IMAGE", "STAUNCH_BUILD_ID_OLD", "STAUNCH_BUILD_ID_NEW"):
+            equal(f.get(key), pending[key] if has_builds else None, f"what {kind} says")
+
+
 def nothing_outside_of_windows(m):
     unit = m.unit("web")
     m.configure(window(start=utc(time.time() + 7200)))
