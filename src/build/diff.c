@@ -175,6 +175,7 @@ static int compare(Diff *d, const DiffOptions *options, Error *e) {
         judge_hazards(d);
         judge_left(d);
         judge_folded(d);
+        judge_asked(d);
         return judge_grade(d, threads, options, e);
 }
 

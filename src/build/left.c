@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
 #include "build/passes.h"
+#include "build/values.h"
 
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -74,20 +76,84 @@ static bool has_changed(const Diff *d, uint32_t old) {
         return m->kind == MATCH_CHANGED && match_old(d, m)->norm != match_new(d, m)->norm;
 }
 
+enum { REG_RSP = 4, REG_RBP = 5 };
+enum { ARGUMENTS = 1 << 7 | 1 << 6 | 1 << 2 | 1 << 1 | 1 << 8 | 1 << 9 };
+
+/* The bytes may be a move between 64 bits of memory or a register and the stack pointer. */
+static bool may_move_stack(const uint8_t *b, unsigned length) {
+        return length >= 3 && (b[0] & 0xf8) == 0x48 && (b[1] == 0x89 || b[1] == 0x8b) &&
+               ((b[2] >> 3 & 7) == REG_RSP || (b[2] >> 6 == 3 && (b[2] & 7) == REG_RSP));
+}
+
+/*
+ * A function that keeps its stack pointer somewhere and takes another one that it was given, or that lies in
+ * an object: Ruby's and PHP's fibers, MariaDB's contexts. Compilers move the stack pointer for frames and
+ * arrays of variable length only, to what the function itself has computed.
+ */
+static bool switches_stacks(const Code *code, const Function *f) {
+        _cleanup_(freep) Op *ops = NULL;
+        bool saves = false, takes = false;
+        uint16_t written = 0, before = 0;
+        uint32_t n;
+
+        if (values_decode(code, f, &ops, &n) < 0)
+                return false;
+        for (uint32_t i = 0; i < n; i++) {
+                const Op *op = &ops[i];
+
+                written |= before;
+                before = op->writes;
+                if (op->kind == OP_JMP || op->kind == OP_RET) /* what follows is come to from elsewhere */
+                        written = before = 0;
+                if (op->kind != OP_MOV)
+                        continue;
+                if (op->src == REG_RSP && op->mem_first)
+                        saves |= op->base != REG_RSP && op->base != REG_RBP;
+                else if (op->src == REG_RSP)
+                        saves |= op->dst != REG_RBP;
+                else if (op->dst == REG_RSP && op->has_mem && !op->mem_first)
+                        takes |= op->base >= 0 && (1 << op->base & ARGUMENTS & ~written) != 0;
+                else if (op->dst == REG_RSP && op->src >= 0)
+                        takes |= (1 << op->src & ARGUMENTS & ~written) != 0;
+        }
+        return saves && takes;
+}
+
 /* Coroutines that are suspended in an old function go on there, on stacks that no thread is on. */
-static bool has_coroutines(const Image *image) {
+static bool has_coroutines(const Code *code) {
+        static const char *const switches[] = { "swapcontext", "setcontext", "jump_fcontext",
+                                                "ontop_fcontext" };
+        const Image *image = code->image;
+
         for (size_t i = 1; i < image->n_dynsyms; i++)
-                if (!image->dynsyms[i].defined && (strcmp(image->dynsyms[i].name, "swapcontext") == 0 ||
-                                                   strcmp(image->dynsyms[i].name, "setcontext") == 0))
+                for (size_t k = 0; k < ELEMENTSOF(switches); k++)
+                        if (!image->dynsyms[i].defined && strcmp(image->dynsyms[i].name, switches[k]) == 0)
+                                return true;
+        for (uint32_t i = 0; i < code->n_functions; i++) {
+                const Function *f = &code->functions[i];
+                unsigned moves = 0;
+
+                for (uint32_t k = 0; k < f->n_parts; k++) {
+                        const CodePart *p = &code->parts[f->parts[k]];
+
+                        for (uint32_t j = 0; j < p->n_insns; j++) {
+                                const Insn *insn = &code->insns[p->insn + j];
+                                const uint8_t *b = image_bytes(image, insn_addr(code, insn), insn->length);
+
+                                moves += b && may_move_stack(b, insn->length);
+                        }
+                }
+                if (moves >= 2 && switches_stacks(code, f))
                         return true;
+        }
         return false;
 }
 
 void judge_left(Diff *d) {
         const Code *code = d->old;
         bool *runs = addressed(code, d->arena), *called = arena_newa(d->arena, bool, code->n_functions + 1),
-             *said = arena_newa(d->arena, bool, code->n_functions + 1),
-             coroutines = has_coroutines(d->old_image), more = true;
+             *said = arena_newa(d->arena, bool, code->n_functions + 1), coroutines = has_coroutines(code),
+             more = true;
 
         for (uint32_t i = 0; i < code->n_functions; i++)
                 runs[i] = (runs[i] && stays(d, i)) || (coroutines && has_changed(d, i));

@@ -54,6 +54,8 @@ const Function *main_function(const Code *code);
 void judge_order(Diff *d);
 /* Refuses changed functions that old code without a partner calls, and nobody who has not changed. */
 void judge_left(Diff *d);
+/* Refuses new code that asks the loader for something by the image that it lies in. */
+void judge_asked(Diff *d);
 /* Refuses functions that a linker had folded into one, and that are two now. */
 void judge_folded(Diff *d);
 

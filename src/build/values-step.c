@@ -410,6 +410,12 @@ bool run_step(Run *r, State *s, const Op *op) {
         case OP_STOP:
                 return false;
         case OP_OTHER:
+                if (op->mnemonic == ZYDIS_MNEMONIC_OR && op->has_imm && op->imm == -1 && !op->has_mem &&
+                    op->size == 8) {
+                        set_reg(r, s, op,
+                                value_const(-1)); /* what compilers write for -1 when it is to be short */
+                        return true;
+                }
                 break;
         }
         if (op->has_mem && (op->flags & ACCESS_WRITE) && at.root == ROOT_STACK && !at.stride)
