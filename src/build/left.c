@@ -85,6 +85,23 @@ static bool may_move_stack(const uint8_t *b, unsigned length) {
                ((b[2] >> 3 & 7) == REG_RSP || (b[2] >> 6 == 3 && (b[2] & 7) == REG_RSP));
 }
 
+/* Hardly any function does; only those are decoded as a whole. */
+static bool moves_stack_twice(const Code *code, const Function *f) {
+        unsigned moves = 0;
+
+        for (uint32_t k = 0; k < f->n_parts; k++) {
+                const CodePart *p = &code->parts[f->parts[k]];
+                const uint8_t *b = image_bytes(code->image, p->addr, p->size);
+
+                for (uint32_t j = 0; b && j < p->n_insns; j++) {
+                        const Insn *insn = &code->insns[p->insn + j];
+
+                        moves += may_move_stack(b + (insn_addr(code, insn) - p->addr), insn->length);
+                }
+        }
+        return moves >= 2;
+}
+
 /*
  * A function that keeps its stack pointer somewhere and takes another one that it was given, or that lies in
  * an object: Ruby's and PHP's fibers, MariaDB's contexts. Compilers move the stack pointer for frames and
@@ -129,23 +146,10 @@ static bool has_coroutines(const Code *code) {
                 for (size_t k = 0; k < ELEMENTSOF(switches); k++)
                         if (!image->dynsyms[i].defined && strcmp(image->dynsyms[i].name, switches[k]) == 0)
                                 return true;
-        for (uint32_t i = 0; i < code->n_functions; i++) {
-                const Function *f = &code->functions[i];
-                unsigned moves = 0;
-
-                for (uint32_t k = 0; k < f->n_parts; k++) {
-                        const CodePart *p = &code->parts[f->parts[k]];
-
-                        for (uint32_t j = 0; j < p->n_insns; j++) {
-                                const Insn *insn = &code->insns[p->insn + j];
-                                const uint8_t *b = image_bytes(image, insn_addr(code, insn), insn->length);
-
-                                moves += b && may_move_stack(b, insn->length);
-                        }
-                }
-                if (moves >= 2 && switches_stacks(code, f))
+        for (uint32_t i = 0; i < code->n_functions; i++)
+                if (moves_stack_twice(code, &code->functions[i]) &&
+                    switches_stacks(code, &code->functions[i]))
                         return true;
-        }
         return false;
 }
 
