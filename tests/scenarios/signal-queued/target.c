@@ -3,7 +3,7 @@
 #include <signal.h>
 
 static volatile long received, last;
-static volatile sig_atomic_t wrong;
+static volatile sig_atomic_t wrong, over;
 static long sent;
 static pthread_t receiver;
 
@@ -11,6 +11,10 @@ NOINLINE static long work(long v) { received++; return v + PICK(1, 2); }
 
 static void handler(int sig, siginfo_t *info, void *context) {
         (void)sig, (void)context;
+        if (info->si_value.sival_int == 0) { /* the last one */
+                over = 1;
+                return;
+        }
         long r = work(info->si_value.sival_int);
         if (info->si_value.sival_int != last + 1 || r - last < 2 || r - last > 3)
                 wrong = 1;
@@ -19,11 +23,10 @@ static void handler(int sig, siginfo_t *info, void *context) {
 
 static void *receive(void *arg) {
         sigset_t s;
-        sigemptyset(&s);
-        sigaddset(&s, SIGRTMIN);
-        pthread_sigmask(SIG_UNBLOCK, &s, NULL);
-        while (!harness_stopping())
-                pause();
+        pthread_sigmask(SIG_SETMASK, NULL, &s);
+        sigdelset(&s, SIGRTMIN);
+        while (!over)
+                sigsuspend(&s); /* not pause(): the last signal may come between the question and the wait */
         return arg;
 }
 
@@ -57,7 +60,8 @@ void target_check(int version) {
 void target_stop(void) {
         while (last < sent)
                 usleep(100);
-        send_some(1);
+        union sigval end = { .sival_int = 0 };
+        CALL(-pthread_sigqueue(receiver, SIGRTMIN, end));
 }
 void target_end(void) {
         pthread_join(receiver, NULL);
