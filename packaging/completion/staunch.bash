@@ -48,14 +48,14 @@ _staunch() {
         --debug-old | --debug-new | --output | --root | --state | --config | --file | --events | --tracker | -o) _staunch_files "$current"; return ;;
         esac
         case $command in
-        converge) options='--dry-run --accept --pid --root --deadline --no-debug --state --events --json' ;;
+        converge) options='--dry-run --accept --pid --root --deadline --no-debug --state --events --runtime --json' ;;
         diff) options='--debug-old --debug-new --no-debug --accept --json' ;;
         build) options='-o --output --debug-old --debug-new --no-debug --accept --json' ;;
         show) options='--json' ;;
         apply) options='--pid --all --deadline --accept --state --events --runtime --json' ;;
         revert) options='--pid --all --deadline --accept --no-hold --state --events --json' ;;
         verify) options='--pid --all --json' ;;
-        status) options='--pid --json' ;;
+        status) options='--pid --runtime --json' ;;
         list) options='--config --state --json' ;;
         window) options='--config --state --json' ;;
         history) options='--since --unit --state --json' ;;

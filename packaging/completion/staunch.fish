@@ -48,7 +48,7 @@ complete -c staunch -n '__fish_seen_subcommand_from diff build' -l debug-new -r 
 complete -c staunch -n '__fish_seen_subcommand_from build' -s o -l output -r -d 'Where the patch goes'
 complete -c staunch -n '__fish_seen_subcommand_from converge rollback' -l dry-run -d 'Only say what would be done'
 complete -c staunch -n '__fish_seen_subcommand_from converge' -l root -r -d 'Only images below this folder'
-complete -c staunch -n '__fish_seen_subcommand_from health apply' -f -l runtime -r -d 'Sockets of the agent'
+complete -c staunch -n '__fish_seen_subcommand_from health apply converge status' -f -l runtime -r -d 'Sockets of the agent'
 complete -c staunch -n '__fish_seen_subcommand_from doctor' -f -l root -r -d 'The machine below this folder'
 complete -c staunch -n '__fish_seen_subcommand_from converge verify status' -f
 complete -c staunch -n '__fish_seen_subcommand_from list window release snapshot rollback' -l config -r -d 'The policy'

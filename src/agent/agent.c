@@ -275,11 +275,12 @@ static json_t *on_control(void *data, const char *op, bool *wait) {
 
                 for (size_t i = 0; crash_noted(a->book, i); i++)
                         json_array_append_new(patched, json_integer(crash_noted(a->book, i)));
-                return json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:b, s:O?, s:O?}", "version",
+                return json_pack("{s:s, s:s, s:b, s:o, s:I, s:I, s:o, s:b, s:O?, s:O?}", "version",
                                  STAUNCH_VERSION, "mode", patch_mode_text(a->policy.mode), "busy",
-                                 jobs_busy(a->jobs), "rounds", (json_int_t)jobs_rounds(a->jobs), "watch_lost",
-                                 (json_int_t)a->lost, "patched_pids", patched, "watching", a->watch != NULL,
-                                 "vault", a->vault.ready, "net", network_ready(a->network));
+                                 jobs_busy(a->jobs), "round", jobs_running(a->jobs), "rounds",
+                                 (json_int_t)jobs_rounds(a->jobs), "watch_lost", (json_int_t)a->lost,
+                                 "patched_pids", patched, "watching", a->watch != NULL, "vault",
+                                 a->vault.ready, "net", network_ready(a->network));
         }
         if (strcmp(op, "health") == 0)
                 return observer_health(a->observer);

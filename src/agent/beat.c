@@ -9,6 +9,8 @@ struct Beat {
         atomic_uint turn; /* odd while the rest is being written */
         uint64_t since_usec;
         Process at; /* pid 0: none */
+        atomic_uint doing, looked;
+        atomic_bool looks; /* what it enters is counted */
 };
 
 Beat *beat_new(void) {
@@ -26,6 +28,9 @@ Beat *beat_free(Beat *b) {
 void beat_begin(Beat *b) {
         b->at = (Process){ 0 };
         atomic_store(&b->turn, 0);
+        atomic_store(&b->doing, BEAT_WAITS);
+        atomic_store(&b->looked, 0);
+        atomic_store(&b->looks, false);
 }
 
 void beat_enter(Beat *b, const Process *p) {
@@ -33,18 +38,60 @@ void beat_enter(Beat *b, const Process *p) {
         b->since_usec = now_usec();
         b->at = p ? *p : (Process){ 0 };
         atomic_fetch_add(&b->turn, 1);
+        if (!p)
+                atomic_store(&b->looks, false);
+        else if (atomic_load(&b->looks))
+                atomic_fetch_add(&b->looked, 1);
+}
+
+const char *beat_doing_text(BeatDoing d) {
+        static const char *const texts[] = { "waits", "looks", "compares", "changes" };
+
+        return texts[d];
+}
+
+void beat_does(Beat *b, BeatDoing d) {
+        atomic_store(&b->doing, d);
+        if (d == BEAT_LOOKS)
+                atomic_store(&b->looks, true);
+}
+
+BeatDoing beat_doing(const Beat *b) {
+        return atomic_load(&b->doing);
+}
+
+unsigned beat_looked(const Beat *b) {
+        return atomic_load(&b->looked);
 }
 
 bool beat_idle(const Beat *b) {
         return atomic_load(&b->turn) % 2 == 0 && !b->at.pid;
 }
 
-bool beat_stuck(const Beat *b, uint64_t usec, Unresponsive *out) {
+/* False: it is at none, or its word can't be had whole. */
+static bool read_at(const Beat *b, Process *at, uint64_t *since_usec) {
         unsigned turn = atomic_load(&b->turn);
-        Unresponsive u = { .process = b->at };
-        uint64_t since_usec = b->since_usec;
 
-        if (turn % 2 || atomic_load(&b->turn) != turn || !u.process.pid || now_usec() < since_usec + usec)
+        *at = b->at;
+        *since_usec = b->since_usec;
+        return turn % 2 == 0 && atomic_load(&b->turn) == turn && at->pid;
+}
+
+bool beat_at(const Beat *b, Process *out) {
+        uint64_t since_usec;
+        Process at;
+
+        if (!read_at(b, &at, &since_usec))
+                return false;
+        *out = at;
+        return true;
+}
+
+bool beat_stuck(const Beat *b, uint64_t usec, Unresponsive *out) {
+        Unresponsive u = { 0 };
+        uint64_t since_usec;
+
+        if (!read_at(b, &u.process, &since_usec) || now_usec() < since_usec + usec)
                 return false;
         *out = u;
         return true;

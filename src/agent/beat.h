@@ -15,8 +15,22 @@ Beat *beat_free(Beat *b);
 /* Before a fork, while there is none: one that was ended may have been in the middle of saying where it is.
  */
 void beat_begin(Beat *b);
-/* From now on it is at this process (NULL: at none). */
+/* From now on it is at this process (NULL: at none, and none is to be looked at any more). */
 void beat_enter(Beat *b, const Process *p);
+
+/* What a piece of work does, in its order. */
+typedef enum BeatDoing {
+        BEAT_WAITS,    /* for another that holds the lock; or it begins */
+        BEAT_LOOKS,    /* at processes; each that it enters from now on is counted */
+        BEAT_COMPARES, /* builds */
+        BEAT_CHANGES,  /* processes: a patch goes in or comes out */
+} BeatDoing;
+const char *beat_doing_text(BeatDoing d); /* "waits", ... */
+void beat_does(Beat *b, BeatDoing d);
+BeatDoing beat_doing(const Beat *b);
+unsigned beat_looked(const Beat *b); /* at so many processes */
+/* False: it is at none, or just on its way. */
+bool beat_at(const Beat *b, Process *out);
 
 /* It is at no process. */
 bool beat_idle(const Beat *b);

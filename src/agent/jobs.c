@@ -10,6 +10,7 @@
 #include "base/vec.h"
 #include "deliver/outdated.h"
 #include "deliver/package.h"
+#include "patch/json.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -435,6 +436,23 @@ bool jobs_busy(const Jobs *j) {
 
 uint64_t jobs_rounds(const Jobs *j) {
         return j->rounds;
+}
+
+json_t *jobs_running(const Jobs *j) {
+        static const char *const kinds[] = {
+                [JOB_ROUND] = "all", [JOB_SOME] = "started", [JOB_QUARANTINE] = "quarantine"
+        };
+        json_t *at = json_null();
+        Process p;
+
+        if (j->job == JOB_NONE)
+                return json_null();
+        if (beat_at(j->beat, &p))
+                at = json_pack("{s:i, s:o}", "pid", (int)p.pid, "comm", json_text(p.comm));
+        return json_pack("{s:s, s:i, s:I, s:s, s:I, s:o}", "kind", kinds[j->job], "pid", (int)j->job_pid,
+                         "begun", (json_int_t)(wall_usec() - (now_usec() - j->job_begin_usec)), "doing",
+                         beat_doing_text(beat_doing(j->beat)), "processes", (json_int_t)beat_looked(j->beat),
+                         "at", at);
 }
 
 void jobs_begin(Jobs *j) {

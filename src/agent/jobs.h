@@ -11,6 +11,7 @@
 #include "report/event.h"
 #include "report/metrics.h"
 
+#include <jansson.h>
 #include <systemd/sd-event.h>
 
 /*
@@ -66,3 +67,6 @@ void jobs_harm(Jobs *j, const ProcessPatch *patch, const char *reason);
 
 bool jobs_busy(const Jobs *j);
 uint64_t jobs_rounds(const Jobs *j); /* full ones that ended */
+/* The piece of work that runs now, for the control socket (docs/agent.md); a new reference, null when none
+ * does. */
+json_t *jobs_running(const Jobs *j);

@@ -57,9 +57,39 @@ static void beat_begun_anew(void **state) {
         beat_free(b);
 }
 
+/* What is told of a piece of work: only processes that are looked at count, not those it comes back to. */
+static void beat_counts_looks(void **state) {
+        Process p = process(5, 1, "a.service"), other = process(6, 1, ""), at;
+        Beat *b = beat_new();
+
+        (void)state;
+        beat_begin(b);
+        assert_int_equal(beat_doing(b), BEAT_WAITS);
+        beat_enter(b, &p);
+        beat_enter(b, NULL);
+        assert_int_equal(beat_looked(b), 0);
+        beat_does(b, BEAT_LOOKS);
+        assert_false(beat_at(b, &at));
+        beat_enter(b, &p);
+        beat_enter(b, &other);
+        assert_true(beat_at(b, &at));
+        assert_int_equal(at.pid, 6);
+        beat_enter(b, NULL);
+        assert_false(beat_at(b, &at));
+        beat_does(b, BEAT_CHANGES);
+        beat_enter(b, &p);
+        assert_int_equal(beat_looked(b), 2);
+        assert_int_equal(beat_doing(b), BEAT_CHANGES);
+        beat_begin(b);
+        assert_int_equal(beat_looked(b), 0);
+        assert_int_equal(beat_doing(b), BEAT_WAITS);
+        beat_free(b);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = { cmocka_unit_test(unresponsive_units),
-                                            cmocka_unit_test(beat_begun_anew) };
+                                            cmocka_unit_test(beat_begun_anew),
+                                            cmocka_unit_test(beat_counts_looks) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

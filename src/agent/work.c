@@ -211,6 +211,7 @@ static int compare(void *data, const OutdatedPair *pair, PairBytes *bytes, const
         bool trusted = is_trusted((void *)run->w, &pair->process);
         int r;
 
+        beat_does(run->w->beat, BEAT_COMPARES);
         if (!trusted) /* with files of their own they could fill the disk */
                 cache_prune(run->w->state, CACHE_DAYS, CACHE_BYTES);
         r = trusted || run->others++ < OTHERS_MAX
@@ -445,7 +446,10 @@ static void keep_carried(void *data, const Process *p, const ProcessPatch *patch
 
 static void note_begun(void *data, const Process *p, bool reverts, const char *image, const BuildId *old_id,
                        const BuildId *new_id, const uint8_t digest[DIGEST_SIZE]) {
-        begun_note(&((Run *)data)->begun, p, reverts, image, old_id, new_id, digest);
+        Run *run = data;
+
+        beat_does(run->w->beat, BEAT_CHANGES);
+        begun_note(&run->begun, p, reverts, image, old_id, new_id, digest);
 }
 
 /* What is told of it first: what those who were killed have done. */
@@ -522,6 +526,7 @@ int work_round(const Work *w, const pid_t *pids, size_t n, Error *e) {
                 }
                 store_each_quarantine(store, keep_quarantine, &run, NULL);
                 keep_harms(&run);
+                beat_does(w->beat, BEAT_LOOKS);
                 r = round_run(&options, &c, e);
         }
         if (r >= 0) {
@@ -568,6 +573,7 @@ static int revert_one(Run *run, const Process *p, const ProcessPatch *patch, con
         bool again;
         int r;
 
+        beat_does(run->w->beat, BEAT_CHANGES);
         begun_note(&run->begun, p, true, patch->name, &patch->old_id, &patch->new_id, patch->digest);
         r = engine_revert(p->pid, patch->digest, &options, &result, &e);
         again = r < 0 || (r > 0 && converge_is_passing(result.refusal));
@@ -599,6 +605,7 @@ static int take_out_quarantined(Run *run, Error *e) {
         ProcessList all = { 0 };
         int r = process_select(NULL, 0, &all, e), result = WORK_DONE;
 
+        beat_does(run->w->beat, BEAT_LOOKS);
         for (size_t i = 0; r >= 0 && i < all.n; i++) {
                 _cleanup_(freep) ProcessPatch *have = NULL;
                 size_t n = 0;

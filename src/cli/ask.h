@@ -5,8 +5,6 @@
 
 #include <jansson.h>
 
-#define CONTROL_SOCKET "/run/staunch/control"
-
 /*
  * Asks the agent over its control socket; *out is a new reference. -ENOENT or -ECONNREFUSED: no agent runs;
  * -EACCES: only root may ask; -ETIMEDOUT: it did not answer within `timeout_sec` (0: it is waited for).

@@ -21,6 +21,8 @@ enum {
 
 /* Where the agent keeps its state, unless --state says otherwise. */
 #define STATE_DIR "/var/lib/staunch"
+/* And its sockets and the lock of rounds, unless --runtime does. */
+#define RUNTIME_DIR "/run/staunch"
 
 typedef struct Command {
         const char *name;

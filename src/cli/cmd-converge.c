@@ -9,6 +9,8 @@
 #include "deliver/round.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -261,10 +263,11 @@ static int run(const Command *self, int argc, char **argv) {
         Record to = { .o = &o };
         ConvergeOptions options;
         Converged c = { 0 };
+        char path[PATH_MAX];
         Error e = { 0 };
         int r, code = options_read(&o, self,
                                    TAKES_JSON | TAKES_PIDS | TAKES_DEADLINE | TAKES_ACCEPT | TAKES_CONVERGE |
-                                           TAKES_STATE | TAKES_RECORD,
+                                           TAKES_STATE | TAKES_RECORD | TAKES_RUNTIME,
                                    argc, argv);
 
         if (code >= 0)
@@ -282,9 +285,10 @@ static int run(const Command *self, int argc, char **argv) {
                 .begins_data = &to,
                 .deadline_usec = o.deadline_usec,
         };
-        if (!o.dry_run && geteuid() == 0 && access(ROUND_LOCK, F_OK) == 0) { /* the agent is or was here */
+        snprintf(path, sizeof(path), "%s/lock", o.runtime ? o.runtime : RUNTIME_DIR);
+        if (!o.dry_run && geteuid() == 0 && access(path, F_OK) == 0) { /* the agent is or was here */
                 progress("waiting for another round to end");
-                lock = round_lock(ROUND_LOCK, &e);
+                lock = round_lock(path, &e);
                 if (lock < 0)
                         return report_error(&e);
         }
@@ -332,6 +336,9 @@ const Command command_converge = {
                 "done is\n"
                 "                          in its history and events\n"
                 "      --events FILE       where events go without a journal (default " EVENT_FILE ")\n"
+                "      --runtime DIR       where the lock of rounds is, once the agent has run "
+                "(default " RUNTIME_DIR ");\n"
+                "                          another's round is waited for\n"
                 "      --json              print JSON\n"
                 "      --explain CODE      say what a code means\n"
                 "  -h, --help              this text\n\n"

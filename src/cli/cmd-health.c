@@ -103,7 +103,7 @@ static int run(const Command *self, int argc, char **argv) {
                 return code;
         if (argc != optind)
                 return usage_error(self, "takes no operand");
-        snprintf(path, sizeof(path), "%s/control", o.runtime ? o.runtime : "/run/staunch");
+        snprintf(path, sizeof(path), "%s/control", o.runtime ? o.runtime : RUNTIME_DIR);
         r = agent_ask(path, "health", TIMEOUT_SEC, &answer, &e);
         if (r == -ENOENT || r == -ECONNREFUSED)
                 error_set(&e, r, "%s: the agent does not run; 'systemctl start staunch-agent'", path);
@@ -126,7 +126,7 @@ const Command command_health = {
         .help = "Of each service with a probe or a patch: what it usually takes, what it took before the "
                 "patch and after\n"
                 "it, and whether it got worse. The agent has to run.\n\n"
-                "      --runtime DIR   the agent's sockets (default /run/staunch)\n"
+                "      --runtime DIR   the agent's sockets (default " RUNTIME_DIR ")\n"
                 "      --json          print JSON\n"
                 "      --explain CODE  say what a code means\n"
                 "  -h, --help          this text\n\n"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "cli/ask.h"
 #include "cli/json.h"
+#include "cli/running.h"
 #include "cli/targets.h"
 #include "cli/text.h"
 #include "patch/digest.h"
@@ -8,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+
+enum { ANSWER_SEC = 5 };
 
 /* status tells what processes say of themselves; verify also judges it: exit code 3 for damage. */
 
@@ -134,10 +138,25 @@ static void collect(const ProcessList *targets, const Options *o, Table *t, json
         progress_clear();
 }
 
+/* Others than root are told of no round. */
+static json_t *now_runs(const Options *o, Arena *arena, const char **text) {
+        const char *runtime = o->runtime ? o->runtime : RUNTIME_DIR;
+        json_t *agent = NULL, *round;
+        Running running;
+
+        agent_ask(arena_printf(arena, "%s/control", runtime), "status", ANSWER_SEC, &agent, NULL);
+        running_find(agent, arena_printf(arena, "%s/lock", runtime), &running);
+        *text = running_text(arena, &running);
+        round = running_json(&running);
+        json_decref(agent);
+        return round;
+}
+
 static int look(const Options *o, bool judge) {
         _cleanup_(arena_freep) Arena *arena = arena_new();
         ProcessList targets = { 0 };
-        json_t *list = json_array();
+        json_t *list = json_array(), *round = NULL;
+        const char *running = NULL;
         Sums sums = { 0 };
         Error e = { 0 };
         int code;
@@ -147,6 +166,8 @@ static int look(const Options *o, bool judge) {
                 json_decref(list);
                 return report_error(&e);
         }
+        if (!judge)
+                round = now_runs(o, arena, &running);
         table_init(&t, arena, 9);
         t.right[0] = t.right[5] = true;
         add_titles(&t);
@@ -155,12 +176,17 @@ static int look(const Options *o, bool judge) {
         code = sums.errors ? EXIT_ERROR : judge && sums.damaged ? EXIT_REFUSED : EXIT_DONE;
         code = targets_hidden(sums.hidden, code);
         if (o->json)
-                return json_print(json_pack("{s:o}", "processes", list)) == EXIT_DONE ? code : EXIT_ERROR;
+                return json_print(json_pack("{s:o, s:o*}", "processes", list, "round", round)) == EXIT_DONE
+                               ? code
+                               : EXIT_ERROR;
         json_decref(list);
+        json_decref(round);
         if (sums.patches)
                 table_print(&t, stdout);
         else if (!sums.errors)
                 puts(o->pids.n ? "The processes carry no patch." : "No process carries a patch.");
+        if (running)
+                printf("\nRight now %s.\n", running);
         if (judge && sums.patches) {
                 if (sums.damaged)
                         printf("\nDamaged: %zu of %zu. Not every replaced function leads to its "
@@ -176,7 +202,7 @@ static int look(const Options *o, bool judge) {
 
 static int run_status(const Command *self, int argc, char **argv) {
         _cleanup_(options_free) Options o;
-        int code = options_read(&o, self, TAKES_JSON | TAKES_PIDS, argc, argv);
+        int code = options_read(&o, self, TAKES_JSON | TAKES_PIDS | TAKES_RUNTIME, argc, argv);
 
         if (code >= 0)
                 return code;
@@ -200,7 +226,9 @@ const Command command_status = {
         .name = "status",
         .arguments = "[--pid PID...]",
         .summary = "Lists which processes carry which patches, from the processes themselves",
-        .help = "      --pid PID       this process (repeatable, or PID,PID,...); default: all\n"
+        .help = "To root it also tells of a round that runs right now: the agent's, or one by hand.\n\n"
+                "      --pid PID       this process (repeatable, or PID,PID,...); default: all\n"
+                "      --runtime DIR   the agent's sockets and lock (default " RUNTIME_DIR ")\n"
                 "      --json          print JSON\n"
                 "  -h, --help          this text\n",
         .run = run_status,

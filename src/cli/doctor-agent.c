@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "cli/cli.h"
 #include "cli/doctor.h"
+#include "cli/running.h"
 #include "config.h"
 #include "deliver/policy.h"
 #include "store/store.h"
@@ -46,6 +48,16 @@ static DoctorFinding watching(const Doctor *d) {
                 return doctor_found(d, DOCTOR_OK, "", "it follows processes as they start and end");
         return doctor_found(d, DOCTOR_WARNING, "See process-events above.",
                             "only the periodic look notices processes");
+}
+
+static DoctorFinding round_now(const Doctor *d) {
+        Running running;
+        const char *text;
+
+        running_find(d->agent, doctor_path(d, RUNTIME_DIR "/lock"), &running);
+        text = running_text(d->arena, &running);
+        return text ? doctor_found(d, DOCTOR_OK, "", "%s", text)
+                    : doctor_found(d, DOCTOR_NOT_APPLICABLE, "", "no round runs right now");
 }
 
 static DoctorFinding vault(const Doctor *d) {
@@ -141,6 +153,7 @@ const DoctorCheck doctor_agent[] = {
         { "agent", "It patches after an upgrade with nobody typing.", agent },
         { "agent-version", "An agent that was upgraded runs its old code until it is restarted.", version },
         { "agent-watch", "What starts with an outdated image is patched at once.", watching },
+        { "round", "One round at a time; another, also by hand, waits for its end.", round_now },
         { "vault", "It reads hostile files, so it may do nothing else.", vault },
         { "vault-user", "A user of its own: no other process of that user is in reach.", vault_user },
         { "policy", "A mistake keeps the old policy in force, or the agent from starting.", policy },

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/macro.h"
 #include "cli/ask.h"
+#include "cli/cli.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -118,7 +119,7 @@ void doctor_init(Doctor *d, const char *root) {
         if (!*root)
                 d->system = ask_system();
         d->system.space_bytes = space(d);
-        if (agent_ask(doctor_path(d, CONTROL_SOCKET), "status", ANSWER_SEC, &agent, &e) == 0)
+        if (agent_ask(doctor_path(d, RUNTIME_DIR "/control"), "status", ANSWER_SEC, &agent, &e) == 0)
                 d->agent = agent;
         else
                 d->agent_error = arena_strdup(d->arena, e.text);

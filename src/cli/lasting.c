@@ -19,7 +19,7 @@ static bool agent_is_automatic(const char *runtime) {
         const char *mode;
         bool is;
 
-        snprintf(path, sizeof(path), "%s/control", runtime ? runtime : "/run/staunch");
+        snprintf(path, sizeof(path), "%s/control", runtime ? runtime : RUNTIME_DIR);
         if (agent_ask(path, "status", ANSWER_SEC, &answer, NULL) < 0)
                 return false;
         mode = json_string_value(json_object_get(answer, "mode"));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/round.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "deliver/cache.h"
 #include "deliver/package.h"
@@ -7,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int round_lock(const char *path, Error *e) {
         _cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -20,7 +23,32 @@ int round_lock(const char *path, Error *e) {
         while (flock(fd, LOCK_EX) < 0)
                 if (errno != EINTR)
                         return error_errno(e, -errno, "%s", path);
+        /* For round_holder(). Where it can't be written, the lock is as good. */
+        if (ftruncate(fd, 0) == 0)
+                dprintf(fd, "%d %llu\n", (int)getpid(), (unsigned long long)wall_usec());
         return TAKE_FD(fd);
+}
+
+int round_holder(const char *path, RoundHolder *out, Error *e) {
+        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        unsigned long long usec;
+        char text[64];
+        ssize_t n;
+        int pid;
+
+        if (fd < 0)
+                return errno == ENOENT ? 0 : error_errno(e, -errno, "%s", path);
+        if (flock(fd, LOCK_SH | LOCK_NB) == 0) /* who wants it now waits until `fd` is closed */
+                return 0;
+        if (errno != EWOULDBLOCK)
+                return error_errno(e, -errno, "%s", path);
+        n = pread(fd, text, sizeof(text) - 1, 0);
+        text[MAX(n, 0)] = 0;
+        *out = (RoundHolder){ 0 };
+        /* Else it is of the one before. */
+        if (sscanf(text, "%d %llu", &pid, &usec) == 2 && pid > 0 && (kill(pid, 0) == 0 || errno == EPERM))
+                *out = (RoundHolder){ pid, usec };
+        return 1;
 }
 
 static bool excluded(void *data, const Process *p, const char *path) {

@@ -39,11 +39,18 @@ typedef struct RoundOptions {
         const char *(*harm)(void *data, const ProcessPatch *patch);
 } RoundOptions;
 
-/* Only one of the machine's programs changes processes at a time: a lock on this file, taken while a round
- * runs. */
-#define ROUND_LOCK "/run/staunch/lock"
-/* A descriptor that holds the lock; waits for it. Closing it lets go. */
+/* Only one of the machine's programs changes processes at a time: a lock on a file, taken while a round runs.
+ * A descriptor that holds the lock, with who has it in the file; waits for it. Closing it lets go.
+ */
 int round_lock(const char *path, Error *e);
+
+/* Who holds the lock, by its own word. */
+typedef struct RoundHolder {
+        pid_t pid; /* 0: held, and not known by whom (it is only just taken, or by an older version) */
+        uint64_t begun_usec; /* CLOCK_REALTIME; 0 with pid 0 */
+} RoundHolder;
+/* 1: held, and *out; 0: nobody does, or there is no such file. -EACCES: it is root's. */
+int round_holder(const char *path, RoundHolder *out, Error *e);
 
 /* Does the policy accept that a patch of the image at `path` is taken out although its way back is not
  * proved? */

@@ -602,6 +602,61 @@ def doctor_looks_at_the_agent(m):
         m.agent.send_signal(signal.SIGCONT)
 
 
+def status_tells_of_the_round(m):
+    """A round that runs right now, the agent's or one by hand, is told with what it does."""
+    m.configure('safe_point_deadline = "10min"\nunresponsive_after = "10min"\n')
+    runtime = ["--runtime", os.path.join(m.dir, "run")]
+    machine = os.path.join(m.dir, "machine")
+    os.makedirs(os.path.join(machine, "run"))
+    os.symlink(os.path.join(m.dir, "run"), os.path.join(machine, "run", "staunch"))
+
+    def await_round(is_it):
+        while True:
+            have = json.loads(staunch(0, "status", "--json", *runtime))["round"]
+            if have and is_it(have):
+                return have
+
+    def said():
+        report = json.loads(staunch(0, "doctor", "--json", "--root", machine))
+        return staunch(0, "status", *runtime), next(c["seen"] for c in report["checks"] if c["name"] == "round")
+
+    equal(json.loads(staunch(0, "status", "--json", *runtime))["round"], None, "before there is an agent")
+    busy = m.target()
+    busy.process.stdin.write("-2\n")  # it stays inside the replaced function
+    equal(busy.process.stdout.readline(), "inside\n", "the busy target")
+    m.start()
+    equal(m.ask("converge")["ok"], True, "a round before")
+    with open(os.path.join(m.dir, "run", "lock")) as f:
+        fcntl.flock(f, fcntl.LOCK_EX)  # somebody who does not say who they are
+        m.install(2)
+        m.wake()
+        equal(await_round(lambda r: True)["pid"], None, "whose round it is")
+        assert "whose it is is not known" in said()[0]
+    have = await_round(lambda r: r["doing"] == "changes" and r["at"])
+    equal((have["program"], have["kind"], have["at"]["pid"]), ("staunchd", "all", busy.pid), "the agent's round")
+    assert have["processes"] >= 1, have
+    for text in said():
+        assert f"a round (all processes; staunchd, pid {have['pid']}) runs since " in text, text
+        assert f"{have['processes']} process" in text and f"it changes {m.name} (pid {busy.pid})" in text, text
+    busy.ask(100)
+    m.await_event("patch-installed", pid=busy.pid)
+    m.stop()
+    equal(json.loads(staunch(0, "status", "--json", *runtime))["round"], None, "when the agent has ended")
+    busy.process.stdin.write("-2\n")
+    equal(busy.process.stdout.readline(), "inside\n", "the busy target again")
+    m.install(3)
+    hand = subprocess.Popen([STAUNCH, "converge", "--root", m.root, "--deadline", "600", "--state", os.path.join(m.dir, "state"),
+                             "--events", m.events_file, *runtime], stdout=subprocess.DEVNULL)
+    have = await_round(lambda r: r["pid"])
+    equal([have[key] for key in ("program", "pid", "kind", "doing", "processes", "at")],
+          ["staunch", hand.pid, None, None, None, None], "the round by hand")
+    for text in said():
+        assert f"a round (by hand; staunch, pid {hand.pid}) runs since " in text, text
+    busy.ask(100)
+    equal(hand.wait(), 4, "the exit code of the round by hand")
+    equal(said()[1], "no round runs right now", "afterwards")
+
+
 def five_updates_in_a_row(m):
     m.install("chain1")
     t = m.target()
@@ -1028,7 +1083,7 @@ CASES = [patched_with_nobody_typing, process_under_a_filter, forged_build_ids_to
          downgrade_to_the_first_build, downgrade_that_is_not_ours_to_act_on, patch_by_hand_that_does_not_last,
          reverted_by_hand_stays_out, what_lies_elsewhere_is_nothing_of_ours, jail_in_a_container, downgrade_of_a_busy_process,
          images_of_one_update, update_that_is_patched_in_part_is_not, hook_is_told_as_nobody, hook_that_hangs_or_fails,
-         storm_of_events, doctor_looks_at_the_agent]
+         storm_of_events, doctor_looks_at_the_agent, status_tells_of_the_round]
 TOLD = [forged_build_ids_touch_nobody_else, outdated_image_that_starts_later, waits_for_the_package_manager,
         process_that_executes_again_carries_nothing,
         one_user_takes_no_patch_out, crash_in_a_patch_is_taken_out, busy_process_is_patched_back_later,
