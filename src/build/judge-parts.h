@@ -174,6 +174,39 @@ void judge_numbers(Judge *j, const PairView *p);
 
 /* What one function does and another one undoes (judge-pairing.c). */
 void judge_pairing(Judge *j);
+/* Objects of libraries that are of another kind now (judge-kinds.c). */
+void judge_kinds(Judge *j);
+/* Kinds of objects of libraries (kinds.c). */
+enum {
+        KIND_MUTEX = 1,
+        KIND_CONDITION,
+        KIND_SPIN,
+        KIND_RWLOCK,
+        KIND_BARRIER,
+        KIND_SEMAPHORE,
+        KIND_G_MUTEX,
+        KIND_G_CONDITION,
+        KIND_G_RECURSIVE,
+        KIND_G_RWLOCK,
+        KIND_STREAM,
+        KIND_GZ,
+        KIND_BZ,
+        KIND_DEFLATE,
+        KIND_INFLATE,
+        KIND_DIRECTORY,
+        KIND_ICONV,
+        KIND_IMAGE,
+        KIND_PATTERN,
+        KIND_LOCALE,
+        KIND_CATALOGUE,
+};
+typedef struct GivenKind {
+        uint8_t kind, argument; /* from 0 */
+} GivenKind;
+/* What kind of object the function of a library is given, from number *next of the table on, which becomes
+ * the number behind that one's; false: no (other) one. */
+bool kind_given(const char *name, size_t *next, GivenKind *out);
+const char *kind_name(uint8_t kind); /* for people */
 /* Addresses inside of changed functions that are kept (judge-labels.c). */
 void judge_labels(Judge *j);
 
