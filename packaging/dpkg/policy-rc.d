@@ -23,15 +23,24 @@ case $unit in
 *) unit=$unit.service ;;
 esac
 # A first installation starts what it needs, and starts again what it extends.
-[ -n "$(dpkg-query -W -f '${Config-Version}' "$DPKG_MAINTSCRIPT_PACKAGE:$DPKG_MAINTSCRIPT_ARCH" 2>/dev/null)" ] || exit 0
+from=$(dpkg-query -W -f '${Config-Version}' "$DPKG_MAINTSCRIPT_PACKAGE:$DPKG_MAINTSCRIPT_ARCH" 2>/dev/null)
+[ -n "$from" ] || exit 0
 # The agent's own upgrade restarts it. What does not run has nothing that could be patched.
 [ "$unit" != staunch-agent.service ] && systemctl --quiet is-active "$unit" || exit 0
 while read -r pattern; do
         # shellcheck disable=SC2254 # it is a pattern
         case $unit in $pattern) exit 0 ;; esac
 done <"$hold"
+# Who asks, and the version that it is upgraded from. What asked before, and is not settled yet, stays with its own.
+who="$DPKG_MAINTSCRIPT_PACKAGE $DPKG_MAINTSCRIPT_ARCH "
+read -r boot </proc/sys/kernel/random/boot_id && read -r uptime _ </proc/uptime && mkdir -p "$held" || exit 0
+earlier=$({ read -r of _ && [ "$of" = "$boot" ] && cat; } 2>/dev/null <"$held/$unit")
+case "
+$earlier" in *"
+$who"*) who= ;; esac
 # Without the note the restart would be lost: then it is allowed.
-read -r boot </proc/sys/kernel/random/boot_id && read -r uptime _ </proc/uptime && mkdir -p "$held" &&
-        echo "$boot $uptime" >"$held/$unit" || exit 0
+echo "$boot $uptime${earlier:+
+$earlier}${who:+
+$who$from}" >"$held/$unit" || exit 0
 echo "staunch: the restart of $unit is held; 'staunch list' shows what is pending" >&2
 exit 101

@@ -41,21 +41,24 @@ int held_offer(const char *runtime, const Policy *p, Error *e) {
 }
 
 typedef struct Note {
-        const char *unit;
-        double uptime;       /* seconds after boot */
-        uint64_t since_usec; /* CLOCK_REALTIME */
+        Held held;
+        double uptime; /* seconds after boot */
 } Note;
 
 /* False: the note is of an earlier boot, or nothing that the script wrote. */
 static bool read_note(const char *path, const char *boot, Note *out) {
         _cleanup_(fclosep) FILE *f = fopen(path, "re");
+        Held *h = &out->held;
         struct stat st;
         char id[64];
 
         if (!f || fstat(fileno(f), &st) < 0 || fscanf(f, "%63s %lf", id, &out->uptime) != 2 ||
             strcmp(id, boot) != 0)
                 return false;
-        out->since_usec = (uint64_t)st.st_mtim.tv_sec * 1000000 + (uint64_t)st.st_mtim.tv_nsec / 1000;
+        h->since_usec = (uint64_t)st.st_mtim.tv_sec * 1000000 + (uint64_t)st.st_mtim.tv_nsec / 1000;
+        while (h->n < HELD_PACKAGES && fscanf(f, "%255s %31s %255s", h->packages[h->n].name,
+                                              h->packages[h->n].arch, h->packages[h->n].from) == 3)
+                h->n++;
         return true;
 }
 
@@ -76,7 +79,7 @@ static bool runs_old(const ProcessList *all, const Note *note) {
         double ticks = (double)sysconf(_SC_CLK_TCK);
 
         for (size_t i = 0; i < all->n; i++)
-                if (strcmp(all->items[i].unit, note->unit) == 0 &&
+                if (strcmp(all->items[i].unit, note->held.unit) == 0 &&
                     (double)all->items[i].start_time / ticks < note->uptime)
                         return true;
         return false;
@@ -86,21 +89,21 @@ static bool taken_care_of(const Converged *c, const Note *note) {
         for (size_t i = 0; i < c->outdated.n_processes; i++) {
                 const ConvergedProcess *p = &c->processes[i];
 
-                if (p->gone || strcmp(p->of->process.unit, note->unit) != 0)
+                if (p->gone || strcmp(p->of->process.unit, note->held.unit) != 0)
                         continue;
                 for (size_t k = 0; k < p->of->n; k++)
                         if (p->images[k].outcome == IMAGE_PATCHED || p->images[k].outcome == IMAGE_REVERTED ||
                             p->images[k].outcome == IMAGE_RESTART)
                                 return true;
                 /* By a round before this one. */
-                if (patched_since(p->of->process.pid, note->since_usec))
+                if (patched_since(p->of->process.pid, note->held.since_usec))
                         return true;
         }
         return false;
 }
 
-int held_settle(const char *state, const Converged *c,
-                void (*needs)(void *data, const char *unit, uint64_t since_usec), void *data, Error *e) {
+int held_settle(const char *state, const Converged *c, void (*needs)(void *data, const Held *held),
+                void *data, Error *e) {
         char folder[PATH_MAX], path[PATH_MAX], boot[64] = "";
         _cleanup_(fclosep) FILE *id = fopen("/proc/sys/kernel/random/boot_id", "re");
         ProcessList all = { 0 };
@@ -115,7 +118,7 @@ int held_settle(const char *state, const Converged *c,
         r = id && fscanf(id, "%63s", boot) == 1 ? process_list(&all, e)
                                                 : error_set(e, -EIO, "the boot's id can't be read");
         while (r == 0 && (entry = readdir(d))) {
-                Note note = { .unit = entry->d_name };
+                Note note = { .held.unit = entry->d_name };
 
                 if (entry->d_name[0] == '.')
                         continue;
@@ -123,7 +126,7 @@ int held_settle(const char *state, const Converged *c,
                 if (!read_note(path, boot, &note) || !runs_old(&all, &note) || taken_care_of(c, &note))
                         unlink(path);
                 else
-                        needs(data, note.unit, note.since_usec);
+                        needs(data, &note.held);
         }
         process_list_free(&all);
         closedir(d);

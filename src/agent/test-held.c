@@ -50,9 +50,8 @@ static void offered_as_the_policy_says(void **state) {
         assert_int_not_equal(access(at("hold"), F_OK), 0);
 }
 
-static void count(void *data, const char *unit, uint64_t since_usec) {
-        (void)unit;
-        (void)since_usec;
+static void count(void *data, const Held *held) {
+        (void)held;
         ++*(size_t *)data;
 }
 

@@ -251,6 +251,16 @@ static const char *subject_of(const Process *p, Arena *a) {
         return p->unit[0] ? p->unit : arena_printf(a, "process %s", p->comm);
 }
 
+/* Is it new? */
+static bool put_restart(Run *run, const StoreRestart *r) {
+        bool fresh = true;
+        Error e = { 0 };
+
+        if (store_put_restart(run->store, r, &fresh, &e) < 0)
+                fprintf(stderr, "<3>staunchd: %s\n", e.text);
+        return fresh;
+}
+
 static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
         Step step = steps_of(&run->rec.steps, a->image, a->old_id, a->new_id, true);
         StoreRestart r = { .subject = subject,
@@ -263,12 +273,8 @@ static void keep_restart(Run *run, const char *subject, const StoreAction *a) {
                            .package = step.package,
                            .cves = step_cves(&step, run->arena),
                            .omitted = step.omitted };
-        bool fresh = true;
-        Error e = { 0 };
 
-        if (store_put_restart(run->store, &r, &fresh, &e) < 0)
-                fprintf(stderr, "<3>staunchd: %s\n", e.text);
-        if (fresh) /* not once for each of its processes */
+        if (put_restart(run, &r)) /* not once for each of its processes */
                 recorder_tell(&run->rec, EVENT_RESTART_PENDING, a,
                               arena_printf(run->arena, "%s needs a restart for %s: %s (%s)", subject,
                                            a->image, a->reason, a->detail));
@@ -313,24 +319,69 @@ typedef struct Stale {
         VEC(StoreRestart) drop, held;
 } Stale;
 
+typedef struct Asked {
+        const char *unit;
+        uint64_t since_usec; /* 0: none is pending */
+} Asked;
+
+static void find_asked(void *data, const StoreRestart *r) {
+        Asked *a = data;
+
+        if (!*r->image && strcmp(r->subject, a->unit) == 0)
+                a->since_usec = r->since_usec;
+}
+
+/* The packages that asked, and what their upgrades fix. */
+static void about_packages(Run *run, const Held *held, About *about) {
+        for (size_t i = 0; i < held->n; i++) {
+                const HeldPackage *p = &held->packages[i];
+                Step step = steps_of_package(&run->rec.steps, p->name, p->arch, p->from);
+
+                about_add_field(about, run->arena, ABOUT_PACKAGE, step.package);
+                for (size_t k = 0; k < step.n; k++)
+                        about_add_field(about, run->arena, EVENT_CVE, step.cves[k]);
+                about->omitted = MAX(about->omitted, step.omitted);
+        }
+}
+
 /* A package's script asked for the restart, was told no, and nothing takes its place. It is of no image. */
-static void keep_held(void *data, const char *unit, uint64_t since_usec) {
+static void keep_held(void *data, const Held *held) {
         Stale *s = data;
-        StoreRestart r = { .subject = arena_strdup(s->run->arena, unit) };
-        StoreAction a = { .time_usec = since_usec,
+        Run *run = s->run;
+        StoreRestart r = { .subject = arena_strdup(run->arena, held->unit),
+                           .image = "",
+                           .old_id = "",
+                           .new_id = "",
+                           .reason = refusal_get(REFUSAL_CODE_PACKAGE_RESTART)->code,
+                           .detail = "its package was upgraded, and no code of it that runs was replaced",
+                           .since_usec = held->since_usec };
+        StoreAction a = { .time_usec = r.since_usec,
                           .comm = "",
-                          .unit = unit,
+                          .unit = r.subject,
                           .image = "",
                           .old_id = "",
                           .new_id = "",
                           .digest = "",
                           .action = "restart",
                           .outcome = "refused",
-                          .reason = refusal_get(REFUSAL_CODE_PACKAGE_RESTART)->code,
-                          .detail = "its package was upgraded, and no code of it that runs was replaced" };
+                          .reason = r.reason,
+                          .detail = r.detail };
+        Asked asked = { .unit = r.subject };
+        About about = { 0 };
 
         vec_push(&s->held, r);
-        keep_restart(s->run, r.subject, &a);
+        store_each_restart(run->store, find_asked, &asked, NULL);
+        if (asked.since_usec >= held->since_usec) /* it was kept by a round before */
+                return;
+        about_packages(run, held, &about);
+        r.package = about_values(&about, run->arena, ABOUT_PACKAGE);
+        r.cves = about_values(&about, run->arena, EVENT_CVE);
+        r.omitted = about.omitted;
+        if (put_restart(run, &r))
+                recorder_tell_about(&run->rec, EVENT_RESTART_PENDING, &a, &about,
+                                    arena_printf(run->arena, "%s needs a restart, as %s asked for: %s (%s)",
+                                                 r.subject, *r.package ? r.package : "a package", r.reason,
+                                                 r.detail));
 }
 
 /* A restart that no process needs any more. One that a package asked for is dropped with the note of it

@@ -185,6 +185,18 @@ static json_t *when_json(const Output *out, const char *subject, const char **wi
         return w ? json_time((uint64_t)span.start * 1000000) : json_null();
 }
 
+/* A list of the words of a text. */
+static json_t *words(const char *text) {
+        json_t *list = json_array();
+        size_t n;
+
+        for (; *text; text += n + (text[n] == ' ')) {
+                n = strcspn(text, " ");
+                json_array_append_new(list, json_stringn(text, n));
+        }
+        return list;
+}
+
 static void add_restart(void *data, const StoreRestart *r) {
         const RestartStep *step;
         const char *window;
@@ -197,18 +209,21 @@ static void add_restart(void *data, const StoreRestart *r) {
                 when = when_json(out, r->subject, &window);
                 json_array_append_new(
                         out->json,
-                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o}", "subject",
-                                  json_text(r->subject), "image", json_text(r->image), "new_build_id",
-                                  json_text(r->new_id), "reason", json_text(r->reason), "detail",
-                                  json_text(r->detail), "since", utc_time(r->since_usec), "attempts",
-                                  (int)r->attempts, "last_result", json_text(r->last_result), "when", when,
-                                  "window", *window ? json_text(window) : json_null(), "obstacle",
+                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:o}",
+                                  "subject", json_text(r->subject), "image", json_text(r->image),
+                                  "new_build_id", json_text(r->new_id), "reason", json_text(r->reason),
+                                  "detail", json_text(r->detail), "packages", words(r->package), "cves",
+                                  words(r->cves), "cves_omitted", (json_int_t)r->omitted, "since",
+                                  utc_time(r->since_usec), "attempts", (int)r->attempts, "last_result",
+                                  json_text(r->last_result), "when", when, "window",
+                                  *window ? json_text(window) : json_null(), "obstacle",
                                   step && step->obstacle ? json_text(step->obstacle) : json_null()));
                 return;
         }
         table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, r->subject));
         table_cell(&out->table, COLOUR_WARN, "restart");
-        table_cell(&out->table, COLOUR_NONE, "%s", arena_strdup(out->arena, r->image));
+        table_cell(&out->table, COLOUR_NONE, "%s",
+                   arena_strdup(out->arena, *r->image ? r->image : r->package));
         table_cell(&out->table, COLOUR_NONE, "%s", local_time(out->arena, r->since_usec));
         table_cell(&out->table, COLOUR_NONE, "%s", schedule_when(out->schedule, r->subject, out->arena));
         table_cell(&out->table, COLOUR_NONE, "%s", arena_printf(out->arena, "%s: %s", r->reason, r->detail));
@@ -256,9 +271,8 @@ static void add_held(void *data, const StoreHeld *h) {
 }
 
 static int run_list(const Command *self, int argc, char **argv) {
-        static const char *const titles[] = {
-                "UNIT OR PATCH", "STATE", "IMAGE", "SINCE", "RESTARTS", "REASON"
-        };
+        static const char *const titles[] = { "UNIT OR PATCH", "STATE",    "IMAGE OR PACKAGE",
+                                              "SINCE",         "RESTARTS", "REASON" };
         _cleanup_(options_free) Options o;
         _cleanup_(store_closep) Store *store = NULL;
         _cleanup_(arena_freep) Arena *arena = arena_new();

@@ -8,7 +8,6 @@
 #define IMAGE "STAUNCH_IMAGE"
 #define OLD_ID "STAUNCH_BUILD_ID_OLD"
 #define NEW_ID "STAUNCH_BUILD_ID_NEW"
-#define PACKAGE "STAUNCH_PACKAGE"
 #define OMITTED "STAUNCH_CVES_OMITTED"
 
 static bool has(const About *a, const char *key, const char *value) {
@@ -30,7 +29,7 @@ static bool put(About *a, Arena *arena, const char *key, const char *value) {
 
 static void put_package(About *a, Arena *arena, const char *package) {
         if (a->packages < ABOUT_PACKAGES)
-                a->packages += put(a, arena, PACKAGE, package);
+                a->packages += put(a, arena, ABOUT_PACKAGE, package);
 }
 
 static void put_cve(About *a, Arena *arena, const char *cve) {
@@ -41,6 +40,7 @@ static void put_cve(About *a, Arena *arena, const char *cve) {
 }
 
 void about_add(About *a, Arena *arena, const StoreRestart *r, bool builds) {
+        char *packages = arena_strdup(arena, r->package), *package;
         char *at = arena_strdup(arena, r->cves), *cve;
 
         if (builds && a->images < ABOUT_IMAGES && put(a, arena, IMAGE, r->image)) {
@@ -48,7 +48,8 @@ void about_add(About *a, Arena *arena, const StoreRestart *r, bool builds) {
                 put(a, arena, OLD_ID, r->old_id);
                 put(a, arena, NEW_ID, r->new_id);
         }
-        put_package(a, arena, r->package);
+        while ((package = strsep(&packages, " ")))
+                put_package(a, arena, package);
         while ((cve = strsep(&at, " ")))
                 put_cve(a, arena, cve);
         a->omitted = MAX(a->omitted, r->omitted); /* of one package, it is the same for each of its images */
@@ -57,8 +58,17 @@ void about_add(About *a, Arena *arena, const StoreRestart *r, bool builds) {
 void about_add_field(About *a, Arena *arena, const char *key, const char *value) {
         if (strcmp(key, EVENT_CVE) == 0)
                 put_cve(a, arena, value);
-        else if (strcmp(key, PACKAGE) == 0)
+        else if (strcmp(key, ABOUT_PACKAGE) == 0)
                 put_package(a, arena, value);
+}
+
+const char *about_values(const About *a, Arena *arena, const char *key) {
+        const char *text = "";
+
+        for (size_t i = 0; i < a->n; i++)
+                if (strcmp(a->fields[i].key, key) == 0)
+                        text = arena_printf(arena, "%s%s%s", text, *text ? " " : "", a->fields[i].value);
+        return text;
 }
 
 int about_emit(const About *about, const Event *event, const char *file, Error *e) {

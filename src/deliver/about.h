@@ -23,7 +23,10 @@ typedef struct About {
 
 /* Adds what one is for. `builds`: its image and builds, too; not where many are told of in one event. */
 void about_add(About *a, Arena *arena, const StoreRestart *r, bool builds);
-/* Adds one value of a package (STAUNCH_PACKAGE) or a CVE (EVENT_CVE); others are passed over. */
+#define ABOUT_PACKAGE "STAUNCH_PACKAGE"
+/* Adds one value of a package (ABOUT_PACKAGE) or a CVE (EVENT_CVE); others are passed over. */
 void about_add_field(About *a, Arena *arena, const char *key, const char *value);
+/* All values of one field, with a space between two. */
+const char *about_values(const About *a, Arena *arena, const char *key);
 /* Emits the event with these as further fields; `about` may be NULL. */
 int about_emit(const About *about, const Event *event, const char *file, Error *e);

@@ -138,24 +138,38 @@ void recorder_emit(Recorder *r, EventKind kind, const EventField *fields, size_t
 }
 
 /* A field without a value is left out. */
-void recorder_tell(Recorder *r, EventKind kind, const StoreAction *a, const char *message) {
+static const char *or_none(const char *text) {
+        return *text ? text : NULL;
+}
+
+void recorder_tell_about(Recorder *r, EventKind kind, const StoreAction *a, const About *about,
+                         const char *message) {
         char pid[16];
         const EventField fields[] = {
-                { "STAUNCH_PID", pid },
-                { "STAUNCH_COMM", a->comm },
-                { "STAUNCH_UNIT", *a->unit ? a->unit : NULL },
-                { "UNIT", *a->unit ? a->unit : NULL },
-                { "STAUNCH_IMAGE", a->image },
-                { "STAUNCH_BUILD_ID_OLD", a->old_id },
-                { "STAUNCH_BUILD_ID_NEW", a->new_id },
-                { "STAUNCH_PATCH", *a->digest ? a->digest : NULL },
+                { "STAUNCH_PID", a->pid ? pid : NULL },
+                { "STAUNCH_COMM", or_none(a->comm) },
+                { "STAUNCH_UNIT", or_none(a->unit) },
+                { "UNIT", or_none(a->unit) },
+                { "STAUNCH_IMAGE", or_none(a->image) },
+                { "STAUNCH_BUILD_ID_OLD", or_none(a->old_id) },
+                { "STAUNCH_BUILD_ID_NEW", or_none(a->new_id) },
+                { "STAUNCH_PATCH", or_none(a->digest) },
                 { "STAUNCH_VERDICT", a->outcome },
-                { "STAUNCH_REASON", *a->reason ? a->reason : NULL },
-                { "STAUNCH_DETAIL", *a->detail ? a->detail : NULL },
+                { "STAUNCH_REASON", or_none(a->reason) },
+                { "STAUNCH_DETAIL", or_none(a->detail) },
         };
+        const Event event = { .kind = kind, .message = message, .fields = fields, .n = ELEMENTSOF(fields) };
+        Error e = { 0 };
 
         snprintf(pid, sizeof(pid), "%d", a->pid);
-        recorder_emit(r, kind, fields, ELEMENTSOF(fields), true, message);
+        if (!about)
+                recorder_emit(r, kind, fields, ELEMENTSOF(fields), true, message);
+        else if (about_emit(about, &event, r->events, &e) < 0)
+                fprintf(stderr, "%s%s (event: %s)\n", r->prefix, e.text, message);
+}
+
+void recorder_tell(Recorder *r, EventKind kind, const StoreAction *a, const char *message) {
+        recorder_tell_about(r, kind, a, NULL, message);
 }
 
 void recorder_keep(Recorder *r, const StoreAction *a) {

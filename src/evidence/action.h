@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "deliver/about.h"
 #include "deliver/converge.h"
 #include "evidence/step.h"
 #include "store/store.h"
@@ -36,6 +37,9 @@ void recorder_end(Recorder *r);
 void recorder_emit(Recorder *r, EventKind kind, const EventField *fields, size_t n, bool look,
                    const char *message);
 void recorder_tell(Recorder *r, EventKind kind, const StoreAction *a, const char *message);
+/* The same of what names no builds; `about` says what it is for. */
+void recorder_tell_about(Recorder *r, EventKind kind, const StoreAction *a, const About *about,
+                         const char *message);
 void recorder_keep(Recorder *r, const StoreAction *a);
 /* Keeps it, and tells of a patch that is in or out now, or (`again`) could not be put in or taken out. */
 void recorder_add(Recorder *r, const StoreAction *a, bool again);

@@ -267,13 +267,6 @@ static const ChangelogEntry *entry_dated(const Builds *b, Package *p, int64_t ti
         return found;
 }
 
-/* Is a binary's version that of its source, but for rebuilds? */
-static bool same_numbering(const Package *p) {
-        size_t n = version_source_length(p->version);
-
-        return strlen(p->source_version) == n && strncmp(p->version, p->source_version, n) == 0;
-}
-
 static void identify_replaced(Builds *b, const DpkgLog *log, Build *build) {
         const StoreBuild *k = recorded(b, build->path, &build->id, NULL);
         const ChangelogEntry *logged = NULL, *dated;
@@ -290,7 +283,7 @@ static void identify_replaced(Builds *b, const DpkgLog *log, Build *build) {
                 return;
         }
         build->why = "it was not seen before it was replaced, and its file does not tell";
-        if (!same_numbering(p))
+        if (!dpkg_source_version(p, p->version, b->arena))
                 return;
         if (build->birth_sec)
                 version = dpkglog_at(log, p->name, p->arch, build->birth_sec);

@@ -368,6 +368,14 @@ DpkgCheck dpkg_check(const Dpkg *d, const Package *p, const char *path, int fd) 
         return strcmp(want_sum, have) == 0 ? DPKG_SAME : DPKG_DIFFERS;
 }
 
+const char *dpkg_source_version(const Package *p, const char *version, Arena *a) {
+        size_t n = version_source_length(p->version);
+
+        if (strlen(p->source_version) != n || strncmp(p->version, p->source_version, n) != 0)
+                return NULL;
+        return arena_printf(a, "%.*s", (int)version_source_length(version), version);
+}
+
 static const char *const names[] = { "changelog.Debian.gz", "changelog.Debian", "changelog.gz", "changelog" };
 
 const Changelog *dpkg_changelog(const Dpkg *d, Package *p) {

@@ -52,6 +52,10 @@ Package *dpkg_package(const Dpkg *d, const char *name, const char *arch);
  * count in both forms where /usr is merged. Reads every package's list. */
 int dpkg_owners(const Dpkg *d, const char *const *paths, size_t n, Package **owners, Error *e);
 
+/* The version of the source that another version of the package was made of; NULL: its numbers are not those
+ * of its source. */
+const char *dpkg_source_version(const Package *p, const char *version, Arena *a);
+
 /* Is this the file that the package has at `path`? By the MD5 sum that the package brought. */
 typedef enum DpkgCheck { DPKG_SAME, DPKG_DIFFERS, DPKG_NO_SUM } DpkgCheck;
 DpkgCheck dpkg_check(const Dpkg *d, const Package *p, const char *path, int fd);

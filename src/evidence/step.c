@@ -225,6 +225,36 @@ Step steps_of(Steps *s, const char *image, const char *old_id, const char *new_i
         return a ? a->step : (Step){ 0 };
 }
 
+Step steps_of_package(Steps *s, const char *package, const char *arch, const char *from) {
+        Step step = { .package = arena_strdup(s->arena, package) };
+        const char *place, *source_version = NULL;
+        Package *p = NULL;
+        Tracker t = { 0 };
+        Dpkg d;
+
+        if (dpkg_open(s->root, &d, NULL) < 0)
+                return step;
+        if (dpkg_read(&d, NULL) == 0)
+                p = dpkg_package(&d, package, arch);
+        if (p)
+                source_version = dpkg_source_version(p, from, d.arena);
+        if (source_version && tracker_read(d.root, NULL, d.arena, &t, &place, NULL) == 0) {
+                const Build was = { .package = p->name,
+                                    .version = from,
+                                    .source = p->source,
+                                    .source_version = source_version },
+                            is = { .package = p->name,
+                                   .version = p->version,
+                                   .source = p->source,
+                                   .source_version = p->source_version,
+                                   .owner = p };
+
+                find_cves(s, &d, &t, &was, &is, &step);
+        }
+        dpkg_close(&d);
+        return step;
+}
+
 static const char *value_of(const Event *event, const char *key) {
         for (size_t i = 0; i < event->n; i++)
                 if (strcmp(event->fields[i].key, key) == 0 && event->fields[i].value)

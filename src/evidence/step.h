@@ -52,6 +52,10 @@ void steps_want(Steps *s, const char *image, const char *path, const BuildId *ol
  * all others) is looked up now. Texts live until steps_end(). */
 Step steps_of(Steps *s, const char *image, const char *old_id, const char *new_id, bool look);
 
+/* The step of a package from a version that was installed to the one that is. Texts live until steps_end().
+ */
+Step steps_of_package(Steps *s, const char *package, const char *arch, const char *from);
+
 /* Its CVEs, with a space between two. */
 const char *step_cves(const Step *step, Arena *arena);
 /* Keeps a copy of what was found elsewhere; not in the state. */

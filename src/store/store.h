@@ -68,9 +68,9 @@ typedef struct StoreRestart {
         unsigned attempts;
         const char *last_result; /* "" before the first attempt */
         /* As it was known when it became pending: what the events about it say. "": unknown, or none. */
-        const char *old_id, *package;
-        const char *cves; /* with a space between two */
-        uint64_t omitted; /* so many more */
+        const char *old_id;
+        const char *package, *cves; /* with a space between two; several packages may have asked for one */
+        uint64_t omitted;           /* so many more */
 } StoreRestart;
 
 /* New, or the same subject and image again: `since` and the attempts stay. *fresh: it was not there. */

@@ -99,5 +99,40 @@ call staunch-agent.postrm purge && grep -q "delete: $work/snapshots/staunch-7" "
         [ -e "$work/snapshots/staunch-7" ]
 point $? "a purge leaves snapshots of the root, and names them"
 
+# policy-rc.d notes who asked for a restart that is held, and what it is upgraded from.
+ln -s "$(command -v mkdir)" "$(command -v cat)" "$work/bin"
+stub systemctl 0
+printf '#!/bin/sh\necho "$from"\n' >"$work/bin/dpkg-query"
+chmod 755 "$work/bin/dpkg-query"
+echo 'db@*.service' >"$work/hold"
+rm -rf "$work/state/held"
+# asks PACKAGE FROM UNIT
+asks() {
+        sed "s|/var/lib/staunch|$work/state|g; s|/run/staunch|$work|g" "$here/packaging/dpkg/policy-rc.d" >"$work/script"
+        PATH="$work/bin" DPKG_MAINTSCRIPT_NAME=postinst DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=amd64 from=$2 \
+                /bin/sh "$work/script" "$3" restart >"$work/said" 2>&1
+}
+note="$work/state/held/web.service"
+boot=$(cat /proc/sys/kernel/random/boot_id)
+packages() { tail -n +2 "$note" | tr '\n' ,; }
+asks web 1.0-1 web
+[ $? = 101 ] && head -1 "$note" | grep -qx "$boot [0-9.]*" && [ "$(packages)" = 'web amd64 1.0-1,' ] &&
+        [ "$(wc -l <"$work/said")" = 1 ]
+point $? "a restart that is held is noted, with who asked"
+asks libc6 2.36-9 web
+[ $? = 101 ] && [ "$(packages)" = 'web amd64 1.0-1,libc6 amd64 2.36-9,' ]
+point $? "another package that asks for it is noted as well"
+asks web 1.0-2 web
+[ $? = 101 ] && [ "$(packages)" = 'web amd64 1.0-1,libc6 amd64 2.36-9,' ]
+point $? "a package that asks again keeps its first version"
+sed -i "1s/^$boot/00000000-0000-0000-0000-000000000000/" "$note"
+asks web 1.0-2 web
+[ $? = 101 ] && head -1 "$note" | grep -q "^$boot " && [ "$(packages)" = 'web amd64 1.0-2,' ]
+point $? "a note of an earlier boot is replaced"
+asks web '' other && [ ! -e "$work/state/held/other.service" ]
+point $? "what a first installation asks for is allowed"
+asks db 1 db@main && [ ! -e "$work/state/held/db@main.service" ]
+point $? "and so is what the policy excludes"
+
 echo "1..$count"
 exit $failed

@@ -346,12 +346,29 @@ def nothing_outside_of_windows(m):
     assert "no [[window]]" in m.staunch(0, "window", "--config", m.config)
 
 
-def hold(machine, unit):
-    """Notes that a package asked for the unit's restart and was told no, as policy-rc.d does. Returns the folder of notes."""
+def dpkg_has(machine, package, versions):
+    """The package is installed below the machine's root. `versions`: oldest first, each with the CVE that it fixes."""
+    folder = os.path.join(machine.root, "var/lib/dpkg")
+    doc = os.path.join(machine.root, "usr/share/doc", package)
+    for d in os.path.join(folder, "info"), doc:
+        os.makedirs(d, exist_ok=True)
+    with open(os.path.join(folder, "status"), "a") as f:
+        f.write(f"Package: {package}\nStatus: install ok installed\nArchitecture: all\nVersion: {versions[-1][0]}\n\n")
+    open(os.path.join(folder, "info", package + ".list"), "w").close()
+    with open(os.path.join(doc, "changelog.Debian"), "w") as f:
+        f.write("".join(f"{package} ({version}) stable; urgency=high\n\n  * Fix {cve}.\n\n"
+                        " -- A Maintainer <a@example.org>  Sat, 01 Aug 2026 10:00:00 +0000\n\n"
+                        for version, cve in reversed(versions)))
+
+
+def hold(machine, unit, *packages):
+    """Notes that a package asked for the unit's restart and was told no, as policy-rc.d does. Returns the folder of notes.
+    `packages`: each with its architecture and the version before, in one text."""
     folder = os.path.join(machine.dir, "state", "held")
     os.makedirs(folder, exist_ok=True)
     with open("/proc/sys/kernel/random/boot_id") as b, open("/proc/uptime") as u:
         note = f"{b.read().strip()} {float(u.read().split()[0]) + 1}\n"  # the kernel counts starts in hundredths
+    note += "".join(p + "\n" for p in packages)
     with open(os.path.join(folder, unit), "w") as f:
         f.write(note)
     return folder
@@ -361,10 +378,22 @@ def what_a_package_asked_for(m):
     """A restart that was held although no code that runs has changed; once, also when an old process outlives it."""
     unit = m.unit("web", more_service="KillMode=process\nExecStartPost=/bin/sh -c 'sleep infinity &'")
     m.start()
-    held = hold(m, unit)
+    dpkg_has(m, "web-package", [("1.0-1", "CVE-2099-1001"), ("1.0-2", "CVE-2099-1002"), ("1.0-3", "CVE-2099-1003")])
+    dpkg_has(m, "web-more", [("2:4-1", "CVE-2099-1004"), ("2:4-2", "CVE-2099-1005")])
+    held = hold(m, unit, "web-package all 1.0-1+b2", "web-more all 2:4-1", "gone all 7")
     m.converge()
-    equal(m.await_event("restart-pending", unit)["fields"]["STAUNCH_REASON"], "package-restart", "the reason")
+    fields = m.await_event("restart-pending", unit)["fields"]
+    equal(fields["STAUNCH_REASON"], "package-restart", "the reason")
+    is_for = ("web-package web-more gone", ["CVE-2099-1003", "CVE-2099-1002", "CVE-2099-1005"])
+    equal((fields["STAUNCH_PACKAGE"], fields["STAUNCH_CVE"]), is_for, "what restart-pending is for")
+    m.converge()
+    state = ["--config", m.config, "--state", os.path.join(m.dir, "state")]
+    listed, = m.staunch_json(3, "list", "list", *state)["restarts"]
+    equal((" ".join(listed["packages"]), listed["cves"], listed["cves_omitted"]), (*is_for, 0), "what the list says of it")
+    assert "web-package web-more gone" in m.staunch(3, "list", *state)
     m.configure(window())
+    fields = m.await_event("restart-begun", unit)["fields"]
+    equal((fields["STAUNCH_PACKAGE"], fields["STAUNCH_CVE"]), is_for, "what restart-begun is for")
     m.await_event("restart-done", unit)
     m.await_ready("web")
     m.converge()
