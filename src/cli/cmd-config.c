@@ -30,7 +30,7 @@ static int missing(const char *path, Error *e) {
 
 static int check(const char *path) {
         Error e = { 0 };
-        int n = policy_check(path, told, NULL, &e);
+        int n = policy_check(path, true, told, NULL, &e);
 
         if (n < 0)
                 return report_error(&e);

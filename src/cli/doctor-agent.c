@@ -106,7 +106,7 @@ static void first_mistake(void *data, const char *text) {
 static DoctorFinding policy(const Doctor *d) {
         char first[512] = "";
         Error e = { 0 };
-        int n = policy_check(doctor_path(d, POLICY_FILE), first_mistake, first, &e);
+        int n = policy_check(doctor_path(d, POLICY_FILE), !*d->root, first_mistake, first, &e);
 
         if (n == 0)
                 return doctor_found(d, DOCTOR_OK, "",

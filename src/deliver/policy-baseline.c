@@ -47,6 +47,8 @@ void policy_read_baseline(PolicyReader *r, const TomlNode *t) {
                 return;
         if (b->snapshot.n_hook && b->snapshot.hook[0][0] != '/')
                 policy_mistake(r, toml_get(t, "hook"), "begins with the absolute path of a program");
+        else if (toml_get(t, "hook") && b->snapshot.n_hook)
+                policy_need_program(r, toml_get(t, "hook"), b->snapshot.hook[0], "root");
         if (b->snapshot.kind == SNAPSHOT_HOOK && !b->snapshot.n_hook)
                 policy_mistake(r, t, "snapshot = \"hook\" needs hook = [\"COMMAND\", ...]");
 }

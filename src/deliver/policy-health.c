@@ -146,6 +146,7 @@ void policy_read_probe(PolicyReader *r, const TomlNode *t) {
                 p.command = argv;
                 p.user = k.user ? k.user : "nobody";
                 policy_need_user(r, toml_get(t, "user"), p.user);
+                policy_need_program(r, toml_get(t, "command"), argv[0], p.user);
         }
         p.expect = k.expect;
         p.interval_usec = k.interval_usec;

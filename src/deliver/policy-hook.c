@@ -77,6 +77,7 @@ void policy_read_hook(PolicyReader *r, const TomlNode *t) {
                 return;
         }
         policy_need_user(r, toml_get(t, "user"), h.user);
+        policy_need_program(r, toml_get(t, "command"), h.command[0], h.user);
         command = arena_newa(r->policy->arena, const char *, h.n_command + 1);
         memcpy(command, h.command, h.n_command * sizeof(*command));
         hook.command = command;

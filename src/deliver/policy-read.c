@@ -3,11 +3,13 @@
 #include "base/macro.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 void policy_mistake(PolicyReader *r, const TomlNode *at, const char *format, ...) {
         char text[400], whole[900];
@@ -257,6 +259,53 @@ bool policy_read_table(PolicyReader *r, const TomlNode *table, const Field *fiel
 void policy_need_user(PolicyReader *r, const TomlNode *at, const char *user) {
         if (r->here && !getpwnam(user))
                 policy_mistake(r, at, "there is no user '%s' on this machine", user);
+}
+
+/* Is it certain that this user may not execute (a folder: pass) what has this mode? An access list can give
+ * no right to others where none of these bits is set. */
+static bool is_kept_out(const struct stat *st, const struct passwd *user) {
+        return user && user->pw_uid != 0 && st->st_uid != user->pw_uid &&
+               !(st->st_mode & (S_IXGRP | S_IXOTH));
+}
+
+void policy_need_program(PolicyReader *r, const TomlNode *at, const char *path, const char *user) {
+        const struct passwd *who = getpwnam(user);
+        char folder[PATH_MAX];
+        struct stat st;
+
+        if (!r->here || strlen(path) >= sizeof(folder))
+                return;
+        if (stat(path, &st) < 0) {
+                if (errno == ENOENT || errno == ENOTDIR) /* else it is not for us to see */
+                        policy_mistake(r, at, "there is no program '%s' on this machine", path);
+                return;
+        }
+        if (!S_ISREG(st.st_mode) || !(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH))) {
+                policy_mistake(r, at, "'%s' is no program that can be executed", path);
+                return;
+        }
+        if (is_kept_out(&st, who)) {
+                policy_mistake(r, at, "user '%s' may not execute '%s'", user, path);
+                return;
+        }
+        for (size_t n = 1; path[n]; n++) {
+                if (path[n] != '/')
+                        continue;
+                memcpy(folder, path, n);
+                folder[n] = 0;
+                if (stat(folder, &st) == 0 && is_kept_out(&st, who)) {
+                        policy_mistake(r, at, "user '%s' may not execute '%s': '%s' is closed to others",
+                                       user, path, folder);
+                        return;
+                }
+        }
+}
+
+void policy_need_command(PolicyReader *r, const TomlNode *at, const char *text) {
+        size_t n = strcspn(text, " \t\n");
+
+        if (*text == '/' && strcspn(text, "\"'`$\\*?[]{}()<>|&;#~") >= n)
+                policy_need_program(r, at, arena_printf(r->policy->arena, "%.*s", (int)n, text), "root");
 }
 
 const char *policy_word(const Word *words, int value) {

@@ -47,7 +47,7 @@ typedef struct PolicyReader {
         void *data;
         Error first;
         size_t mistakes;
-        bool here; /* what is named must be on this machine now, too: users */
+        bool here; /* what is named must be on this machine now, too: users, programs */
 } PolicyReader;
 
 /* Tells a mistake of the value `at` (NULL: of the whole file): "FILE:LINE: KEY: text". */
@@ -61,6 +61,11 @@ bool policy_read_table(PolicyReader *r, const TomlNode *table, const Field *fiel
 void policy_unknown(PolicyReader *r, const TomlNode *v, const Field *fields, size_t n);
 /* Tells of a user (the value `at`) whom this machine does not know, where `here` asks for that. */
 void policy_need_user(PolicyReader *r, const TomlNode *at, const char *user);
+/* Tells that the program at this absolute path (the value `at`) is not there, or can't be executed, where
+ * `here` asks for that. `user`: who runs it; what keeps that one from it for certain is told, too. */
+void policy_need_program(PolicyReader *r, const TomlNode *at, const char *path, const char *user);
+/* The same of a text for /bin/sh, if it begins with a plain absolute path. */
+void policy_need_command(PolicyReader *r, const TomlNode *at, const char *text);
 /* Seconds of "1h30min"; negative when it is none. */
 double policy_duration(const char *text);
 /* The first word that has this value; "?" when none has. */

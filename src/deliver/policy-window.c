@@ -140,6 +140,8 @@ void policy_read_restart(PolicyReader *r, const TomlNode *t) {
         join(r->policy->arena, have.allow, have.n_allow, &fresh.allow, &fresh.n_allow);
         if (*fresh.reboot_required != '/')
                 policy_mistake(r, toml_get(t, "reboot_required"), "must be an absolute path");
+        if (toml_get(t, "reboot_command"))
+                policy_need_command(r, toml_get(t, "reboot_command"), fresh.reboot_command);
         r->policy->restart = fresh;
 }
 
@@ -164,6 +166,8 @@ void policy_read_drain(PolicyReader *r, const TomlNode *t) {
                 policy_mistake(r, toml_get(t, "haproxy"), "must be the absolute path of HAProxy's socket");
         if (!*d.haproxy && !*d.before)
                 policy_mistake(r, t, "says nothing: give 'before' or 'haproxy'");
+        policy_need_command(r, toml_get(t, "before"), d.before);
+        policy_need_command(r, toml_get(t, "after"), d.after);
         if (r->mistakes == before)
                 *POLICY_GROW(r->policy, drain, PolicyDrain) = d;
 }

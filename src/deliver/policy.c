@@ -251,9 +251,10 @@ int policy_load(const char *path, Policy *out, Error *e) {
         return 0;
 }
 
-int policy_check(const char *path, void (*told)(void *data, const char *text), void *data, Error *e) {
+int policy_check(const char *path, bool here, void (*told)(void *data, const char *text), void *data,
+                 Error *e) {
         Policy policy;
-        PolicyReader r = { .policy = &policy, .mistake = told, .data = data, .here = true };
+        PolicyReader r = { .policy = &policy, .mistake = told, .data = data, .here = here };
         int q = load(path, &r, e);
 
         policy_free(&policy);

@@ -117,9 +117,11 @@ enum { POLICY_PROBES = 256 }; /* at most so many */
  */
 int policy_load(const char *path, Policy *out, Error *e);
 /* Calls back with every mistake, not only the first; returns how many, or negative when a file can't be read.
- * A user whom this machine does not know is one as well. It is none to policy_load(): one that a directory
- * server knows may not be known yet when the machine starts, and the rest of the policy is in force then. */
-int policy_check(const char *path, void (*mistake)(void *data, const char *text), void *data, Error *e);
+ * `here`: what this machine does not have is one as well: users, and programs that can be executed. It is
+ * none to policy_load(): a user of a directory server, or a program on a file system that is mounted later,
+ * may not be there yet when the machine starts, and the rest of the policy is in force then. */
+int policy_check(const char *path, bool here, void (*mistake)(void *data, const char *text), void *data,
+                 Error *e);
 void policy_free(Policy *p);
 const char *patch_mode_text(PatchMode m);
 const char *reboot_setting_text(RebootSetting s);

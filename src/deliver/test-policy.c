@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -241,15 +242,72 @@ static void users_are_known(void **state) {
 
         (void)state;
         put(file, "[[hook]]\nevents = [19]\ncommand = [\"/bin/true\"]\nuser = \"no-such-user\"\n");
-        assert_int_equal(policy_check(file, keep, told, NULL), 1);
+        assert_int_equal(policy_check(file, true, keep, told, NULL), 1);
         assert_non_null(strstr(told, ":4: user: there is no user 'no-such-user'"));
         assert_int_equal(policy_load(file, &p, NULL), 0);
         policy_free(&p);
         put(file, "[[probe]]\nunit = \"a.service\"\ncommand = [\"/bin/true\"]\nuser = \"no-such-user\"\n");
-        assert_int_equal(policy_check(file, keep, told, NULL), 1);
+        assert_int_equal(policy_check(file, true, keep, told, NULL), 1);
         assert_non_null(strstr(told, ":4: user: there is no user 'no-such-user'"));
         put(file, "[[hook]]\nevents = [19]\ncommand = [\"/bin/true\"]\nuser = \"root\"\n");
-        assert_int_equal(policy_check(file, keep, told, NULL), 0);
+        assert_int_equal(policy_check(file, true, keep, told, NULL), 0);
+}
+
+#define BEFORE_HOOK "[[hook]]\nevents = [19]\n"
+/* The same of programs, with the line of the value that names them. */
+static void programs_are_there(void **state) {
+        static const struct {
+                const char *head, *tail, *told; /* the program stands between the two */
+                unsigned mode;                  /* of the program; 0: there is none */
+        } cases[] = {
+                { BEFORE_HOOK "command = [\"", "\", \"x\"]\n", ":3: command: there is no program", 0 },
+                { BEFORE_HOOK "command = [\"", "\"]\n", ":3: command: '", 0644 },
+                { BEFORE_HOOK "command = [\"", "\"]\n", "user 'nobody' may not execute", 0700 },
+                { BEFORE_HOOK "command = [\"", "\"]\nuser = \"root\"\n", NULL, 0700 },
+                { BEFORE_HOOK "command = [\"", "\"]\n", NULL, 0755 },
+                { "[[probe]]\nunit = \"a.service\"\ncommand = [\"", "\"]\n",
+                  ":3: command: there is no program", 0 },
+                { "[[probe]]\nunit = \"a.service\"\ncommand = [\"", "\"]\n", NULL, 0755 },
+                { "[baseline]\nhook = [\"", "\"]\n", ":2: hook: there is no program", 0 },
+                { "[baseline]\nhook = [\"", "\"]\n", NULL, 0700 },
+                { "[[drain]]\nunit = \"a.service\"\nbefore = \"", " now\"\n",
+                  ":3: before: there is no program", 0 },
+                { "[[drain]]\nunit = \"a.service\"\nbefore = \"true\"\nafter = \"", "\"\n",
+                  ":4: after: there is no", 0 },
+                { "[[drain]]\nunit = \"a.service\"\nbefore = \"", "$X now\"\n", NULL, 0 }, /* the shell's */
+                { "[restart]\nreboot_command = \"", "\"\n", ":2: reboot_command: there is no program", 0 },
+        };
+        char program[80], text[512], told[256];
+        Policy p;
+
+        (void)state;
+        assert_int_equal(chmod(dir, 0755), 0);
+        snprintf(program, sizeof(program), "%s/program", dir);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                *told = 0;
+                if (cases[i].mode) {
+                        put(program, "#!/bin/sh\n");
+                        assert_int_equal(chmod(program, cases[i].mode), 0);
+                }
+                snprintf(text, sizeof(text), "%s%s%s", cases[i].head, program, cases[i].tail);
+                put(file, text);
+                assert_int_equal(policy_check(file, true, keep, told, NULL), cases[i].told != NULL);
+                if (cases[i].told && !strstr(told, cases[i].told))
+                        fail_msg("'%s' is not in '%s'", cases[i].told, told);
+                assert_int_equal(policy_check(file, false, NULL, NULL, NULL), 0);
+                assert_int_equal(policy_load(file, &p, NULL), 0);
+                policy_free(&p);
+                unlink(program);
+        }
+        /* A way that is closed to others. */
+        put(program, "#!/bin/sh\n");
+        assert_int_equal(chmod(program, 0755), 0);
+        assert_int_equal(chmod(dir, 0700), 0);
+        snprintf(text, sizeof(text), BEFORE_HOOK "command = [\"%s\"]\n", program);
+        put(file, text);
+        assert_int_equal(policy_check(file, true, keep, told, NULL), 1);
+        assert_non_null(strstr(told, "is closed to others"));
+        unlink(program);
 }
 
 static void all_mistakes_are_told(void **state) {
@@ -257,7 +315,7 @@ static void all_mistakes_are_told(void **state) {
 
         (void)state;
         put(file, "a = 1\nb = 2\n[health]\nautomatic_rollback = \"x\"\n");
-        assert_int_equal(policy_check(file, count, &told, NULL), 3);
+        assert_int_equal(policy_check(file, true, count, &told, NULL), 3);
         assert_int_equal(told, 3);
 }
 
@@ -266,7 +324,7 @@ int main(void) {
                 cmocka_unit_test(mistakes),        cmocka_unit_test(windows),
                 cmocka_unit_test(defaults),        cmocka_unit_test(everything),
                 cmocka_unit_test(hooks),           cmocka_unit_test(all_mistakes_are_told),
-                cmocka_unit_test(users_are_known),
+                cmocka_unit_test(users_are_known), cmocka_unit_test(programs_are_there),
         };
         char command[128];
         int r;

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         if (fd < 0 || write(fd, bytes, size) != (ssize_t)size)
                 return 0;
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        n = policy_check(path, mistake, &told, &e);
+        n = policy_check(path, false, mistake, &told, &e);
         if (n != told)
                 __builtin_trap();
         r = policy_load(path, &p, &e);
