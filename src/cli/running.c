@@ -12,7 +12,7 @@ void running_find(const json_t *agent, const char *lock, Running *out) {
         RoundHolder holder;
 
         *out = (Running){ .pid = (pid_t)json_integer_value(json_object_get(mine, "pid")) };
-        if (round_holder(lock, &holder, NULL) == 1 && holder.pid != out->pid) {
+        if (round_holder(lock, &holder, NULL) == 1 && (!holder.pid || holder.pid != out->pid)) {
                 out->runs = true;
                 out->pid = holder.pid;
                 out->begun_usec = holder.begun_usec;
