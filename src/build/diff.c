@@ -176,6 +176,7 @@ static int compare(Diff *d, const DiffOptions *options, Error *e) {
         judge_left(d);
         judge_folded(d);
         judge_asked(d);
+        judge_coroutines(d);
         return judge_grade(d, threads, options, e);
 }
 

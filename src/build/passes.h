@@ -56,6 +56,8 @@ void judge_order(Diff *d);
 void judge_left(Diff *d);
 /* Refuses new code that asks the loader for something by the image that it lies in. */
 void judge_asked(Diff *d);
+/* Refuses changed bodies of C++20 coroutines. */
+void judge_coroutines(Diff *d);
 /* Refuses functions that a linker had folded into one, and that are two now. */
 void judge_folded(Diff *d);
 

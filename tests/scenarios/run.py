@@ -7,7 +7,7 @@ import argparse, concurrent.futures, errno, fnmatch, hashlib, json, os, select, 
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SILENCE_SEC = int(os.environ.get('SCENARIO_SILENCE_SEC', 120))  # a target or tool that says nothing for so long hangs: the test's verdict, not its measure
-KEYS = {'title', 'expect', 'source', 'cflags', 'ldflags', 'lib', 'host', 'libs', 'combos', 'only', 'needs', 'steps',
+KEYS = {'title', 'expect', 'source', 'cflags', 'cxxflags', 'ldflags', 'lib', 'host', 'libs', 'combos', 'only', 'needs', 'steps',
         'apply', 'advice', 'silent', 'deadline', 'accept', 'old-ldflags', 'new-ldflags', 'new-cflags', 'extra', 'self', 'todo'}
 LEVELS = ['O0', 'O1', 'O2', 'O3', 'Os']
 BASE = [f'{cc}-{o}' for cc in ('gcc', 'clang') for o in LEVELS]
@@ -151,6 +151,7 @@ class Builder:
         std = ['-std=gnu17'] if source.endswith('.c') and 'gnu11' not in self.tags else []
         return [self.compiler(source), *std, self.level, *self.flags(TAG_C), '-D_GNU_SOURCE', f'-DVERSION={version}', '-I' + HERE,
                 '-w', '-pthread', *more, *shlex.split(self.s.get('cflags', self.combo)),
+                *(shlex.split(self.s.get('cxxflags', self.combo)) if source.endswith('.cc') else []),
                 *(shlex.split(self.s.get('new-cflags', self.combo)) if directory != f'{self.dir}/v1' else []), '-c', source]
 
     def compile(self, source, out, version, more=()):
