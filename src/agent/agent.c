@@ -355,6 +355,7 @@ static void on_round_ended(void *data, int code) {
         Agent *a = data;
 
         control_job_ended(a->control, code);
+        a->restart.looked = true;
         calendar_turn(a->calendar);
 }
 

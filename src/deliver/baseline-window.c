@@ -225,12 +225,17 @@ static int unfinished(const char *state, int64_t *id, Error *e) {
         return r < 0 ? r : store_unfinished(store, id, e);
 }
 
-static int resume(void *data, Error *e) {
+static int resume(void *data, Arena *arena, About *about, Error *e) {
         BaselineWindow *w = data;
         int64_t id = 0;
         int r = unfinished(w->state, &id, e);
 
-        return r < 0 || !id ? r : with(w, go_on, NULL, e);
+        if (r < 0 || !id)
+                return r;
+        r = with(w, go_on, NULL, e);
+        if (r == RESTART_REBOOTS)
+                baseline_about(w->state, id, arena, about, NULL);
+        return r;
 }
 
 RestartHooks baseline_window_hooks(BaselineWindow *w) {

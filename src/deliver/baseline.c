@@ -70,6 +70,18 @@ static void note_unjudged(void *data, const StoreStep *p) {
                          (ProbeName){ arena_strdup(u->arena, p->unit), arena_strdup(u->arena, p->before) });
 }
 
+typedef struct AboutOf {
+        Arena *arena;
+        About *out;
+} AboutOf;
+
+static void add_about(void *data, const StoreStep *p) {
+        const AboutOf *of = data;
+
+        if (strcmp(p->phase, PHASE_ABOUT) == 0)
+                about_add_field(of->out, of->arena, p->unit, p->before);
+}
+
 static void note_step(void *data, const StoreStep *p) {
         BaselineWork *w = data;
         Unjudged unjudged = { w->arena, &w->unjudged };
@@ -78,10 +90,9 @@ static void note_step(void *data, const StoreStep *p) {
         note_unjudged(&unjudged, p);
         if (strcmp(p->phase, PHASE_PROBE) == 0)
                 return;
-        if (strcmp(p->phase, PHASE_ABOUT) == 0) {
-                about_add_field(&w->about, w->arena, p->unit, p->before);
+        add_about(&(AboutOf){ w->arena, &w->about }, p);
+        if (strcmp(p->phase, PHASE_ABOUT) == 0)
                 return;
-        }
         if (strcmp(p->phase, "boot") == 0) {
                 if (!w->boots++)
                         snprintf(w->first_boot, sizeof(w->first_boot), "%s", p->before);
@@ -339,6 +350,14 @@ int baseline_unjudged(const char *state, int64_t id, Arena *arena, ProbeNames *o
         int r = store_open(state, &store, e);
 
         return r < 0 ? r : store_each_step(store, id, note_unjudged, &u, e);
+}
+
+int baseline_about(const char *state, int64_t id, Arena *arena, About *out, Error *e) {
+        _cleanup_(store_closep) Store *store = NULL;
+        AboutOf of = { arena, out };
+        int r = store_open(state, &store, e);
+
+        return r < 0 ? r : store_each_step(store, id, add_about, &of, e);
 }
 
 int baseline_restarted(BaselineWork *w, const BaselineUnit *u, const char *before, bool *out, Error *e) {

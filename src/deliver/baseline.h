@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "deliver/about.h"
 #include "deliver/policy.h"
 #include "deliver/probed.h"
 #include "store/baseline.h"
@@ -80,6 +81,8 @@ typedef struct Baseline {
 int baseline_begin(const Baseline *b, const char *const *units, size_t n, int64_t *id, Error *e);
 /* The probes that failed already when it began; strings are the arena's, and the caller frees `out`. */
 int baseline_unjudged(const char *state, int64_t id, Arena *arena, ProbeNames *out, Error *e);
+/* Packages and CVEs that it brings into force, or takes back; in the arena. */
+int baseline_about(const char *state, int64_t id, Arena *arena, About *out, Error *e);
 /* After the last. `failed` (may be NULL): a restart did not succeed; its text says which. Looks after health,
  * and goes back where it is bad. */
 int baseline_settle(const Baseline *b, int64_t id, const Error *failed, Error *e);

@@ -146,9 +146,12 @@ static void undrain(const Turn *t, const AllDrained *all) {
         for (size_t i = 0; i < all->n; i++) {
                 Error e = { 0 };
 
-                if (restart_undrain(t, all->items[i].unit, all->items[i].note, false, &e) < 0)
-                        restart_say(t, EVENT_RESTART_FAILED, all->items[i].unit, NULL, "drain", e.text,
+                if (restart_undrain(t, all->items[i].unit, all->items[i].note, false, &e) < 0) {
+                        About about = restart_about(t, all->items[i].unit);
+
+                        restart_say(t, EVENT_RESTART_FAILED, all->items[i].unit, &about, "drain", e.text,
                                     "%s: could not be taken into use again: %s", all->items[i].unit, e.text);
+                }
         }
         /* Outside of a window it is tried again, but not before it could have gone down. */
         if (t->window)

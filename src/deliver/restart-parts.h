@@ -31,6 +31,8 @@ typedef struct Turn {
 /* `about`: of what is pending, where the event is about that; NULL: it is about nothing of it. */
 void restart_say(const Turn *t, EventKind kind, const char *subject, const About *about, const char *reason,
                  const char *detail, const char *format, ...) __attribute__((format(printf, 7, 8)));
+/* What the state keeps of what `subject` (NULL: anything) waits for; in the turn's arena. */
+About restart_about(const Turn *t, const char *subject);
 /* Was this told of this occurrence of the window? What is told is noted afterwards: rather twice, when the
  * agent is killed in between, than never. */
 bool restart_is_noted(const Turn *t, const char *what);

@@ -107,9 +107,12 @@ void restart_undrain_left(const Turn *t, bool restarted) {
                 if (strcmp(m->key, "machine") != 0 &&
                     (manager_unit(t->manager, m->key, &u, &e) < 0 || strcmp(u.active, "active") != 0))
                         continue;
-                if (restart_undrain(t, m->key, m->text, restarted, &e) < 0)
-                        restart_say(t, EVENT_RESTART_FAILED, m->key, NULL, "drain", e.text,
+                if (restart_undrain(t, m->key, m->text, restarted, &e) < 0) {
+                        About about = restart_about(t, m->key);
+
+                        restart_say(t, EVENT_RESTART_FAILED, m->key, &about, "drain", e.text,
                                     "%s: could not be taken into use again: %s", m->key, e.text);
+                }
         }
         vec_free(&drains.marks);
 }

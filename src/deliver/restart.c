@@ -45,6 +45,26 @@ void restart_say(const Turn *t, EventKind kind, const char *subject, const About
                 fprintf(stderr, "<4>staunchd: %s (event: %s)\n", e.text, message);
 }
 
+typedef struct AboutOf {
+        const Turn *t;
+        const char *subject;
+        About about;
+} AboutOf;
+
+static void add_about(void *data, const StoreRestart *r) {
+        AboutOf *of = data;
+
+        if (!of->subject || strcmp(of->subject, r->subject) == 0)
+                about_add(&of->about, of->t->arena, r, of->subject != NULL);
+}
+
+About restart_about(const Turn *t, const char *subject) {
+        AboutOf of = { .t = t, .subject = subject };
+
+        store_each_restart(t->store, add_about, &of, NULL);
+        return of.about;
+}
+
 static void window_key(const Turn *t, const char *what, char key[KEY]) {
         snprintf(key, KEY, "%s@%lld %s", t->window->name, (long long)t->span.start, what);
 }
@@ -545,11 +565,10 @@ static int look_at_window(Turn *t, int64_t last, int64_t now, Error *e) {
                 t->span = passed;
                 r = after_window(t, e);
         }
-        if (r == 0 && some && window_open(&span, now) && t->o->policy->mode == PATCH_AUTOMATIC) {
-                t->span = span;
-                r = in_window(t, e);
-        }
-        return r;
+        if (r < 0 || !some || !window_open(&span, now) || t->o->policy->mode != PATCH_AUTOMATIC)
+                return r;
+        t->span = span;
+        return t->o->looked || restart_is_noted(t, "opened") ? in_window(t, e) : 0;
 }
 
 int restart_turn(const RestartOptions *o, Error *e) {
@@ -561,6 +580,7 @@ int restart_turn(const RestartOptions *o, Error *e) {
         size_t rows = 0, marks = 0;
         uint64_t last = 0, now = wall_usec();
         RestartReboot reboot;
+        About about;
         Error none = { 0 }, why = { 0 };
         int r = lock < 0 ? lock : store_open(o->state, &store, e);
 
@@ -577,18 +597,21 @@ int restart_turn(const RestartOptions *o, Error *e) {
         if (rows || marks || o->policy->restart.reboot != REBOOT_NEVER)
                 manager_open(&manager, &none); /* without it the plan says so of every step */
         t.manager = manager;
-        if (reboot == REBOOT_DID_NOT_COME)
-                restart_say(&t, EVENT_RESTART_FAILED, "machine", NULL, "reboot", NULL,
+        if (reboot == REBOOT_DID_NOT_COME) {
+                about = restart_about(&t, NULL);
+                restart_say(&t, EVENT_RESTART_FAILED, "machine", &about, "reboot", NULL,
                             "The machine was told to restart, and did not");
+        }
         if (marks)
                 restart_recover(&t);
         r = rows ? look_at_machine(&t, e) : 0;
         for (size_t i = 0; i < o->n_hooks && r >= 0; i++) {
+                about = (About){ 0 };
                 if (o->hooks[i].resume)
-                        r = o->hooks[i].resume(o->hooks[i].data, &why);
+                        r = o->hooks[i].resume(o->hooks[i].data, arena, &about, &why);
                 if (r < 0 && e)
                         *e = why;
-                if (r == RESTART_REBOOTS && restart_machine_now(&t, NULL, why.text))
+                if (r == RESTART_REBOOTS && restart_machine_now(&t, &about, why.text))
                         return (int)t.failed;
         }
         r = MIN(r, 0);

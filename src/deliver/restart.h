@@ -56,8 +56,9 @@ enum { RESTART_REBOOTS = 1000 };
 typedef struct RestartHooks {
         void *data;
         /* When a turn begins: goes on with what one that was cut off has left. Negative: nothing is done in
-         * this turn, and `e` says why. RESTART_REBOOTS: nor is it when the machine may be restarted. */
-        int (*resume)(void *data, Error *e);
+         * this turn, and `e` says why. RESTART_REBOOTS: nor is it when the machine may be restarted; *about
+         * (empty before) gets what that is for, in the arena. */
+        int (*resume)(void *data, Arena *arena, About *about, Error *e);
         /* Before the first restart, when there is something to be done. Not 0: nothing is restarted in this
          * turn, and `e` says why. */
         int (*before)(void *data, const RestartPlan *plan, Error *e);
@@ -78,6 +79,8 @@ typedef struct RestartOptions {
         const char *root;          /* only images below it; NULL: all */
         const RestartHooks *hooks; /* called in order */
         size_t n_hooks;
+        bool looked; /* a full round has ended: before, no window is opened, since nobody knows what is
+                        pending */
         const volatile sig_atomic_t
                 *stop; /* set by a signal's handler: no other restart is begun; may be NULL */
 } RestartOptions;

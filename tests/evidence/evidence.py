@@ -230,24 +230,42 @@ def agent_records_what_it_sees(m):
 
 def restart_tells_what_it_is_for(m):
     """The state keeps it with what is pending, and the window's event says it."""
-    class Wide:
-        path = staticmethod(lambda i: builds.path("wide" if i == 2 else i))
     m.builds = Wide
     m.install(1)
     m.target()
     m.install(2)
+    says_what_it_is_for(m, False)
+
+
+def window_that_is_open_when_the_agent_starts(m):
+    """It is told once it is known what is to be restarted in it."""
+    m.builds = Wide
+    m.install(1)
+    m.target()
+    m.install(2)
+    says_what_it_is_for(m, True)
+
+
+class Wide:
+    """Builds of which the second is no patch."""
+    path = staticmethod(lambda i: builds.path("wide" if i == 2 else i))
+
+
+def says_what_it_is_for(m, open_before):
     config, events = os.path.join(m.dir, "staunch.toml"), os.path.join(m.dir, "events")
+    window = '[[window]]\nname = "now"\nstart = "2026-01-01 00:00"\nduration = "24h"\nrecur = "Day"\ntime_zone = "UTC"\n'
     with open(config, "w") as f:
-        f.write('[restart]\nreboot_required = "/nonexistent/required"\n')
+        f.write('[restart]\nreboot_required = "/nonexistent/required"\n' + (window if open_before else ""))
     agent = subprocess.Popen([STAUNCHD, "--config", config, "--state", m.state, "--runtime", os.path.join(m.dir, "run"),
                               "--events", events, "--root", m.root], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              env=dict(ENV, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent"))
     try:
         wait_for(os.path.join(m.dir, "run", "control"), agent)
         equal(ask(m, "converge")["ok"], True, "a round")
-        with open(config, "a") as f:
-            f.write('[[window]]\nname = "now"\nstart = "2026-01-01 00:00"\nduration = "24h"\nrecur = "Day"\ntime_zone = "UTC"\n')
-        ask(m, "reload")
+        if not open_before:
+            with open(config, "a") as f:
+                f.write(window)
+            ask(m, "reload")
         while "window-opened" not in open(events).read():
             wait_for(os.path.join(m.dir, "nothing"), agent, tries=1)
     finally:
@@ -529,6 +547,7 @@ try:
                   scripts_beside_a_program, process_that_starts_itself_again_is_as_old_as_before,
                   log_tells_where_dates_do_not, nothing_is_guessed, witnesses_that_disagree,
                   file_that_is_not_its_package_s, agent_records_what_it_sees, restart_tells_what_it_is_for,
+                  window_that_is_open_when_the_agent_starts,
                   file_of_no_package_is_looked_up_once, tracker_says_what_no_update_fixes,
                   report_for_scanners,
                   upgrade_is_assessed_before_it_is_made, apt_names_upgrades, usage],

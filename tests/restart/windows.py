@@ -816,6 +816,24 @@ def machine_is_drained(m):
     m.m.ctl("is-active", unit)
 
 
+def unit_that_stays_drained_says_what_it_waits_for(m):
+    """It was drained for a restart of the machine that did not come, and can't be taken into use again."""
+    unit = m.unit("web", more_unit="RefuseManualStop=yes")
+    m.start()
+    m.upgrade(unit, "wide")
+    m.converge()
+    m.await_event("restart-pending", unit)
+    with sqlite3.connect(os.path.join(m.dir, "state", "state.db"), timeout=60) as db:
+        db.execute("UPDATE restart SET package = 'web-package', cves = 'CVE-2099-1001'")
+    db.close()
+    m.configure(window() + '[[drain]]\nunit = "web-*"\nbefore = "true"\nafter = "exit 1"\n',
+                restart='reboot = "Always"\nreboot_command = "exit 1"')
+    e = m.await_event("restart-failed", unit)
+    equal(e["fields"]["STAUNCH_REASON"], "drain", "why")
+    equal((e["fields"].get("STAUNCH_PACKAGE"), e["fields"].get("STAUNCH_CVE")), ("web-package", ["CVE-2099-1001"]),
+          "what it waits for")
+
+
 def machine_goes_down_for_a_rollback(m):
     """What the reboot of a rollback needs, also outside of a window: drained once, taken into use when the rollback has ended."""
     unit = m.unit("web")
@@ -839,13 +857,17 @@ def machine_goes_down_for_a_rollback(m):
         boot = f.read().strip()
     state(("INSERT INTO baseline VALUES (1, 1, 1, 'rebooting', 'not well')",),
           ("INSERT INTO baseline_step VALUES (1, 'forward', 0, 'machine', 'another', 1)",),
-          ("INSERT INTO baseline_step VALUES (1, 'boot', 0, '', ?, 1)", (boot,)))
+          ("INSERT INTO baseline_step VALUES (1, 'boot', 0, '', ?, 1)", (boot,)),
+          ("INSERT INTO baseline_step VALUES (1, 'about', 0, 'STAUNCH_PACKAGE', 'web-package', 1)",),
+          ("INSERT INTO baseline_step VALUES (1, 'about', 1, 'STAUNCH_CVE', 'CVE-2099-1001', 1)",))
     m.configure("".join(f'[[drain]]\nunit = "{u}"\nbefore = "echo before {n} >>{trace}"\nafter = "echo after {n} >>{trace}"\n'
                         for u, n in (("web-*", "web"), ("machine", "machine"))),
                 restart=f'reboot = "IfRequired"\nreboot_command = "echo down >>{trace}"')
     m.start()
     e = m.await_event("reboot-begun", "machine")
     assert "baseline 1" in e["message"], e
+    equal((e["fields"].get("STAUNCH_PACKAGE"), e["fields"].get("STAUNCH_CVE")), ("web-package", ["CVE-2099-1001"]),
+          "what the reboot is for")
     while "down" not in traced():
         wait_in(m.dir)
     m.stop()
