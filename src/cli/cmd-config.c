@@ -7,9 +7,7 @@
 #include "deliver/policy.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 static void told(void *data, const char *text) {
         (void)data;
@@ -20,12 +18,7 @@ static void told(void *data, const char *text) {
 /* A file that is named has to be there, itself or its drop-ins; without the usual one the defaults are in
  * force. */
 static int missing(const char *path, Error *e) {
-        char folder[PATH_MAX];
-
-        snprintf(folder, sizeof(folder), "%s.d", path);
-        if (access(path, R_OK) == 0 || access(folder, R_OK) == 0)
-                return 0;
-        return error_set(e, -ENOENT, "%s: no such file, and no %s", path, folder);
+        return policy_is_there(path) ? 0 : error_set(e, -ENOENT, "%s: no such file, and no %s.d", path, path);
 }
 
 static int check(const char *path) {
@@ -36,7 +29,8 @@ static int check(const char *path) {
                 return report_error(&e);
         if (n == 0) {
                 text_put(stdout, path);
-                puts(": no mistake");
+                puts(policy_is_there(path) ? ": no mistake"
+                                           : ": there is no policy; the defaults are in force");
                 return EXIT_DONE;
         }
         fprintf(stderr, "%d mistake%s.\n", n, plural((size_t)n));

@@ -173,7 +173,10 @@ static int read_file(const char *path, const Options *o) {
                 while (read(watch, buffer, sizeof(buffer)) > 0)
                         ;
         }
-        error_errno(&e, -errno, "%s", path);
+        if (errno == ENOENT && !o->file)
+                error_set(&e, -ENOENT, "%s: nothing was told yet, and there is no journal", path);
+        else
+                error_errno(&e, -errno, "%s", path);
         return report_error(&e);
 }
 

@@ -110,8 +110,8 @@ static DoctorFinding policy(const Doctor *d) {
 
         if (n == 0)
                 return doctor_found(d, DOCTOR_OK, "",
-                                    doctor_exists(d, POLICY_FILE) ? POLICY_FILE ": no mistake"
-                                                                  : "the default");
+                                    policy_is_there(doctor_path(d, POLICY_FILE)) ? POLICY_FILE ": no mistake"
+                                                                                 : "the default");
         return doctor_found(
                 d, DOCTOR_PROBLEM,
                 "'staunch config check' prints every mistake; then systemctl reload staunch-agent.", "%s",

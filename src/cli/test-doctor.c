@@ -278,6 +278,12 @@ static void agent_is_judged(void **state) {
         finds(m, "vault", DOCTOR_PROBLEM, "");
 
         finds(m, "policy", DOCTOR_OK, "default");
+        file(m, "/etc/staunch/staunch.toml.d/10.toml", "patch_mode = \"manual\"\n");
+        finds(m, "policy", DOCTOR_OK, "no mistake");
+        /* Another machine's users and programs are not looked for on this one. */
+        file(m, "/etc/staunch/staunch.toml.d/10.toml",
+             "[[hook]]\nevents = [19]\ncommand = [\"/none\"]\nuser = \"none\"\n");
+        finds(m, "policy", DOCTOR_OK, "no mistake");
         file(m, "/etc/staunch/staunch.toml", "patch_mode = \"manual\"\n");
         finds(m, "policy", DOCTOR_OK, "no mistake");
         file(m, "/etc/staunch/staunch.toml", "patch_mode = \"sometimes\"\n");

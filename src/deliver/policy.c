@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_DROP_INS = 200 };
 
@@ -259,6 +260,13 @@ int policy_check(const char *path, bool here, void (*told)(void *data, const cha
 
         policy_free(&policy);
         return q < 0 ? q : (int)r.mistakes;
+}
+
+bool policy_is_there(const char *path) {
+        char folder[PATH_MAX];
+
+        snprintf(folder, sizeof(folder), "%s.d", path);
+        return access(path, F_OK) == 0 || access(folder, F_OK) == 0;
 }
 
 void policy_free(Policy *p) {

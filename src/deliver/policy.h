@@ -122,6 +122,8 @@ int policy_load(const char *path, Policy *out, Error *e);
  * may not be there yet when the machine starts, and the rest of the policy is in force then. */
 int policy_check(const char *path, bool here, void (*mistake)(void *data, const char *text), void *data,
                  Error *e);
+/* Is there such a file, or a folder of its drop-ins? Else the defaults are in force. */
+bool policy_is_there(const char *path);
 void policy_free(Policy *p);
 const char *patch_mode_text(PatchMode m);
 const char *reboot_setting_text(RebootSetting s);
