@@ -52,13 +52,14 @@ static int load_codes(const Image *old, const Image *new, unsigned threads, Code
 
 static bool beside_types(RefusalCode code) {
         return code == REFUSAL_CODE_ALLOCATION_SIZE || code == REFUSAL_CODE_PAIRING_CHANGED ||
-               code == REFUSAL_CODE_LABEL_KEPT || code == REFUSAL_CODE_OBJECT_KIND;
+               code == REFUSAL_CODE_LABEL_KEPT || code == REFUSAL_CODE_OBJECT_KIND ||
+               code == REFUSAL_CODE_DATA_INITIAL;
 }
 
 /*
  * Types do not know how large the buffers are that code allocates: when a constant grows, new code would
- * run past the end of what the old code allocated. Nor do they know who frees what, and what else is kept.
- * So of what the judge finds, these count in any case.
+ * run past the end of what the old code allocated. Nor do they know who frees what, what else is kept, and
+ * what the objects of libraries are. So of what the judge finds, these count in any case.
  */
 static int judge_beside(Diff *d, unsigned threads, Error *e) {
         LayoutGrade grade;

@@ -2,7 +2,9 @@
 #include "base/macro.h"
 #include "build/judge-parts.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * Objects of libraries whose kind changed while their room did not: a spin lock where a mutex was, a
@@ -10,117 +12,17 @@
  * nothing of such an object. What tells its kind are the functions that it is given to: where the new code
  * gives a place that was there before to functions of one kind, and the old code gave that place to those of
  * another kind only, the object that lies there is misread.
+ *
+ * And objects that are made in another state: a mutex that is recursive now, a semaphore that begins at
+ * another number. Those that the old code made are as it made them.
  */
-
-enum { KINDS_DEPTH = 2, MAX_CALLEE_INSNS = 2000, MAX_HANDED = 512, MAX_USERS_ASKED = 24 };
-
-typedef struct Handed { /* an object that is given to a function of a library */
-        Value object;
-        const char *name; /* of that function */
-        uint8_t kind;
-} Handed;
-
-typedef VEC(Handed) HandedList;
 
 typedef struct Kinds {
         Judge *j;
-        uint8_t *far[2]; /* per function: how many calls it is to a function of the table, and one; 0: too far
-                          */
+        const Match *match;
+        uint8_t *far[2];
+        GivenList of[2];
 } Kinds;
-
-static const char *import_at(const Image *image, uint64_t addr) {
-        const ImagePlt *plt = image_plt_at(image, addr);
-        const ImageReloc *reloc = plt ? NULL : image_reloc_at(image, addr);
-        uint32_t symbol = plt ? plt->symbol : reloc ? reloc->symbol : 0;
-
-        return symbol && symbol < image->n_dynsyms ? image->dynsyms[symbol].name : NULL;
-}
-
-static bool in_table(const char *name) {
-        GivenKind given;
-        size_t next = 0;
-
-        return kind_given(name, &next, &given);
-}
-
-static uint8_t *measure(Judge *j, Side side) {
-        const Code *code = values_code(j->w, side);
-        uint8_t *far = calloc(code->n_functions + 1, 1);
-        const CallRef *all;
-
-        if (!far)
-                abort();
-        for (size_t i = 0; i < code->n_refs; i++) {
-                const char *name = import_at(code->image, code->refs[i].target);
-
-                if (name && !far[code->refs[i].function] && in_table(name))
-                        far[code->refs[i].function] = 1;
-        }
-        callers_of(j, side, 0, &all);
-        for (uint8_t depth = 1; depth <= KINDS_DEPTH; depth++)
-                for (size_t i = 0; i < j->n_callers[side]; i++) {
-                        const CallRef *c = &j->callers[side][i];
-
-                        if (!far[c->caller] &&
-                            (far[c->callee] == depth || (depth == 1 && code->functions[c->callee].named &&
-                                                         in_table(code->functions[c->callee].name))))
-                                far[c->caller] = (uint8_t)(depth + 1);
-                }
-        return far;
-}
-
-static bool same_object(Value a, Value b) {
-        return a.root == b.root && a.off == b.off && a.stride == b.stride;
-}
-
-static void hand(HandedList *all, Handed h) {
-        if (value_is_const(h.object) || all->n >= MAX_HANDED)
-                return;
-        for (size_t i = 0; i < all->n; i++)
-                if (all->items[i].kind == h.kind && same_object(all->items[i].object, h.object))
-                        return;
-        vec_push(all, h);
-}
-
-/* What a function that this one calls gives away, as this one knows it. */
-static void hand_callee(Kinds *k, const CallSite *c, const HandedList *callee, HandedList *all) {
-        for (size_t i = 0; i < callee->n; i++) {
-                Handed h = callee->items[i];
-
-                if (h.object.root == ROOT_STACK)
-                        continue;
-                if (h.object.root == ROOT_NONE || !values_to_caller(k->j->w, h.object, c->args, &h.object))
-                        h.object = value_any();
-                hand(all, h);
-        }
-}
-
-/* All objects that the function gives to functions of libraries, itself or by those that it calls. */
-static void collect(Kinds *k, Side side, uint32_t function, unsigned depth, HandedList *all) {
-        const Code *code = values_code(k->j->w, side);
-        const FnValues *f = values_of(k->j->w, side, function);
-
-        for (size_t i = 0; i < f->n_calls; i++) {
-                const CallSite *c = &f->calls[i];
-                const Node *n = c->callee >= ROOT_FIRST ? values_node(k->j->w, c->callee) : NULL;
-                HandedList callee = { 0 };
-                GivenKind given;
-                size_t next = 0;
-
-                if (!n || n->kind != NODE_FUNCTION)
-                        continue;
-                if (c->target == NO_TARGET || code->functions[c->target].named)
-                        while (n->name && kind_given(n->name, &next, &given))
-                                hand(all, (Handed){ c->args[given.argument], n->name, given.kind });
-                if (next || c->target == NO_TARGET || depth == KINDS_DEPTH || !k->far[side][c->target] ||
-                    k->far[side][c->target] > KINDS_DEPTH - depth ||
-                    code->functions[c->target].n_insns > MAX_CALLEE_INSNS)
-                        continue;
-                collect(k, side, c->target, depth + 1, &callee);
-                hand_callee(k, c, &callee, all);
-                vec_free(&callee);
-        }
-}
 
 /* It may lie in memory that was there before: not the function's own, and no variable that is new. */
 static bool is_kept(const Judge *j, Value object) {
@@ -129,84 +31,116 @@ static bool is_kept(const Judge *j, Value object) {
         return object.root != ROOT_CONFLICT && !values_is_own(j->w, object.root);
 }
 
-/* The list has the object as that kind; else *other is a kind that it has it as, where there is one. */
-static bool has_kind(const HandedList *all, const Handed *h, const Handed **other) {
+/* The list has the object as that kind; else *other is another kind that it has it as, where there is one. */
+static bool has_kind(const GivenList *all, const Given *g, const Given **other) {
         bool found = false;
 
         for (size_t i = 0; i < all->n; i++)
-                if (same_object(all->items[i].object, h->object)) {
-                        found = found || all->items[i].kind == h->kind;
-                        if (all->items[i].kind != h->kind)
+                if (all->items[i].kind != KIND_ATTRIBUTES && same_object(all->items[i].object, g->object)) {
+                        found = found || all->items[i].kind == g->kind;
+                        if (all->items[i].kind != g->kind)
                                 *other = &all->items[i];
                 }
         return found;
 }
 
-/* What hangs on a variable means the same in all functions: asks all old ones that use the variable. */
-static void collect_users(Kinds *k, Value object, HandedList *all) {
-        const Code *code = k->j->d->old;
-        uint64_t addr = (uint64_t)object.off;
-        const uint32_t *refs;
-        size_t n, asked = 0;
-
-        if (object.root != ROOT_IMAGE && !value_of_variable(k->j->w, object.root, &addr))
-                return;
-        refs = code_refs_to(code, addr, &n);
-        for (size_t i = 0; i < n && asked < MAX_USERS_ASKED; i++) {
-                uint32_t function = code->refs[refs[i]].function;
-
-                if ((i && function == code->refs[refs[i - 1]].function) || !k->far[SIDE_OLD][function] ||
-                    code->functions[function].n_insns > MAX_CALLEE_INSNS)
-                        continue;
-                asked++;
-                collect(k, SIDE_OLD, function, 0, all);
-        }
-}
-
-static void tell(Kinds *k, const Match *m, const Handed *is, const Handed *was) {
+static void tell_kind(Kinds *k, const Given *is, const Given *was) {
         char what[200];
 
         values_print(k->j->w, is->object.root, what, sizeof(what));
-        verdict_add(k->j->v, REFUSAL_CODE_OBJECT_KIND, k->j->d->new->functions[m->new].name,
-                    "%s() is given %s%s (%+lld), and the old code gave that to %s(): %s lies there, and the "
-                    "new code takes it for %s",
-                    is->name, is->object.root == ROOT_NONE ? "" : "what lies at ", what,
-                    (long long)is->object.off, was->name, kind_name(was->kind), kind_name(is->kind));
+        verdict_add(k->j->v, REFUSAL_CODE_OBJECT_KIND, k->j->d->new->functions[k->match->new].name,
+                    "%s() is given %s%s (%+" PRId64
+                    "), and the old code gave that to %s(): %s lies there, and "
+                    "the new code takes it for %s",
+                    is->name, is->object.root == ROOT_NONE ? "" : "what lies at ", what, is->object.off,
+                    was->name, kind_name(was->kind), kind_name(is->kind));
 }
 
-static void judge_handed(Kinds *k, const Match *m, const Handed *h, const HandedList *old,
-                         const HandedList *new) {
-        HandedList users = { 0 };
-        const Handed *was = NULL, *still = NULL;
-        Handed before;
+static void judge_kind(Kinds *k, const Given *g) {
+        GivenList users = { 0 };
+        const Given *was = NULL, *still = NULL;
 
-        if (!is_kept(k->j, h->object) || has_kind(old, h, &was))
+        if (g->kind == KIND_ATTRIBUTES || !is_kept(k->j, g->object) || has_kind(&k->of[SIDE_OLD], g, &was))
                 return;
         if (!was) {
-                collect_users(k, h->object, &users);
-                if (has_kind(&users, h, &was))
+                given_by_users(k->j, k->far[SIDE_OLD], g->object, &users);
+                if (has_kind(&users, g, &was))
                         was = NULL;
         }
-        if (was) {
-                before = *was;
-                /* Where the new function gives it to those of the old kind, too, it knows which one is there.
-                 */
-                if (!has_kind(new, &before, &still))
-                        tell(k, m, h, &before);
+        /* Where the new function gives it to those of the old kind, too, it knows which one is there. */
+        if (was && !has_kind(&k->of[SIDE_NEW], was, &still))
+                tell_kind(k, g, was);
+        vec_free(&users);
+}
+
+/* The state that the call gives an object: `which` of the arguments behind it is a number that is not 0, what
+ * all of these begin with. */
+static bool sets_state(const Given *g, unsigned which) {
+        return kind_state(g->name, which) && value_is_const(g->with[which]) && g->with[which].off != 0;
+}
+
+/* Or as it is told to: then its callers are judged. */
+static bool has_state(const Judge *j, const GivenList *all, const Given *g, unsigned which) {
+        for (size_t i = 0; i < all->n; i++) {
+                Value state = all->items[i].with[which];
+
+                if (same_object(all->items[i].object, g->object) &&
+                    strcmp(all->items[i].name, g->name) == 0 &&
+                    (same_object(state, g->with[which]) ||
+                     (state.root >= ROOT_FIRST && values_node(j->w, state.root)->kind == NODE_PARAM)))
+                        return true;
+        }
+        return false;
+}
+
+static bool has_object(const GivenList *all, Value object) {
+        for (size_t i = 0; i < all->n; i++)
+                if (same_object(all->items[i].object, object))
+                        return true;
+        return false;
+}
+
+/* Memory that the function allocates counts: its like has been made in the old state before. */
+static bool is_made(const Judge *j, Value object) {
+        return is_kept(j, object) ||
+               (object.root >= ROOT_FIRST && values_node(j->w, object.root)->kind == NODE_FRESH);
+}
+
+/* An object that one side makes in a state, and the other one has and does not make so. */
+static void judge_state(Kinds *k, const Given *g, Side side) {
+        const GivenList *other = &k->of[side == SIDE_OLD ? SIDE_NEW : SIDE_OLD];
+        GivenList users = { 0 };
+
+        for (unsigned which = 0; which < ELEMENTSOF(g->with); which++) {
+                if (!sets_state(g, which) || !is_made(k->j, g->object) || has_state(k->j, other, g, which))
+                        continue;
+                if (side == SIDE_NEW && !users.n)
+                        given_by_users(k->j, k->far[SIDE_OLD], g->object, &users);
+                if (has_object(other, g->object) || has_object(&users, g->object))
+                        verdict_add(k->j->v, REFUSAL_CODE_DATA_INITIAL,
+                                    k->j->d->new->functions[k->match->new].name,
+                                    "%s(%" PRId64
+                                    ") is %s an object of a library: those that were made before "
+                                    "are in the old state",
+                                    g->name, g->with[which].off,
+                                    side == SIDE_NEW ? "newly called for" : "no longer called for");
         }
         vec_free(&users);
 }
 
-static void judge_match(Kinds *k, const Match *m) {
-        HandedList old = { 0 }, new = { 0 };
-
-        collect(k, SIDE_NEW, m->new, 0, &new);
-        if (new.n && m->old != NO_FUNCTION)
-                collect(k, SIDE_OLD, m->old, 0, &old);
-        for (size_t i = 0; i < new.n; i++)
-                judge_handed(k, m, &new.items[i], &old, &new);
-        vec_free(&old);
-        vec_free(&new);
+static void judge_match(Kinds *k) {
+        given_by(k->j, k->far[SIDE_NEW], SIDE_NEW, k->match->new, &k->of[SIDE_NEW]);
+        if (k->match->old != NO_FUNCTION)
+                given_by(k->j, k->far[SIDE_OLD], SIDE_OLD, k->match->old, &k->of[SIDE_OLD]);
+        for (size_t i = 0; i < k->of[SIDE_NEW].n; i++) {
+                judge_kind(k, &k->of[SIDE_NEW].items[i]);
+                judge_state(k, &k->of[SIDE_NEW].items[i], SIDE_NEW);
+        }
+        for (size_t i = 0; i < k->of[SIDE_OLD].n; i++)
+                judge_state(k, &k->of[SIDE_OLD].items[i], SIDE_OLD);
+        vec_free(&k->of[SIDE_OLD]);
+        vec_free(&k->of[SIDE_NEW]);
+        k->of[SIDE_OLD] = k->of[SIDE_NEW] = (GivenList){ 0 };
 }
 
 void judge_kinds(Judge *j) {
@@ -215,13 +149,13 @@ void judge_kinds(Judge *j) {
 
         if (d->verdict.n >= JUDGE_ENOUGH)
                 return; /* nobody will accept all that, and it costs time */
-        k.far[SIDE_OLD] = measure(j, SIDE_OLD);
-        k.far[SIDE_NEW] = measure(j, SIDE_NEW);
+        k.far[SIDE_OLD] = given_far(j, SIDE_OLD);
+        k.far[SIDE_NEW] = given_far(j, SIDE_NEW);
         for (size_t i = 0; i < d->n_matches; i++) {
-                const Match *m = &d->matches[i];
-
-                if ((m->kind == MATCH_CHANGED || m->kind == MATCH_ADDED) && k.far[SIDE_NEW][m->new])
-                        judge_match(&k, m);
+                k.match = &d->matches[i];
+                if ((k.match->kind == MATCH_CHANGED || k.match->kind == MATCH_ADDED) &&
+                    k.far[SIDE_NEW][k.match->new])
+                        judge_match(&k);
         }
         free(k.far[SIDE_OLD]);
         free(k.far[SIDE_NEW]);

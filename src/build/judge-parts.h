@@ -174,7 +174,7 @@ void judge_numbers(Judge *j, const PairView *p);
 
 /* What one function does and another one undoes (judge-pairing.c). */
 void judge_pairing(Judge *j);
-/* Objects of libraries that are of another kind now (judge-kinds.c). */
+/* Objects of libraries that are of another kind now, or made in another state (judge-kinds.c). */
 void judge_kinds(Judge *j);
 /* Kinds of objects of libraries (kinds.c). */
 enum {
@@ -184,6 +184,7 @@ enum {
         KIND_RWLOCK,
         KIND_BARRIER,
         KIND_SEMAPHORE,
+        KIND_ATTRIBUTES,
         KIND_G_MUTEX,
         KIND_G_CONDITION,
         KIND_G_RECURSIVE,
@@ -207,6 +208,26 @@ typedef struct GivenKind {
  * the number behind that one's; false: no (other) one. */
 bool kind_given(const char *name, size_t *next, GivenKind *out);
 const char *kind_name(uint8_t kind); /* for people */
+/* The function makes an object with the attributes that its second argument leads to. */
+bool kind_made(const char *name);
+/* Its second (which: 0) or third argument (1) is a state that the object begins in, or that such attributes
+ * say. */
+bool kind_state(const char *name, unsigned which);
+
+/* An object that is given to a function of a library (judge-given.c). */
+typedef struct Given {
+        Value object, with[2]; /* the second and third argument */
+        const char *name;      /* of that function */
+        uint8_t kind;
+} Given;
+typedef VEC(Given) GivenList;
+bool same_object(Value a, Value b);
+/* Per function: how many calls it is to a function that kinds.c knows, from 1 on; 0: too many. By free(). */
+uint8_t *given_far(Judge *j, Side side);
+/* All that the function gives to such functions, itself or by those that it calls, is added to the list. */
+void given_by(Judge *j, const uint8_t *far, Side side, uint32_t function, GivenList *all);
+/* What hangs on a variable means the same in all functions: what all old ones give that use the variable. */
+void given_by_users(Judge *j, const uint8_t *far, Value object, GivenList *all);
 /* Addresses inside of changed functions that are kept (judge-labels.c). */
 void judge_labels(Judge *j);
 

@@ -22,6 +22,10 @@ static const struct {
         { "pthread_spin_*", KIND_SPIN, 0 },
         { "pthread_rwlock_*", KIND_RWLOCK, 0 },
         { "pthread_barrier_*", KIND_BARRIER, 0 },
+        { "pthread_mutexattr_*", KIND_ATTRIBUTES, 0 },
+        { "pthread_condattr_*", KIND_ATTRIBUTES, 0 },
+        { "pthread_rwlockattr_*", KIND_ATTRIBUTES, 0 },
+        { "pthread_barrierattr_*", KIND_ATTRIBUTES, 0 },
         { "sem_clockwait", KIND_SEMAPHORE, 0 },
         { "sem_close", KIND_SEMAPHORE, 0 },
         { "sem_destroy", KIND_SEMAPHORE, 0 },
@@ -160,6 +164,7 @@ static const char *const kind_names[] = {
         [KIND_RWLOCK] = "a reader-writer lock",
         [KIND_BARRIER] = "a barrier",
         [KIND_SEMAPHORE] = "a semaphore",
+        [KIND_ATTRIBUTES] = "attributes",
         [KIND_G_MUTEX] = "a mutex of GLib",
         [KIND_G_CONDITION] = "a condition variable of GLib",
         [KIND_G_RECURSIVE] = "a recursive mutex of GLib",
@@ -191,6 +196,31 @@ bool kind_given(const char *name, size_t *next, GivenKind *out) {
                 *next = i + 1;
                 return true;
         }
+        return false;
+}
+
+/* Functions that make an object with the attributes behind it. */
+bool kind_made(const char *name) {
+        return strncmp(name, "pthread_", 8) == 0 && strcmp(name + strlen(name) - 5, "_init") == 0;
+}
+
+bool kind_state(const char *name, unsigned which) {
+        static const struct {
+                const char *name;
+                unsigned which;
+        } states[] = { { "mtx_init", 0 },
+                       { "pthread_barrierattr_set*", 0 },
+                       { "pthread_barrier_init", 1 },
+                       { "pthread_condattr_set*", 0 },
+                       { "pthread_mutexattr_set*", 0 },
+                       { "pthread_rwlockattr_set*", 0 },
+                       { "pthread_spin_init", 0 },
+                       { "sem_init", 0 },
+                       { "sem_init", 1 } };
+
+        for (size_t i = 0; i < ELEMENTSOF(states); i++)
+                if (states[i].which == which && is_called(name, states[i].name))
+                        return true;
         return false;
 }
 
