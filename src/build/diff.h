@@ -93,8 +93,7 @@ typedef struct Diff {
         bool tls_moved;         /* some code uses another place of the thread-local block */
         bool constructor_doubt; /* some constructor may initialise something else now */
         size_t n_identical, n_changed, n_carried, n_added, n_removed;
-        const bool
-                *once; /* per old function: main runs it once, before it waits for events; NULL: not known */
+        const bool *once;          /* per old function: it runs once (startup.c); NULL: not known */
         const char *adds_variable; /* a function for which the patch adds a variable; NULL: it adds none. By
                                       emit_patch() */
         Verdict verdict;

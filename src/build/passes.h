@@ -47,6 +47,13 @@ void judge_hazards(Diff *d);
 /* Refuses constructors that changed, and what a plug-in's host calls as one; tells what runs at start-up
  * only. */
 void judge_startup(Diff *d);
+/* Per old function: it is run once at most, by pthread_once() and its like or to make the initial value of a
+ * static local variable. NULL: none, or not known. Lies in the arena. Tells of changed functions in which
+ * only such a value is made in another way. */
+bool *functions_run_once(Diff *d);
+/* Marks the functions that data or the dynamic symbols name (not in a program at a fixed address, whose data
+ * does so by number). */
+void mark_named(const Code *code, bool *out);
 /* What the entry point of a program hands to __libc_start_main; NULL: no program, or not found. */
 const Function *main_function(const Code *code);
 /* Refuses constant tables whose elements moved where old objects hold indexes into them. After

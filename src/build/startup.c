@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Code that a process runs once, when it starts or loads the image: constructors, what main does before it
- * waits for events, and what programs call of a plug-in that they have just loaded. */
+ * waits for events, what programs call of a plug-in that they have just loaded, and what once.c finds. */
 
 static bool in_list(const Image *image, uint64_t addr) {
         return addr - image->init_array < image->init_array_size ||
@@ -467,19 +467,17 @@ static const Function *user_of(const Code *code, const Function *f, const Use *u
         return NULL;
 }
 
-/* Tells of changed functions that only main's start reaches. */
-static void judge_before_waiting(Diff *d) {
+/* Per old function: only main's start reaches it. NULL: none that has changed. */
+static bool *before_waiting(Diff *d) {
         const Code *code = d->old;
         const Image *image = code->image;
         const Function *main = main_function(code);
         bool *later, *reached, *spine, more = true, any = false;
         uint32_t *n_refs;
-        size_t n_uses;
-        Use *uses;
 
         if (!main || image->type == ET_EXEC ||
             d->n_changed == 0) /* data of ET_EXEC names functions by number */
-                return;
+                return NULL;
         reached = arena_newa(d->arena, bool, code->n_functions + 1);
         later = arena_newa(d->arena, bool, code->n_functions + 1);
         spine = arena_newa(d->arena, bool, code->n_functions + 1);
@@ -489,13 +487,8 @@ static void judge_before_waiting(Diff *d) {
         for (uint32_t i = 0; i < code->n_functions && !any; i++)
                 any = reached[i] && d->matches[d->old_match[i]].kind == MATCH_CHANGED;
         if (!any)
-                return;
-        for (size_t i = 0; i < image->n_relocs; i++)
-                if (image->relocs[i].symbol == 0)
-                        mark_start(code, (uint64_t)image->relocs[i].addend, later, true);
-        for (size_t i = 1; i < image->n_dynsyms; i++)
-                if (image->dynsyms[i].defined)
-                        mark_start(code, image->dynsyms[i].addr, later, true);
+                return NULL;
+        mark_named(code, later);
         for (size_t i = 0; i < code->n_refs; i++) {
                 uint32_t g = leads_to(code, &code->refs[i]);
 
@@ -517,17 +510,37 @@ static void judge_before_waiting(Diff *d) {
                 }
         }
         for (uint32_t i = 0; i < code->n_functions; i++)
-                reached[i] = reached[i] && !later[i] && !spine[i]; /* once */
-        d->once = reached;
-        uses = uses_of_changed(d, reached, &n_uses);
+                reached[i] = reached[i] && !later[i] && !spine[i];
+        return reached;
+}
+
+/* Tells of changed functions that run once, and refuses those whose work others use that have changed with
+ * them. */
+static void judge_once(Diff *d) {
+        const Code *code = d->old;
+        const bool *by_main = before_waiting(d), *by_library = functions_run_once(d);
+        bool *once;
+        size_t n_uses;
+        Use *uses;
+
+        if (!by_main && !by_library)
+                return;
+        once = arena_newa(d->arena, bool, code->n_functions + 1);
+        for (uint32_t i = 0; i < code->n_functions; i++)
+                once[i] = (by_main && by_main[i]) || (by_library && by_library[i]);
+        d->once = once;
+        uses = uses_of_changed(d, once, &n_uses);
         for (uint32_t i = 0; i < code->n_functions; i++) {
                 const Match *m = &d->matches[d->old_match[i]];
                 const Function *user;
 
-                if (!reached[i] || m->kind != MATCH_CHANGED)
+                if (!once[i] || m->kind != MATCH_CHANGED)
                         continue;
-                verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, code->functions[i].name,
-                            "main runs it once, before it waits for events");
+                verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_ONLY, code->functions[i].name, "%s",
+                            by_main && by_main[i]
+                                    ? "main runs it once, before it waits for events"
+                                    : "it runs once at most, through pthread_once() or the like, or for a "
+                                      "static local variable");
                 user = really_changed(d, m) ? user_of(code, &code->functions[i], uses, n_uses) : NULL;
                 if (user)
                         verdict_add(&d->verdict, REFUSAL_CODE_STARTUP_CHANGED, code->functions[i].name,
@@ -537,5 +550,5 @@ static void judge_before_waiting(Diff *d) {
 
 void judge_startup(Diff *d) {
         judge_constructors(d);
-        judge_before_waiting(d);
+        judge_once(d);
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static long base, sum;
+static void (*handler)(void);
+
+NOINLINE static long seed(long v) { return v * PICK(3, 5) + 1; }
+static void prepare(void) { base = seed(getpid()); }
+NOINLINE static long step(long v) { return v + PICK(1, 2); }
+
+NOINLINE static long get(void) {
+        pthread_once(&once, prepare);
+        return base;
+}
+
+NOINLINE static void reset(void) { handler = prepare; }
+
+void target_start(void) {
+        reset();
+        get();
+}
+void target_work(void) {
+        handler();
+        sum = step(sum + get()) & 0xffff;
+}
+
+void target_check(int version) {
+        EXPECT_EQ(step(10), version >= 2 ? 12 : 11);
+        EXPECT(get() == getpid() * 3L + 1 || get() == getpid() * 5L + 1); /* the build that ran last made it */
+}
