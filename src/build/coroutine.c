@@ -3,6 +3,7 @@
 #include "build/passes.h"
 #include "build/values.h"
 
+#include <Zydis/Zydis.h>
 #include <string.h>
 
 /*
@@ -72,14 +73,33 @@ static bool stores_at(const Values *w, const Access *a, unsigned n, int64_t off)
                is_object(w, a->at.root);
 }
 
-/* The function puts `body` into one of the two first words of an object, and something into the other. */
+/* Two words become a vector: not those of a pointer to a member function, which are an address and, as a
+ * rule, zero. */
+static bool joins_words(const FnValues *f) {
+        for (uint32_t i = 0; i < f->n_ops; i++)
+                switch (f->ops[i].mnemonic) {
+                case ZYDIS_MNEMONIC_PUNPCKLQDQ:
+                case ZYDIS_MNEMONIC_VPUNPCKLQDQ:
+                case ZYDIS_MNEMONIC_PINSRQ:
+                case ZYDIS_MNEMONIC_VPINSRQ:
+                case ZYDIS_MNEMONIC_MOVHPS:
+                case ZYDIS_MNEMONIC_VMOVHPS:
+                        return true;
+                default:
+                        break;
+                }
+        return false;
+}
+
+/* The function puts `body` into one of the two first words of an object, and something that is no number into
+ * the other. */
 static bool puts_in_pair(Values *w, const FnValues *f, uint32_t body) {
         uint32_t root = values_function_root(w, SIDE_OLD, body);
 
         for (size_t i = 0; i < f->n_accesses; i++) {
                 const Access *a = &f->accesses[i];
 
-                if (stores_at(w, a, 16, 0)) /* both at once, which values do not follow */
+                if (stores_at(w, a, 16, 0) && joins_words(f)) /* both at once, which values do not follow */
                         return true;
                 if (!(stores_at(w, a, 8, 0) || stores_at(w, a, 8, 8)) || f->op_value[a->op].root != root)
                         continue;
@@ -87,7 +107,8 @@ static bool puts_in_pair(Values *w, const FnValues *f, uint32_t body) {
                         const Access *b = &f->accesses[k];
 
                         /* Of two functions, perhaps: where the object need not be freed. */
-                        if (stores_at(w, b, 8, 8 - a->at.off) && b->at.root == a->at.root)
+                        if (stores_at(w, b, 8, 8 - a->at.off) && b->at.root == a->at.root &&
+                            !value_is_const(f->op_value[b->op]))
                                 return true;
                 }
         }
