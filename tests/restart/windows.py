@@ -3,6 +3,7 @@
 """windows.py STAUNCHD STAUNCH SOURCE: restarts in maintenance windows, by a service manager of the test's own: a systemd
 in user mode, in a mount namespace and a cgroup of its own, on a bus of its own; the agent takes it for the system's."""
 
+import errno
 import http.client
 import json
 import os
@@ -58,6 +59,17 @@ def window(start=None, duration="2h", name="night", more=""):
     """One that is open now, unless `start` says otherwise."""
     return (f'[[window]]\nname = "{name}"\nstart = "{start or utc(time.time() - 60)}"\nduration = "{duration}"\n'
             f'time_zone = "UTC"\nrecur = "Day"\n{more}')
+
+
+def remove_group(folder):
+    """What the manager has killed may not be gone yet, and control groups of version 1 tell nobody when it is."""
+    while True:
+        try:
+            return os.rmdir(folder)
+        except OSError as e:
+            if e.errno != errno.EBUSY:
+                raise
+        time.sleep(0.01)
 
 
 class Manager:
@@ -116,7 +128,7 @@ class Manager:
         self.log.close()
         for group in self.groups:
             for folder, _, _ in os.walk(group, topdown=False):
-                os.rmdir(folder)
+                remove_group(folder)
         shutil.rmtree(self.dir)
 
 
