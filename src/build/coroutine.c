@@ -44,19 +44,6 @@ static bool makes_objects(const Code *code) {
         return false;
 }
 
-static bool has_changed(const Diff *d, uint32_t old) {
-        const Match *m = &d->matches[d->old_match[old]];
-
-        return m->kind == MATCH_CHANGED && match_old(d, m)->norm != match_new(d, m)->norm;
-}
-
-/* The function whose address the reference takes; NO_FUNCTION: none. */
-static uint32_t taken(const Code *code, const Ref *r) {
-        const CodePart *p = takes_address(r) ? code_part_start(code, r->target) : NULL;
-
-        return p && code->functions[p->function].addr == r->target ? p->function : NO_FUNCTION;
-}
-
 /* Memory that another function made, or would have made had there been no room elsewhere. */
 static bool is_object(const Values *w, uint32_t root) {
         const Node *n = root < ROOT_FIRST || root == (uint32_t)VALUE_UNSET ? NULL : values_node(w, root);
@@ -127,7 +114,8 @@ void judge_coroutines(Diff *d) {
         for (uint32_t i = 0; i < code->n_functions; i++)
                 is_body[i] = has_changed(d, i) && named_body(&code->functions[i]);
         for (size_t i = 0; i < code->n_refs; i++) {
-                uint32_t body = taken(code, &code->refs[i]), maker = code->refs[i].function;
+                const Ref *r = &code->refs[i];
+                uint32_t body = takes_address(r) ? begun_at(code, r) : NO_FUNCTION, maker = r->function;
 
                 if (body == NO_FUNCTION || body == maker || is_body[body] || !has_changed(d, body))
                         continue;

@@ -59,21 +59,13 @@ static bool *addressed(const Code *code, Arena *arena) {
 }
 
 static uint32_t callee(const Code *code, const Ref *r) {
-        const CodePart *p = code_part_start(code, r->target);
+        uint32_t f = begun_at(code, r);
 
-        return p && p->function != r->function && code->functions[p->function].addr == r->target
-                       ? p->function
-                       : NO_FUNCTION;
+        return f != r->function ? f : NO_FUNCTION;
 }
 
 static bool stays(const Diff *d, uint32_t old) {
         return d->matches[d->old_match[old]].kind == MATCH_REMOVED;
-}
-
-static bool has_changed(const Diff *d, uint32_t old) {
-        const Match *m = &d->matches[d->old_match[old]];
-
-        return m->kind == MATCH_CHANGED && match_old(d, m)->norm != match_new(d, m)->norm;
 }
 
 enum { REG_RSP = 4, REG_RBP = 5 };

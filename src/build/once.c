@@ -31,13 +31,6 @@ static bool has_symbol(const Image *image, bool (*like)(const char *)) {
         return false;
 }
 
-/* The function begins at the target of the reference; NO_FUNCTION: none does. */
-static uint32_t begun_at(const Code *code, const Ref *r) {
-        const CodePart *p = code_part_start(code, r->target);
-
-        return p && code->functions[p->function].addr == r->target ? p->function : NO_FUNCTION;
-}
-
 static bool calls_once(const Code *code, const Ref *r) {
         Place p = r->lea ? (Place){ .kind = PLACE_OTHER } : place_of(code, r->target);
         uint32_t f = begun_at(code, r);

@@ -151,3 +151,15 @@ static inline const Function *match_old(const Diff *d, const Match *m) {
 static inline const Function *match_new(const Diff *d, const Match *m) {
         return m->new == NO_FUNCTION ? NULL : &d->new->functions[m->new];
 }
+/* The old function is replaced by one of other instructions. */
+static inline bool has_changed(const Diff *d, uint32_t old) {
+        const Match *m = &d->matches[d->old_match[old]];
+
+        return m->kind == MATCH_CHANGED && match_old(d, m)->norm != match_new(d, m)->norm;
+}
+/* The function that begins where the reference leads to; NO_FUNCTION: none does. */
+static inline uint32_t begun_at(const Code *code, const Ref *r) {
+        const CodePart *p = code_part_start(code, r->target);
+
+        return p && code->functions[p->function].addr == r->target ? p->function : NO_FUNCTION;
+}
