@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
+#include "base/blocks.h"
 #include "base/cursor.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/macro.h"
 #include "base/refusal.h"
 
 #include <errno.h>
@@ -108,6 +110,43 @@ static void arena_keeps_large_and_small(void **state) {
         arena_free(a);
 }
 
+/* What the table says is what counting says, wherever the items lie and whatever it spans. */
+static void blocks_count(void **state) {
+        static const uint64_t spans[][2] = { { 0x1000, 0x9000 },
+                                             { 0, UINT64_MAX },
+                                             { 0x4000, 0x4000 },
+                                             { 0x7000, 0x100000 },
+                                             { 0x5000, 0x5001 } };
+        _cleanup_(arena_freep) Arena *a = arena_new();
+        uint64_t items[300][2], at = 0;
+        uint32_t random = 1;
+
+        (void)state;
+        for (size_t n = 0; n <= ELEMENTSOF(items); n += n < 4 ? 1 : 74) {
+                at = 0;
+                for (size_t i = 0; i < n; i++) {
+                        random = random * 1103515245 + 12345;
+                        at = i == 1 ? 0x1000 : i + 2 == n ? UINT64_MAX - 7 : at + (random >> 16) % 200;
+                        items[i][0] = at < (i ? items[i - 1][0] : 0) ? items[i - 1][0] : at;
+                        items[i][1] = 0;
+                }
+                for (size_t k = 0; k < ELEMENTSOF(spans); k++) {
+                        Blocks b = blocks_make(a, items, n, sizeof(items[0]), spans[k][0], spans[k][1]);
+
+                        for (size_t i = 0; i <= n; i++)
+                                for (int off = -1; off <= 1; off++) {
+                                        uint64_t addr =
+                                                (i < n ? items[i][0] : 0x8000) + (uint64_t)(int64_t)off;
+                                        size_t above = 0;
+
+                                        while (above < n && items[above][0] <= addr)
+                                                above++;
+                                        assert_int_equal(blocks_above(&b, addr), above);
+                                }
+                }
+        }
+}
+
 static void error_texts(void **state) {
         Error e = { 0 };
 
@@ -160,6 +199,7 @@ int main(void) {
                 cmocka_unit_test(refusal_codes_are_found),
                 cmocka_unit_test(verdict_counts),
                 cmocka_unit_test(arena_keeps_large_and_small),
+                cmocka_unit_test(blocks_count),
                 cmocka_unit_test(error_texts),
                 cmocka_unit_test(only_regular_files_are_opened),
         };

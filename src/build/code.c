@@ -253,45 +253,10 @@ static int decode_all(Code *code, const RangeVec *ranges, bool *undecoded, unsig
         return 0;
 }
 
-/* Looking parts up by address is most of what is done with them: a table leads close. */
-static void index_parts(Code *code) {
-        uint64_t span;
-
-        if (!code->n_parts)
-                return;
-        code->parts_base = code->parts[0].addr;
-        span = code->parts[code->n_parts - 1].addr - code->parts_base;
-        while (span >> code->block_shift > 4 * (uint64_t)code->n_parts)
-                code->block_shift++;
-        code->n_blocks = (span >> code->block_shift) + 1;
-        code->parts_to = arena_newa(code->arena, uint32_t, code->n_blocks + 1);
-        for (uint64_t block = 0, n = 0; block <= code->n_blocks; block++) {
-                while (n < code->n_parts &&
-                       code->parts[n].addr - code->parts_base <= block << code->block_shift)
-                        n++;
-                code->parts_to[block] = (uint32_t)n;
-        }
-}
-
 const CodePart *code_part_at(const Code *code, uint64_t addr) {
-        uint64_t block = (addr - code->parts_base) >> code->block_shift;
-        size_t lo, hi;
+        size_t at = blocks_above(&code->part_blocks, addr);
 
-        if (!code->n_parts || addr < code->parts_base)
-                return NULL;
-        lo = code->parts_to[MIN(block, code->n_blocks)];
-        hi = block < code->n_blocks ? code->parts_to[block + 1] : lo;
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-
-                if (code->parts[mid].addr <= addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        if (addr - code->parts[lo - 1].addr >= code->parts[lo - 1].size)
-                return NULL;
-        return &code->parts[lo - 1];
+        return at && addr - code->parts[at - 1].addr < code->parts[at - 1].size ? &code->parts[at - 1] : NULL;
 }
 
 uint32_t code_insn_at(const Code *code, const CodePart *part, uint64_t addr) {
@@ -646,7 +611,10 @@ int code_load(const Image *image, unsigned threads, Code **out, Error *e) {
         undecoded = arena_newa(arena, bool, ranges.n + 1);
         r = decode_all(code, &ranges, undecoded, threads, e);
         if (r == 0) {
-                index_parts(code);
+                if (code->n_parts)
+                        code->part_blocks =
+                                blocks_make(code->arena, code->parts, code->n_parts, sizeof(CodePart),
+                                            code->parts[0].addr, code->parts[code->n_parts - 1].addr);
                 make_functions(code, &ranges, undecoded);
                 name_functions(code);
                 sort_refs(code);

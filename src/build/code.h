@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/blocks.h"
 #include "elf/image.h"
 
 /*
  * The text of one image, decoded once: functions, instructions, and references to addresses.
  * Everything lies in arrays owned by the code's arena; functions index into them.
  */
+
+#define NO_FUNCTION UINT32_MAX
 
 typedef enum RefKind {
         REF_CALL,  /* call rel32 */
@@ -21,6 +24,7 @@ typedef struct Ref {
         uint64_t field;  /* vaddr of the field that holds the address */
         uint64_t target; /* vaddr it refers to */
         uint32_t function;
+        uint32_t begins;    /* the function whose entry part starts at target, or NO_FUNCTION */
         uint8_t kind;       /* RefKind */
         uint8_t field_size; /* 1, 4 or 8 */
         uint8_t after;      /* bytes from the field's start to the instruction's end: P-adjustment */
@@ -82,9 +86,7 @@ typedef struct Code {
         uint32_t n_functions;
         CodePart *parts; /* sorted by addr */
         uint32_t n_parts;
-        uint32_t *parts_to; /* by block of text: how many parts start at or before its first byte */
-        uint64_t n_blocks, parts_base;
-        unsigned block_shift;
+        Blocks part_blocks;
         Insn *insns; /* it and refs by free() */
         size_t n_insns;
         Ref *refs;
@@ -92,6 +94,7 @@ typedef struct Code {
         uint32_t *by_target; /* indexes of refs, in order of their targets, then of themselves */
         uint64_t *targets;   /* what code and relocated data refer to outside of functions; sorted, unique */
         size_t n_targets;
+        Blocks target_blocks;
         uint64_t *entries; /* places inside parts, not their start, that other functions call or take the
                               address of; sorted, unique */
         size_t n_entries;

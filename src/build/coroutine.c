@@ -115,7 +115,7 @@ void judge_coroutines(Diff *d) {
                 is_body[i] = has_changed(d, i) && named_body(&code->functions[i]);
         for (size_t i = 0; i < code->n_refs; i++) {
                 const Ref *r = &code->refs[i];
-                uint32_t body = takes_address(r) ? begun_at(code, r) : NO_FUNCTION, maker = r->function;
+                uint32_t body = takes_address(r) ? r->begins : NO_FUNCTION, maker = r->function;
 
                 if (body == NO_FUNCTION || body == maker || is_body[body] || !has_changed(d, body))
                         continue;

@@ -25,8 +25,6 @@ typedef enum MatchBasis {
         BASIS_SIMILAR
 } MatchBasis;
 
-#define NO_FUNCTION UINT32_MAX
-
 typedef struct Match {
         uint32_t old, new; /* indexes into functions, or NO_FUNCTION */
         MatchKind kind;

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -505,82 +504,126 @@ static uint64_t weight(const Diff *d, const Match *m) {
         return m->kind == MATCH_CHANGED || m->kind == MATCH_ADDED ? d->new->functions[m->new].n_insns : 0;
 }
 
-/* The matches that come after half of all that there is to follow; none when it is too little to share. */
-static size_t second_half(const Diff *d) {
-        uint64_t all = 0, sum = 0;
-        size_t i = 0;
+static bool worth_sharing(const Diff *d) {
+        uint64_t all = 0;
 
-        for (size_t k = 0; k < d->n_matches; k++)
-                all += weight(d, &d->matches[k]);
-        if (all < SHARED_INSNS)
-                return d->n_matches;
-        while (i < d->n_matches && sum < all / 2)
-                sum += weight(d, &d->matches[i++]);
-        return i;
+        for (size_t i = 0; i < d->n_matches && all < SHARED_INSNS; i++)
+                all += weight(d, &d->matches[i]);
+        return all >= SHARED_INSNS;
 }
 
+/* What was found in one match. */
+typedef struct Found {
+        Verdict verdict;
+        size_t shifts, moves; /* of the judge, up to here */
+} Found;
+
 /*
- * The second half of the matches, judged beside the first with values of its own. What the judge says of a
- * function depends on those before it in one way only: once there are enough findings, no more testimony is
- * looked for. So with as many in both halves together this half is forgotten, and the first goes on.
+ * Two judges, each with values of its own: one takes the matches from the first on, the other from the last
+ * one back, until they meet. What the judge says of a function depends on those before it in one way only:
+ * once there are enough findings, no more testimony is looked for. So with as many from both together what
+ * the other one found is forgotten, and the first goes on alone: where they met does not show.
  */
-typedef struct Half {
-        Judge j;
+typedef struct Shared {
+        pthread_mutex_t lock;
+        size_t next, end; /* of the matches that nobody has taken yet */
+        bool forget;
+        Judge back;
         Arena *arena;
-        Verdict found;
-        size_t from;
-        atomic_bool forget;
-} Half;
+        VEC(Found) found; /* of the last match first */
+} Shared;
 
-static void *judge_half(void *argument) {
-        Half *h = argument;
+static bool take(Shared *s, bool back, size_t *match) {
+        bool some;
 
-        judge_open(&h->j, h->j.d, &h->found);
-        for (size_t i = h->from; i < h->j.d->n_matches && h->j.findings < JUDGE_ENOUGH && !h->forget; i++)
-                judge_match(&h->j, i);
+        pthread_mutex_lock(&s->lock);
+        some = s->next < s->end && !(back && s->forget);
+        if (some)
+                *match = back ? --s->end : s->next++;
+        pthread_mutex_unlock(&s->lock);
+        return some;
+}
+
+static void forget(Shared *s) {
+        pthread_mutex_lock(&s->lock);
+        s->forget = true;
+        pthread_mutex_unlock(&s->lock);
+}
+
+static void *judge_back(void *argument) {
+        Shared *s = argument;
+        Judge *j = &s->back;
+        size_t i;
+
+        judge_open(j, j->d, NULL);
+        while (j->findings < JUDGE_ENOUGH && take(s, true, &i)) {
+                Found f;
+
+                if (!weight(j->d, &j->d->matches[i]))
+                        continue;
+                verdict_init(&f.verdict, s->arena);
+                j->v = &f.verdict;
+                judge_match(j, i);
+                f.shifts = j->shifts.n;
+                f.moves = j->moves.n;
+                vec_push(&s->found, f);
+        }
         return NULL;
 }
 
-/* Takes over what was found in the other half. */
-static void join_half(Judge *j, const Half *h) {
-        for (size_t i = 0; i < h->found.n; i++)
-                verdict_add(j->v, h->found.findings[i].code, h->found.findings[i].subject, "%s",
-                            h->found.findings[i].detail);
-        for (size_t i = 0; i < h->j.shifts.n; i++)
-                vec_push(&j->shifts, h->j.shifts.items[i]);
-        for (size_t i = 0; i < h->j.moves.n; i++)
-                vec_push(&j->moves, h->j.moves.items[i]);
-        j->findings += h->j.findings;
-        j->seen |= h->j.seen;
+/* Takes over what was found from the last match back, in the order of matches. */
+static void join_back(Judge *j, const Shared *s) {
+        const Judge *back = &s->back;
+
+        for (size_t i = s->found.n; i-- > 0;) {
+                const Found *f = &s->found.items[i];
+
+                for (size_t k = 0; k < f->verdict.n; k++)
+                        verdict_add(j->v, f->verdict.findings[k].code, f->verdict.findings[k].subject, "%s",
+                                    f->verdict.findings[k].detail);
+                for (size_t k = i ? f[-1].shifts : 0; k < f->shifts; k++)
+                        vec_push(&j->shifts, back->shifts.items[k]);
+                for (size_t k = i ? f[-1].moves : 0; k < f->moves; k++)
+                        vec_push(&j->moves, back->moves.items[k]);
+        }
+        j->findings += back->findings;
+        j->seen |= back->seen;
+}
+
+static void judge_matches(Judge *j, unsigned threads) {
+        Shared s = { .lock = PTHREAD_MUTEX_INITIALIZER, .end = j->d->n_matches, .back.d = j->d };
+        bool beside = threads > 1 && worth_sharing(j->d);
+        pthread_t id;
+        size_t i;
+
+        if (beside) {
+                s.arena = arena_new();
+                beside = pthread_create(&id, NULL, judge_back, &s) == 0;
+        }
+        while (!judge_clear(j) && take(&s, false, &i)) {
+                judge_match(j, i);
+                if (j->findings >= JUDGE_ENOUGH)
+                        forget(&s);
+        }
+        if (beside) {
+                pthread_join(id, NULL);
+                if (j->findings + s.back.findings < JUDGE_ENOUGH)
+                        join_back(j, &s);
+                else
+                        for (i = s.next; i < j->d->n_matches && !judge_clear(j); i++)
+                                judge_match(j, i);
+                judge_close(&s.back);
+        }
+        vec_free(&s.found);
+        arena_free(s.arena);
 }
 
 int judge_layout(const Diff *d, unsigned threads, Verdict *v, LayoutGrade *grade, Error *e) {
-        Half h = { .j.d = d, .from = second_half(d), .arena = arena_new() };
-        bool shared = h.from < d->n_matches, beside = shared && threads > 1;
-        size_t next = 0;
-        pthread_t id;
         Judge j;
 
         (void)e;
-        verdict_init(&h.found, h.arena);
-        beside = beside && pthread_create(&id, NULL, judge_half, &h) == 0;
         judge_open(&j, d, v);
-        for (; next < h.from && !judge_clear(&j); next++)
-                judge_match(&j, next);
-        if (j.findings >= JUDGE_ENOUGH)
-                h.forget = true;
-        if (beside)
-                pthread_join(id, NULL);
-        else if (shared)
-                judge_half(&h);
-        if (shared && j.findings + h.j.findings < JUDGE_ENOUGH)
-                join_half(&j, &h);
-        else
-                for (; next < d->n_matches && !judge_clear(&j); next++)
-                        judge_match(&j, next);
-        if (shared)
-                judge_close(&h.j);
-        arena_free(h.arena);
+        judge_matches(&j, threads);
         judge_constants(&j);
         judge_moves(&j);
         judge_pairing(&j);

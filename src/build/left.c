@@ -59,7 +59,7 @@ static bool *addressed(const Code *code, Arena *arena) {
 }
 
 static uint32_t callee(const Code *code, const Ref *r) {
-        uint32_t f = begun_at(code, r);
+        uint32_t f = r->begins;
 
         return f != r->function ? f : NO_FUNCTION;
 }

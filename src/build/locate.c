@@ -95,17 +95,7 @@ const char *data_name(const Diff *d, uint64_t new) {
 }
 
 size_t target_from(const Code *code, uint64_t addr) {
-        size_t lo = 0, hi = code->n_targets;
-
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-
-                if (code->targets[mid] < addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        return lo;
+        return addr ? blocks_above(&code->target_blocks, addr - 1) : 0;
 }
 
 bool is_target(const Code *code, uint64_t addr) {

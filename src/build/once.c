@@ -33,7 +33,7 @@ static bool has_symbol(const Image *image, bool (*like)(const char *)) {
 
 static bool calls_once(const Code *code, const Ref *r) {
         Place p = r->lea ? (Place){ .kind = PLACE_OTHER } : place_of(code, r->target);
-        uint32_t f = begun_at(code, r);
+        uint32_t f = r->begins;
 
         return p.kind == PLACE_IMPORT ? runs_once(p.name)
                                       : f != NO_FUNCTION && code->functions[f].exported &&
@@ -72,7 +72,7 @@ static void mark_routines(const Diff *d, bool *once_refs) {
                 v = values_of(w, SIDE_OLD, done);
                 for (uint32_t k = 0; k < f->n_refs && !v->incomplete; k++) {
                         const Ref *r = &code->refs[f->ref + k];
-                        uint32_t routine = takes_address(r) ? begun_at(code, r) : NO_FUNCTION;
+                        uint32_t routine = takes_address(r) ? r->begins : NO_FUNCTION;
                         size_t taken = 0;
 
                         for (uint32_t l = 0; routine != NO_FUNCTION && l < f->n_refs; l++)
@@ -288,7 +288,7 @@ bool *functions_run_once(Diff *d) {
         while (more) {
                 more = false;
                 for (size_t i = 0; i < code->n_refs; i++) {
-                        uint32_t from = code->refs[i].function, to = begun_at(code, &code->refs[i]);
+                        uint32_t from = code->refs[i].function, to = code->refs[i].begins;
 
                         if (to != NO_FUNCTION && to != from && !reached[to] &&
                             (once_refs[i] || reached[from]))
@@ -299,7 +299,7 @@ bool *functions_run_once(Diff *d) {
         while (more) {
                 more = false;
                 for (size_t i = 0; i < code->n_refs; i++) {
-                        uint32_t from = code->refs[i].function, to = begun_at(code, &code->refs[i]);
+                        uint32_t from = code->refs[i].function, to = code->refs[i].begins;
 
                         if (to == NO_FUNCTION || to == from || once_refs[i] || later[to] ||
                             (reached[from] && !later[from] && !takes_address(&code->refs[i])))

@@ -157,9 +157,3 @@ static inline bool has_changed(const Diff *d, uint32_t old) {
 
         return m->kind == MATCH_CHANGED && match_old(d, m)->norm != match_new(d, m)->norm;
 }
-/* The function that begins where the reference leads to; NO_FUNCTION: none does. */
-static inline uint32_t begun_at(const Code *code, const Ref *r) {
-        const CodePart *p = code_part_start(code, r->target);
-
-        return p && code->functions[p->function].addr == r->target ? p->function : NO_FUNCTION;
-}

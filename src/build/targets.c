@@ -74,24 +74,24 @@ void code_find_targets(Code *code) {
         const Image *image = code->image;
         VEC(uint64_t) targets = { 0 };
         VEC(uint64_t) entries = { 0 };
+        const CodePart *p = NULL;
 
         sort_by_target(code);
         for (size_t i = 0; i < code->n_refs; i++) {
-                const Ref *r = &code->refs[code->by_target[i]];
-                const CodePart *p;
+                Ref *r = &code->refs[code->by_target[i]];
+                bool said = i && code->refs[code->by_target[i - 1]].target == r->target;
 
-                if (targets.n && targets.items[targets.n - 1] == r->target)
-                        continue;
-                p = code_part_at(code, r->target);
-                if (!p)
+                if (!said)
+                        p = code_part_at(code, r->target);
+                r->begins = p && code->functions[p->function].addr == r->target ? p->function : NO_FUNCTION;
+                if (!p && !said)
                         vec_push(&targets, r->target);
-                else if (p->addr != r->target && p->function != r->function)
+                else if (p && p->addr != r->target && p->function != r->function)
                         vec_push(&entries, r->target);
         }
         for (size_t i = 0; i < image->n_relocs; i++) {
                 const ImageReloc *r = &image->relocs[i];
                 uint64_t target = (uint64_t)r->addend;
-                const CodePart *p;
 
                 if (r->type != R_X86_64_RELATIVE && r->type != R_X86_64_64 && r->type != R_X86_64_GLOB_DAT &&
                     r->type != R_X86_64_IRELATIVE)
@@ -115,8 +115,7 @@ void code_find_targets(Code *code) {
                         if (symbols[i].defined && symbols[i].type == STT_OBJECT)
                                 vec_push(&targets, symbols[i].addr);
                         else if (symbols[i].defined && table == 0 && symbols[i].type == STT_FUNC) {
-                                const CodePart *p = code_part_at(code, symbols[i].addr);
-
+                                p = code_part_at(code, symbols[i].addr);
                                 if (p && p->addr != symbols[i].addr)
                                         vec_push(&entries, symbols[i].addr);
                         }
@@ -125,6 +124,8 @@ void code_find_targets(Code *code) {
         unique(entries.items, &entries.n);
         code->targets = arena_dup(code->arena, targets.items, targets.n * sizeof(uint64_t));
         code->n_targets = targets.n;
+        code->target_blocks = blocks_make(code->arena, code->targets, code->n_targets, sizeof(uint64_t),
+                                          image->lo, image->hi);
         code->entries = arena_dup(code->arena, entries.items, entries.n * sizeof(uint64_t));
         code->n_entries = entries.n;
         vec_free(&targets);
@@ -132,17 +133,9 @@ void code_find_targets(Code *code) {
 }
 
 uint64_t code_next_target(const Code *code, uint64_t addr) {
-        size_t lo = 0, hi = code->n_targets;
+        size_t at = blocks_above(&code->target_blocks, addr);
 
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-
-                if (code->targets[mid] <= addr)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        return lo < code->n_targets ? code->targets[lo] : UINT64_MAX;
+        return at < code->n_targets ? code->targets[at] : UINT64_MAX;
 }
 
 const uint32_t *code_refs_to(const Code *code, uint64_t addr, size_t *n) {

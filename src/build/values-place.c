@@ -8,12 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int by_old(const void *x, const void *y) {
-        const MapEntry *a = x, *b = y;
-
-        return a->old < b->old ? -1 : a->old > b->old;
-}
-
 Values *values_new(const Diff *d) {
         static const Node fixed[ROOT_FIRST];
         Values *w = calloc(1, sizeof(*w));
@@ -30,13 +24,6 @@ Values *values_new(const Diff *d) {
         w->of[SIDE_NEW] = arena_newa(w->arena, FnValues *, d->new->n_functions + 1);
         w->clobbers[SIDE_OLD] = arena_newa(w->arena, uint16_t, d->old->n_functions + 1);
         w->clobbers[SIDE_NEW] = arena_newa(w->arena, uint16_t, d->new->n_functions + 1);
-        w->by_old = arena_newa(w->arena, MapEntry, d->n_map + 1);
-        w->by_new = arena_newa(w->arena, MapEntry, d->n_map + 1);
-        for (size_t i = 0; i < d->n_map; i++)
-                if (d->map[i].state == MAP_TESTIFIED)
-                        w->by_new[w->n_map++] = d->map[i];
-        memcpy(w->by_old, w->by_new, w->n_map * sizeof(MapEntry));
-        qsort(w->by_old, w->n_map, sizeof(MapEntry), by_old);
         return w;
 }
 
@@ -135,6 +122,25 @@ uint32_t values_callee_at(Values *w, Side side, uint64_t addr, uint32_t *target)
         return values_function_root(w, side, *target);
 }
 
+static int by_old(const void *x, const void *y) {
+        const MapEntry *a = x, *b = y;
+
+        return a->old < b->old ? -1 : a->old > b->old;
+}
+
+/* The testified entries of the map by both addresses: at the first use, for most values need none of them. */
+static void index_map(Values *w) {
+        const Diff *d = w->diff;
+
+        w->by_old = arena_newa(w->arena, MapEntry, d->n_map + 1);
+        w->by_new = arena_newa(w->arena, MapEntry, d->n_map + 1);
+        for (size_t i = 0; i < d->n_map; i++)
+                if (d->map[i].state == MAP_TESTIFIED)
+                        w->by_new[w->n_map++] = d->map[i];
+        memcpy(w->by_old, w->by_new, w->n_map * sizeof(MapEntry));
+        qsort(w->by_old, w->n_map, sizeof(MapEntry), by_old);
+}
+
 static size_t first_above(const MapEntry *m, size_t n, uint64_t addr, bool old) {
         size_t lo = 0, hi = n;
 
@@ -204,9 +210,12 @@ static Value canonical_global(Values *w, Side side, Value v) {
         /* A place beside the one that is known must not be known to be something else. */
         if (place.root == ROOT_IMAGE && v.off && !v.stride) {
                 uint64_t new = anchor + (uint64_t)v.off, old = (uint64_t)(place.off + v.off);
-                const MapEntry *there = map_exact(w->by_new, w->n_map, new, false);
-                const MapEntry *back = map_exact(w->by_old, w->n_map, old, true);
+                const MapEntry *there, *back;
 
+                if (!w->by_new)
+                        index_map(w);
+                there = map_exact(w->by_new, w->n_map, new, false);
+                back = map_exact(w->by_old, w->n_map, old, true);
                 if ((there && there->old != old) || (!there && back && back->new != new))
                         return (Value){ ROOT_CONFLICT, 0, 0, 0 };
         }

@@ -296,7 +296,7 @@ struct Values {
         uint32_t *table;                  /* hash table of node indexes; 0: empty */
         uint32_t table_size;
         FnValues **of[2];
-        MapEntry *by_old; /* the testified entries of the map, sorted by old */
+        MapEntry *by_old; /* the testified entries of the map, sorted by old; NULL: not asked for yet */
         MapEntry *by_new;
         size_t n_map;
         size_t analysed;

@@ -20,11 +20,10 @@
 
 const ImageSection *image_section_at(const Image *image, uint64_t addr) {
         const ImageInner *inner = (const ImageInner *)image;
-        size_t at = UPPER_BOUND(inner->n_by_addr, addr, inner->by_addr[i]->addr);
+        size_t at = blocks_above(&inner->section_blocks, addr);
+        const ImageSection *s = at ? inner->by_addr[at - 1].section : NULL;
 
-        if (at == 0 || addr - inner->by_addr[at - 1]->addr >= inner->by_addr[at - 1]->size)
-                return NULL;
-        return inner->by_addr[at - 1];
+        return s && addr - s->addr < s->size ? s : NULL;
 }
 
 const ImageSection *image_section(const Image *image, const char *name) {
@@ -72,13 +71,8 @@ const ImageReloc *image_reloc_at(const Image *image, uint64_t addr) {
 }
 
 const ImagePlt *image_plt_at(const Image *image, uint64_t addr) {
-        const ImagePlt *last = image->n_plts ? &image->plts[image->n_plts - 1] : NULL;
-        size_t at;
+        size_t at = blocks_above(&((const ImageInner *)image)->plt_blocks, addr);
 
-        /* Most of what is asked for are variables and constants. */
-        if (!last || addr < image->plts[0].addr || addr >= last->addr + last->size)
-                return NULL;
-        at = UPPER_BOUND(image->n_plts, addr, image->plts[i].addr);
         return at && addr - image->plts[at - 1].addr < image->plts[at - 1].size ? &image->plts[at - 1] : NULL;
 }
 

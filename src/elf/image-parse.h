@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/blocks.h"
 #include "base/cursor.h"
 #include "elf/image.h"
 
@@ -11,10 +12,16 @@
 enum { IMAGE_MAX_SECTIONS = 1 << 18, IMAGE_MAX_SEGMENTS = 4096, IMAGE_MAX_ADDR_BITS = 47 };
 
 /* The image with the indexes that its look-ups use. An Image is always the first member of one. */
+typedef struct SectionAddress {
+        uint64_t addr;
+        const ImageSection *section;
+} SectionAddress;
+
 typedef struct ImageInner {
         Image image;
-        const ImageSection **by_addr; /* allocated, not empty, not .tbss */
+        SectionAddress *by_addr; /* allocated, not empty, not .tbss */
         size_t n_by_addr;
+        Blocks section_blocks, plt_blocks;
 } ImageInner;
 
 typedef struct ImageParse {

@@ -76,6 +76,10 @@ int image_parse_plt(ImageParse *p) {
                 qsort(plts.items, plts.n, sizeof(plts.items[0]), plt_order);
         image->plts = arena_dup(image->arena, plts.items, plts.n * sizeof(plts.items[0]));
         image->n_plts = plts.n;
+        if (plts.n)
+                ((ImageInner *)image)->plt_blocks =
+                        blocks_make(image->arena, image->plts, plts.n, sizeof(ImagePlt), image->plts[0].addr,
+                                    image->plts[plts.n - 1].addr);
         vec_free(&plts);
         return 0;
 }

@@ -246,7 +246,7 @@ static int check_segments(ImageParse *p) {
 }
 
 static int section_order(const void *a, const void *b) {
-        const ImageSection *x = *(const ImageSection *const *)a, *y = *(const ImageSection *const *)b;
+        const SectionAddress *x = a, *y = b;
 
         return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
@@ -256,7 +256,7 @@ static int index_sections(ImageParse *p) {
         ImageInner *inner = (ImageInner *)p->image;
         Image *image = p->image;
 
-        inner->by_addr = arena_newa(image->arena, const ImageSection *, image->n_sections);
+        inner->by_addr = arena_newa(image->arena, SectionAddress, image->n_sections);
         for (size_t i = 1; i < image->n_sections; i++) {
                 const ImageSection *s = &image->sections[i];
                 const ImageSegment *segment;
@@ -273,16 +273,18 @@ static int index_sections(ImageParse *p) {
                         return error_set(p->e, -EBADMSG,
                                          "%s: section %s: its place in the file is not its segment's",
                                          image->path, s->name);
-                inner->by_addr[inner->n_by_addr++] = s;
+                inner->by_addr[inner->n_by_addr++] = (SectionAddress){ s->addr, s };
         }
         qsort(inner->by_addr, inner->n_by_addr, sizeof(inner->by_addr[0]), section_order);
         for (size_t i = 1; i < inner->n_by_addr; i++) {
-                const ImageSection *before = inner->by_addr[i - 1];
+                const ImageSection *before = inner->by_addr[i - 1].section;
 
-                if (inner->by_addr[i]->addr - before->addr < before->size)
+                if (inner->by_addr[i].addr - before->addr < before->size)
                         return error_set(p->e, -EBADMSG, "%s: sections %s and %s overlap", image->path,
-                                         before->name, inner->by_addr[i]->name);
+                                         before->name, inner->by_addr[i].section->name);
         }
+        inner->section_blocks = blocks_make(image->arena, inner->by_addr, inner->n_by_addr,
+                                            sizeof(SectionAddress), image->lo, image->hi);
         return 0;
 }
 

@@ -16,7 +16,7 @@ enum { TABLE = 0x1000, CODE = 0x10000, CODE_SIZE = 0x400 };
 typedef struct Side {
         ImageSection section;
         ImageFde fde;
-        const ImageSection *by_addr[1];
+        SectionAddress by_addr[1];
         ImageInner inner;
         CodePart part;
         uint32_t parts[1];
@@ -29,11 +29,12 @@ static void set_up(Side *s, const uint8_t *bytes, size_t size) {
                 .name = ".gcc_except_table", .addr = TABLE, .size = size, .bytes = bytes, .flags = SHF_ALLOC
         };
         s->fde = (ImageFde){ .addr = CODE, .size = CODE_SIZE, .lsda = TABLE };
-        s->by_addr[0] = &s->section;
+        s->by_addr[0] = (SectionAddress){ TABLE, &s->section };
         s->inner = (ImageInner){
                 .image = { .sections = &s->section, .n_sections = 1, .fdes = &s->fde, .n_fdes = 1 },
                 .by_addr = s->by_addr,
-                .n_by_addr = 1
+                .n_by_addr = 1,
+                .section_blocks = { .items = s->by_addr, .n = 1, .size = sizeof(SectionAddress) }
         };
         s->part = (CodePart){ .addr = CODE, .size = CODE_SIZE };
         s->function = (Function){ .name = "f",
