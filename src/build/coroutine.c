@@ -7,14 +7,20 @@
 #include <string.h>
 
 /*
- * Bodies of C++20 coroutines. A coroutine that is suspended has no frame on a stack: its locals lie in an
- * object, and the function is called anew to go on. It is an activation of the old function all the same, and
- * new code would go on in the middle of it with locals that may mean something else, which no safe point
- * excludes.
+ * Bodies of coroutines: of C++20, and Rust's async functions (async.c). A coroutine that is suspended has no
+ * frame on a stack: its locals lie in an object, and the function is called anew to go on. It is an
+ * activation of the old function all the same, and new code would go on in the middle of it with locals that
+ * may mean something else, which no safe point excludes.
  *
- * The object begins with the addresses of the functions that resume and destroy it, in this order (the
- * Itanium C++ ABI's coroutines, which gcc and clang share); the function that makes it puts them there.
+ * In C++ the object begins with the addresses of the functions that resume and destroy it, in this order (the
+ * Itanium C++ ABI's coroutines, which gcc and clang share); the function that makes it puts them there. In
+ * Rust the object lies in that of who awaits it, and the body is called by its name.
  */
+
+/* Also where only what it refers to has: in another order, perhaps, and some of it was done already. */
+static bool body_changed(const Diff *d, uint32_t old) {
+        return d->matches[d->old_match[old]].kind == MATCH_CHANGED;
+}
 
 static bool ends_with(const char *s, const char *end) {
         size_t n = strlen(s), m = strlen(end);
@@ -102,28 +108,34 @@ static bool puts_in_pair(Values *w, const FnValues *f, uint32_t body) {
         return false;
 }
 
-void judge_coroutines(Diff *d) {
+static void mark_cxx_bodies(Diff *d, bool *out) {
         const Code *code = d->old;
-        bool *is_body;
         Values *w;
 
         if (!makes_objects(code))
                 return;
-        is_body = arena_newa(d->arena, bool, code->n_functions + 1);
         w = values_new(d);
         for (uint32_t i = 0; i < code->n_functions; i++)
-                is_body[i] = has_changed(d, i) && named_body(&code->functions[i]);
+                out[i] |= body_changed(d, i) && named_body(&code->functions[i]);
         for (size_t i = 0; i < code->n_refs; i++) {
                 const Ref *r = &code->refs[i];
                 uint32_t body = takes_address(r) ? r->begins : NO_FUNCTION, maker = r->function;
 
-                if (body == NO_FUNCTION || body == maker || is_body[body] || !has_changed(d, body))
+                if (body == NO_FUNCTION || body == maker || out[body] || !body_changed(d, body))
                         continue;
-                is_body[body] = puts_in_pair(w, values_of(w, SIDE_OLD, maker), body);
+                out[body] = puts_in_pair(w, values_of(w, SIDE_OLD, maker), body);
         }
         values_free(w);
+}
+
+void judge_coroutines(Diff *d) {
+        const Code *code = d->old;
+        bool *is_body = arena_newa(d->arena, bool, code->n_functions + 1);
+
+        mark_async_bodies(d, code, is_body);
+        mark_cxx_bodies(d, is_body);
         for (uint32_t i = 0; i < code->n_functions; i++)
-                if (is_body[i])
+                if (is_body[i] && body_changed(d, i))
                         verdict_add(&d->verdict, REFUSAL_CODE_COROUTINE_CHANGED, code->functions[i].name,
                                     "coroutines that wait in the old one would go on in the new one");
 }

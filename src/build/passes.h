@@ -63,8 +63,11 @@ void judge_order(Diff *d);
 void judge_left(Diff *d);
 /* Refuses new code that asks the loader for something by the image that it lies in. */
 void judge_asked(Diff *d);
-/* Refuses changed bodies of C++20 coroutines. */
+/* Refuses changed bodies of C++20 coroutines and of Rust's async functions. */
 void judge_coroutines(Diff *d);
+/* Per function of the code: it is the body of an async function of Rust, or has one in it. Leaves others as
+ * they are. */
+void mark_async_bodies(Diff *d, const Code *code, bool *out);
 /* Refuses functions that a linker had folded into one, and that are two now. */
 void judge_folded(Diff *d);
 
