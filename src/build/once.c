@@ -257,26 +257,11 @@ static void find_guarded(Diff *d, bool *once_refs) {
         }
 }
 
-void mark_named(const Code *code, bool *out) {
-        const Image *image = code->image;
-        const CodePart *p;
-
-        for (size_t i = 0; i < image->n_relocs; i++)
-                if (image->relocs[i].symbol == 0 &&
-                    (p = code_part_start(code, (uint64_t)image->relocs[i].addend)))
-                        out[p->function] = true;
-        for (size_t i = 1; i < image->n_dynsyms; i++)
-                if (image->dynsyms[i].defined && (p = code_part_start(code, image->dynsyms[i].addr)))
-                        out[p->function] = true;
-}
-
 bool *functions_run_once(Diff *d) {
         const Code *code = d->old;
         bool guarded = has_symbol(code->image, acquires), *once_refs, *reached, *later, more = true;
 
-        /* data of ET_EXEC names functions by number */
-        if (d->n_changed == 0 || code->image->type == ET_EXEC ||
-            (!guarded && !has_symbol(code->image, runs_once)))
+        if (d->n_changed == 0 || (!guarded && !has_symbol(code->image, runs_once)))
                 return NULL;
         once_refs = arena_newa(d->arena, bool, code->n_refs + 1);
         reached = arena_newa(d->arena, bool, code->n_functions + 1);

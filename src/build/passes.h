@@ -51,9 +51,14 @@ void judge_startup(Diff *d);
  * static local variable. NULL: none, or not known. Lies in the arena. Tells of changed functions in which
  * only such a value is made in another way. */
 bool *functions_run_once(Diff *d);
-/* Marks the functions that data or the dynamic symbols name (not in a program at a fixed address, whose data
- * does so by number). */
+/* Marks the functions that data or the dynamic symbols name. */
 void mark_named(const Code *code, bool *out);
+/* Whether a library's function of that name waits for events: what a server does when there is nothing to do,
+ * and nothing that reading a configuration takes. */
+bool waits_for_events(const char *name);
+/* Per function: it calls such a one, makes such a system call itself in an image that needs no library, or
+ * calls a function that does. Lies in the arena. */
+bool *functions_that_wait(const Code *code, Arena *arena);
 /* What the entry point of a program hands to __libc_start_main; NULL: no program, or not found. */
 const Function *main_function(const Code *code);
 /* Refuses constant tables whose elements moved where old objects hold indexes into them. After

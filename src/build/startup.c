@@ -167,8 +167,19 @@ static void judge_constructors(Diff *d) {
         }
 }
 
-/* The function that the entry point hands to __libc_start_main: the first address that it takes (older ones
- * also pass init and fini). */
+/* The instruction puts an address into the register of a call's first argument: lea, or mov of a number. */
+static bool loads_first_argument(const Code *code, const Ref *r) {
+        static const uint8_t forms[][3] = { { 0x48, 0x8d, 0x3d }, { 0x48, 0xc7, 0xc7 }, { 0xbf } };
+        size_t size = r->field - r->insn;
+        const uint8_t *b = takes_address(r) ? image_bytes(code->image, r->insn, size) : NULL;
+
+        for (size_t i = 0; b && i < ELEMENTSOF(forms); i++)
+                if (size == (i < 2 ? 3u : 1u) && memcmp(b, forms[i], size) == 0)
+                        return true;
+        return false;
+}
+
+/* The function that the entry point hands to __libc_start_main as its first argument. */
 const Function *main_function(const Code *code) {
         const Function *start;
 
@@ -177,76 +188,16 @@ const Function *main_function(const Code *code) {
         start = code_function_at(code, code->image->entry);
         for (uint32_t i = 0; start && i < start->n_refs; i++) {
                 const Ref *r = &code->refs[start->ref + i];
-                const Function *f = r->lea ? code_function_at(code, r->target) : NULL;
 
-                if (f && f->addr == r->target)
-                        return f;
+                if (r->begins != NO_FUNCTION && loads_first_argument(code, r))
+                        return &code->functions[r->begins];
         }
         return NULL;
 }
 
-/* What a server does when there is nothing to do, and nothing that reading a configuration takes. */
-static bool waits(const char *name) {
-        static const char *const names[] = { "accept",
-                                             "accept4",
-                                             "epoll_wait",
-                                             "epoll_pwait",
-                                             "poll",
-                                             "__poll_chk",
-                                             "ppoll",
-                                             "pause",
-                                             "pselect",
-                                             "select",
-                                             "sigsuspend",
-                                             "sigwait",
-                                             "sigwaitinfo",
-                                             "recvfrom",
-                                             "recvmsg",
-                                             "ev_run",
-                                             "event_base_dispatch",
-                                             "event_base_loop",
-                                             "g_application_run",
-                                             "g_main_loop_run",
-                                             "sd_event_loop",
-                                             "uv_run" };
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (strcmp(name, names[i]) == 0)
-                        return true;
-        return false;
-}
-
-/* The function whose entry a reference of another function leads to; UINT32_MAX: none. */
-static uint32_t leads_to(const Code *code, const Ref *r) {
-        const CodePart *p = code_part_start(code, r->target);
-
-        return !p || p->function == r->function || code->functions[p->function].addr != r->target
-                       ? UINT32_MAX
-                       : p->function;
-}
-
-/* Marks the functions that wait, or call such a one. */
-static bool *waiting(const Code *code, Arena *arena) {
-        bool *out = arena_newa(arena, bool, code->n_functions + 1), more = true;
-
-        for (size_t i = 0; i < code->n_refs; i++) {
-                const Ref *r = &code->refs[i];
-                Place p = r->lea ? (Place){ 0 } : place_of(code, r->target);
-
-                if (p.kind == PLACE_IMPORT && waits(p.name))
-                        out[r->function] = true;
-        }
-        while (more) {
-                more = false;
-                for (size_t i = 0; i < code->n_refs; i++) {
-                        const Ref *r = &code->refs[i];
-                        uint32_t f = takes_address(r) ? UINT32_MAX : leads_to(code, r);
-
-                        if (f != UINT32_MAX && out[f] && !out[r->function])
-                                out[r->function] = more = true;
-                }
-        }
-        return out;
+/* The function whose entry a reference of another function leads to; NO_FUNCTION: none. */
+static uint32_t leads_to(const Ref *r) {
+        return r->begins == r->function ? NO_FUNCTION : r->begins;
 }
 
 enum { CALL_WAITS = 1, CALL_ENDS = 2 };
@@ -332,7 +283,7 @@ static bool once_before_waiting(Walk *w, const Function *f, uint64_t addr) {
  */
 static void mark_main(const Code *code, Arena *arena, const Function *main, const uint32_t *n_refs,
                       bool *later, bool *spine) {
-        const bool *wait = waiting(code, arena);
+        const bool *wait = functions_that_wait(code, arena);
         uint32_t *list = arena_newa(arena, uint32_t, code->n_functions + 1), n = 0;
         Walk w = { .code = code,
                    .calls = arena_newa(arena, uint8_t, code->n_insns + 1),
@@ -349,7 +300,7 @@ static void mark_main(const Code *code, Arena *arena, const Function *main, cons
                 read_cases(&w, f);
                 for (uint32_t i = 0; i < f->n_refs; i++) {
                         const Ref *r = &code->refs[f->ref + i];
-                        uint32_t g = takes_address(r) ? UINT32_MAX : leads_to(code, r),
+                        uint32_t g = takes_address(r) ? NO_FUNCTION : leads_to(r),
                                  insn = insn_at(code, f, r->insn);
                         Place p = r->lea ? (Place){ 0 } : place_of(code, r->target);
 
@@ -357,7 +308,7 @@ static void mark_main(const Code *code, Arena *arena, const Function *main, cons
 
                         if (insn == UINT32_MAX)
                                 continue;
-                        if (g != UINT32_MAX ? wait[g] : p.kind == PLACE_IMPORT && waits(p.name))
+                        if (g != NO_FUNCTION ? wait[g] : p.kind == PLACE_IMPORT && waits_for_events(p.name))
                                 w.calls[insn] |= CALL_WAITS;
                         if (known &&
                             (known->flags & KNOWN_NORETURN)) /* what is behind is not reached from here */
@@ -365,9 +316,9 @@ static void mark_main(const Code *code, Arena *arena, const Function *main, cons
                 }
                 for (uint32_t i = 0; i < f->n_refs; i++) {
                         const Ref *r = &code->refs[f->ref + i];
-                        uint32_t g = leads_to(code, r);
+                        uint32_t g = leads_to(r);
 
-                        if (g == UINT32_MAX || later[g] || spine[g])
+                        if (g == NO_FUNCTION || later[g] || spine[g])
                                 continue;
                         if (wait[g] && n_refs[g] == 1)
                                 spine[list[n++] = g] = true;
@@ -470,13 +421,11 @@ static const Function *user_of(const Code *code, const Function *f, const Use *u
 /* Per old function: only main's start reaches it. NULL: none that has changed. */
 static bool *before_waiting(Diff *d) {
         const Code *code = d->old;
-        const Image *image = code->image;
         const Function *main = main_function(code);
         bool *later, *reached, *spine, more = true, any = false;
         uint32_t *n_refs;
 
-        if (!main || image->type == ET_EXEC ||
-            d->n_changed == 0) /* data of ET_EXEC names functions by number */
+        if (!main || d->n_changed == 0)
                 return NULL;
         reached = arena_newa(d->arena, bool, code->n_functions + 1);
         later = arena_newa(d->arena, bool, code->n_functions + 1);
@@ -490,11 +439,11 @@ static bool *before_waiting(Diff *d) {
                 return NULL;
         mark_named(code, later);
         for (size_t i = 0; i < code->n_refs; i++) {
-                uint32_t g = leads_to(code, &code->refs[i]);
+                uint32_t g = leads_to(&code->refs[i]);
 
-                if (g != UINT32_MAX)
+                if (g != NO_FUNCTION)
                         n_refs[g]++;
-                if (g != UINT32_MAX && takes_address(&code->refs[i]))
+                if (g != NO_FUNCTION && takes_address(&code->refs[i]))
                         later[g] = true;
         }
         mark_main(code, d->arena, main, n_refs, later, spine);
@@ -502,9 +451,9 @@ static bool *before_waiting(Diff *d) {
                 more = false;
                 for (size_t i = 0; i < code->n_refs; i++) {
                         const Ref *r = &code->refs[i];
-                        uint32_t g = leads_to(code, r);
+                        uint32_t g = leads_to(r);
 
-                        if (g != UINT32_MAX && !later[g] && !spine[g] &&
+                        if (g != NO_FUNCTION && !later[g] && !spine[g] &&
                             (later[r->function] || !reached[r->function]))
                                 later[g] = more = true;
                 }
