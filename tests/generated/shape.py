@@ -346,8 +346,14 @@ class Fields:
         return True
 
     def edit_middle(self):
+        before = self.layout()
         f = self.new()
-        self.list.insert(self.r.randrange(len(self.list)), f)
+        at = self.r.randrange(len(self.list))
+        self.list.insert(at, f)
+        after = self.layout()
+        if all(after[n] == v for n, v in before.items()):
+            del self.list[at]
+            return False  # into padding: nothing moved
         self.use(f)
         return True
 
