@@ -76,6 +76,7 @@ nightly: build
 	@tools/deps check
 	@tests/generated/run --staunch $(BUILD)/src/cli/staunch --regressions --first $(FIRST) --count $(COUNT) --shapes $(SHAPES) --from $(FROM) \
 		--json $(BUILD)/generated.json
+	@tests/agreement/pairs.py $(BUILD)/src/cli/staunch
 
 # Minutes to spend on each fuzz target.
 FUZZ_MINUTES ?= 1

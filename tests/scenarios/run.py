@@ -649,7 +649,7 @@ def main():
     p.add_argument('--every', action='store_true', help='every combination of compiler, level and kind of build')
     p.add_argument('--combo', action='append', help='this combination (glob over all of them, or exact)')
     p.add_argument('--keep', action='store_true', help='keep the temporary directories')
-    p.add_argument('--few', action='store_true', help='of each scenario the first combination of each compiler only')
+    p.add_argument('--few', action='store_true', help='of each scenario the first combination of one compiler only')
     p.add_argument('--objects', metavar='FOLDER', help='keep here what is built alike for many scenarios')
     p.add_argument('-j', type=int, default=2)
     p.add_argument('-v', action='store_true', help='print the log of what passes too')
@@ -667,6 +667,7 @@ def main():
                       if not only or any(matches(c, o) for o in only)]
         if args.few:
             combos = list({c.split('-')[0]: c for c in reversed(combos)}.values())[::-1]
+            combos = combos[zlib.crc32(s.name.encode()) % max(len(combos), 1):][:1]
         jobs += [(s, c) for c in combos]
     print(f'TAP version 13\n1..{len(jobs)}', flush=True)
     counts = {'ok': 0, 'not ok': 0, 'skip': 0, 'todo': 0}
