@@ -484,7 +484,7 @@ class Buffer(Shape):
         return [f'for (u64 i = 0; i < {self.limit}; i++) h = hash_add(h, @got[i]);', 'h += @used;']
 
     def never_larger(self):
-        self.size *= 2
+        self.size += max(self.size, 32)  # more than what variables are aligned to: there may be nothing behind it
         return True
 
     def never_more(self):
