@@ -53,7 +53,7 @@ static int load_codes(const Image *old, const Image *new, unsigned threads, Code
 static bool beside_types(RefusalCode code) {
         return code == REFUSAL_CODE_ALLOCATION_SIZE || code == REFUSAL_CODE_PAIRING_CHANGED ||
                code == REFUSAL_CODE_LABEL_KEPT || code == REFUSAL_CODE_OBJECT_KIND ||
-               code == REFUSAL_CODE_DATA_INITIAL;
+               code == REFUSAL_CODE_DATA_INITIAL || code == REFUSAL_CODE_MEANING_CHANGED;
 }
 
 /*

@@ -174,6 +174,8 @@ void judge_numbers(Judge *j, const PairView *p);
 
 /* What one function does and another one undoes (judge-pairing.c). */
 void judge_pairing(Judge *j);
+/* Numbers that lie in memory and mean something else now (judge-stored.c). */
+void judge_stored(Judge *j);
 /* Objects of libraries that are of another kind now, or made in another state (judge-kinds.c). */
 void judge_kinds(Judge *j);
 /* Kinds of objects of libraries (kinds.c). */
