@@ -250,6 +250,7 @@ void collect_enumerations(Judge *j, const PairView *p) {
 
 void judge_enumerations(Judge *j, const PairView *p) {
         judge_cases(j, p);
+        judge_numbered(j, p);
         for (size_t k = 0; k < p->new->n_tables; k++)
                 for (size_t i = 0; i < p->old->n_tables; i++)
                         if (p->partner[p->new->tables[k].op] == p->old->tables[i].op) {

@@ -158,6 +158,8 @@ void collect_constants(Judge *j, const PairView *p);
 /* Ranges, sets and arguments (judge-enum.c): as collect_constants, and cases that changed places. */
 void collect_enumerations(Judge *j, const PairView *p);
 void judge_enumerations(Judge *j, const PairView *p);
+/* Numbers for which another one's case is done now, in whatever form they are asked for (judge-numbers.c). */
+void judge_numbered(Judge *j, const PairView *p);
 /* Entries of a jump table that moved or changed places, by what is done there alone (judge-entries.c). */
 void judge_entries(Judge *j, const PairView *p, const JumpTable *a, const JumpTable *b);
 void judge_constants(Judge *j);
