@@ -74,10 +74,19 @@ uint64_t fact_place(Value at) {
         return at.stride ? h | UINT64_C(1) << 61 | at.stride : h | ((uint64_t)at.off & (UINT64_MAX >> 3));
 }
 
+uint64_t fact_returned(uint32_t callee) {
+        return mix(callee, 7);
+}
+
 bool fact_equal(const Fact *a, const Fact *b) {
         return a->kind == b->kind && a->place == b->place && a->width == b->width && a->from == b->from &&
                a->number == b->number && a->factor == b->factor && a->done == b->done && a->made == b->made &&
                a->equal == b->equal;
+}
+
+bool fact_counts(const Fact *f, bool up) {
+        return f->kind == FACT_STORE && f->from == mix(f->place, f->width) && !f->done && f->factor == 1 &&
+               (up ? f->number > 0 : f->number < 0);
 }
 
 static void add_fact(Reader *r, Fact fact) {
@@ -196,6 +205,7 @@ static void store(Reader *r, const Op *op, uint32_t i, Number n) {
                 r->counted = number_none();
         fact.from = source_of(&n);
         fact.number = n.kind == NUMBER_NONE ? 0 : n.add;
+        fact.root = a->at.root;
         fact.made = a->at.root >= ROOT_FIRST && values_node(r->w, a->at.root)->kind == NODE_FRESH;
         add_fact(r, fact);
         if (n.kind == NUMBER_CONST && op->width == 8 && !a->at.stride) { /* two that compilers put together */
@@ -441,7 +451,7 @@ static void call(Reader *r, const CallSite *c) {
                 if (r->fresh & (1u << arguments[k]))
                         use(r, &r->reg[arguments[k]], 0);
         if (c->callee >= ROOT_FIRST)
-                callee = mix(c->callee, 7);
+                callee = fact_returned(c->callee);
         for (unsigned k = 0; k < 16; k++)
                 if (CALLER_SAVED & (1u << k) || k == 0)
                         r->reg[k] = number_none();

@@ -39,15 +39,20 @@ typedef struct Fact {
         uint32_t match;         /* of the caller's */
         uint16_t width, done;
         uint8_t kind;
-        bool made;  /* FACT_STORE: in memory that the function allocated */
-        bool equal; /* FACT_ASK: whether it is that number */
+        uint32_t root; /* FACT_STORE: of the object */
+        bool made;     /* FACT_STORE: in memory that the function allocated */
+        bool equal;    /* FACT_ASK: whether it is that number */
 } Fact;
 
 typedef VEC(Fact) FactList;
 
 /* Places of objects are one another's by their displacement, those of variables by their address. */
 uint64_t fact_place(Value at);
+/* `from` of a number that the function (a root) returned. */
+uint64_t fact_returned(uint32_t callee);
+/* The stored number is what lay there and more, or less, by a fixed number. */
+bool fact_counts(const Fact *f, bool up);
 /* Adds what the function does, each once. Nothing for a function that is `incomplete`. */
 void facts_of(const Values *w, const FnValues *f, uint32_t match, FactList *out);
-/* The same but for the match. */
+/* The same but for the match and the root. */
 bool fact_equal(const Fact *a, const Fact *b);

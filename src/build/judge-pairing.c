@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/macro.h"
+#include "build/facts.h"
 #include "build/judge-parts.h"
 
 #include <Zydis/Zydis.h>
@@ -16,7 +17,7 @@
  * variable, or by the displacement in the object.
  */
 
-enum { TAG_IMAGE = 1, TAG_GIVEN, TAG_MADE, TAG_PASSED, TAG_LOCK };
+enum { TAG_IMAGE = 1, TAG_GIVEN, TAG_MADE, TAG_PASSED, TAG_COUNTED, TAG_UNCOUNTED, TAG_VECTOR, TAG_LOCK };
 enum { MAX_DEPTH = 3 };
 
 typedef struct Deed { /* what is done with the pointer at a place */
@@ -72,13 +73,47 @@ static void note_passed(Judge *j, const FnValues *f, Value v, Deeds *all, Side s
         }
 }
 
-static void note_stores(Judge *j, const FnValues *f, Deeds *all, Side side, uint32_t match) {
+static bool counts(const FactList *facts, uint32_t root, bool up) {
+        for (size_t i = 0; i < facts->n; i++)
+                if (facts->items[i].root == root && fact_counts(&facts->items[i], up))
+                        return true;
+        return false;
+}
+
+/* Two pointers that the compiler stores at once: which ones nothing says, but old code stored something
+ * there, and what new code counts up beside it may be one of them. */
+static void note_vector(const Access *a, const FactList *facts, Deeds *all, Side side, uint32_t match) {
+        bool up = false;
+
+        for (size_t i = 0; i < facts->n && !up; i++)
+                up = fact_counts(&facts->items[i], true) && facts->items[i].root >= ROOT_FIRST &&
+                     facts->items[i].root != a->at.root;
+        for (int64_t at = 0; at < a->width; at += 8) {
+                Deed deed = { .match = match, .name = "in it" };
+                Value place = a->at;
+
+                place.off += at;
+                deed.place = place_key(place);
+                deed.what = what_key(TAG_COUNTED, 0);
+                if (up)
+                        note(all, side, deed);
+                deed.what = what_key(TAG_VECTOR, 0);
+                if (side == SIDE_OLD)
+                        note(all, side, deed);
+        }
+}
+
+static void note_stores(Judge *j, const FnValues *f, const FactList *facts, Deeds *all, Side side,
+                        uint32_t match) {
         for (size_t i = 0; i < f->n_accesses; i++) {
                 const Access *a = &f->accesses[i];
                 const Op *op = &f->ops[a->op];
                 Value v = f->op_value[a->op];
                 Deed deed = { .place = place_key(a->at), .match = match };
 
+                if ((a->flags & ACCESS_WRITE) && a->class == CLASS_VECTOR && a->width == 16 &&
+                    a->at.root >= ROOT_FIRST)
+                        note_vector(a, facts, all, side, match);
                 if (!(a->flags & ACCESS_WRITE) || a->width != 8 || op->kind != OP_MOV || !op->mem_first ||
                     a->at.root == ROOT_NONE || a->at.root == ROOT_CONFLICT || v.root == ROOT_NONE ||
                     v.root == (uint32_t)VALUE_UNSET || v.root == ROOT_STACK || v.root == ROOT_CONFLICT)
@@ -100,6 +135,11 @@ static void note_stores(Judge *j, const FnValues *f, Deeds *all, Side side, uint
                 note(all, side, deed);
                 if (is_node(v))
                         note_passed(j, f, v, all, side, deed);
+                if (is_node(v) && counts(facts, v.root, true)) {
+                        deed.what = what_key(TAG_COUNTED, 0);
+                        deed.name = "in it";
+                        note(all, side, deed);
+                }
         }
 }
 
@@ -202,6 +242,17 @@ static void note_calls(Judge *j, const FnValues *f, Deeds *all, Side side, uint3
         }
 }
 
+/* What the function itself counts down in something that a pointer in an object leads to. */
+static void note_counted_down(Judge *j, const FactList *facts, Deeds *all, Side side, uint32_t match) {
+        for (size_t i = 0; i < facts->n; i++)
+                if (fact_counts(&facts->items[i], false))
+                        note_loaded(j, (Value){ facts->items[i].root, 0, 0, 0 }, all, side,
+                                    (Deed){ .match = match,
+                                            .undoes = true,
+                                            .what = what_key(TAG_UNCOUNTED, 0),
+                                            .name = "code of its own that counts down in it" });
+}
+
 /* 1: takes a lock, -1: gives one back, by the words of libraries. */
 static int lock_of(Judge *j, Side side, const CallSite *c) {
         const char *name;
@@ -244,11 +295,15 @@ static void note_locks(Judge *j, const FnValues *f, Deeds *all, Side side, uint3
 
 static void note_function(Judge *j, Side side, uint32_t function, uint32_t match, Deeds *all) {
         const FnValues *f = values_of(j->w, side, function);
+        FactList facts = { 0 };
 
         if (f->incomplete)
                 return;
-        note_stores(j, f, all, side, match);
+        facts_of(j->w, f, match, &facts);
+        note_stores(j, f, &facts, all, side, match);
         note_calls(j, f, all, side, match);
+        note_counted_down(j, &facts, all, side, match);
+        vec_free(&facts);
         note_locks(j, f, all, side, match);
 }
 

@@ -178,6 +178,8 @@ void judge_numbers(Judge *j, const PairView *p);
 void judge_pairing(Judge *j);
 /* Numbers that lie in memory and mean something else now (judge-stored.c). */
 void judge_stored(Judge *j);
+/* Descriptors that are made otherwise, and times of another clock (judge-made.c). */
+void judge_made(Judge *j);
 /* Objects of libraries that are of another kind now, or made in another state (judge-kinds.c). */
 void judge_kinds(Judge *j);
 /* Kinds of objects of libraries (kinds.c). */

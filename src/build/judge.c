@@ -628,6 +628,7 @@ int judge_layout(const Diff *d, unsigned threads, Verdict *v, LayoutGrade *grade
         judge_moves(&j);
         judge_pairing(&j);
         judge_stored(&j);
+        judge_made(&j);
         judge_labels(&j);
         judge_kinds(&j);
         *grade = j.findings ? GRADE_UNPROVED : GRADE_CONSISTENT;

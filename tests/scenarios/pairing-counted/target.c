@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
+#ifdef INLINE /* no call shows who counts */
+#define COUNTS static inline __attribute__((always_inline))
+typedef int Count;
+#else
+#define COUNTS NOINLINE static
+typedef long Count;
+#endif
+
 struct session {
-        long count, id;
+        Count count;
+        long id;
 };
 struct conn {
         long id;
@@ -16,7 +25,7 @@ NOINLINE static void session_put(struct session *s) {
                 s->id = -1;
         }
 }
-NOINLINE static struct session *session_get(struct session *s) {
+COUNTS struct session *session_get(struct session *s) {
         s->count++;
         return s;
 }
