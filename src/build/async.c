@@ -39,6 +39,26 @@ static bool has_texts(const Image *image) {
         return false;
 }
 
+static bool says_by_name(const char *name) {
+        return strstr(name, "panic_const_async_fn_resumed") || strstr(name, "panic_const_coroutine_resumed");
+}
+
+static bool imports_it(const Image *image) {
+        for (size_t i = 1; i < image->n_dynsyms; i++)
+                if (!image->dynsyms[i].defined && says_by_name(image->dynsyms[i].name))
+                        return true;
+        return false;
+}
+
+static void mark_importers(const Code *code, bool *out) {
+        for (size_t i = 0; i < code->n_refs; i++) {
+                Place place = place_of(code, code->refs[i].target);
+
+                if (place.kind == PLACE_IMPORT && says_by_name(place.name))
+                        out[code->refs[i].function] = true;
+        }
+}
+
 /* The address that a word of a constant holds; 0: none. */
 static uint64_t word_at(const Image *image, uint64_t addr) {
         const ImageReloc *r = image_reloc_at(image, addr);
@@ -74,6 +94,8 @@ static const CodePart *called(const Code *code, const Ref *r) {
 void mark_async_bodies(Diff *d, const Code *code, bool *out) {
         bool *says;
 
+        if (imports_it(code->image))
+                mark_importers(code, out);
         if (!has_texts(code->image))
                 return;
         says = arena_newa(d->arena, bool, code->n_functions + 1);

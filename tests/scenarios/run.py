@@ -248,7 +248,8 @@ class Builder:
             raise Skipped('rustc is not installed')
         out = f'{d}/target'
         tool(['rustc', '--edition=2021', '-Copt-level=' + self.level[2:], '-Ccodegen-units=1', '-Cdebuginfo=0',
-              *(['-Ctarget-feature=+crt-static'] if 'staticpie' in self.tags else []), *(['--cfg', 'new'] if v > 1 else []), '-o', out, os.path.join(self.s.folder, 'target.rs')], self.log)
+              *(['-Ctarget-feature=+crt-static'] if 'staticpie' in self.tags else []),
+              *(['-Cprefer-dynamic', '-Crpath'] if 'sharedstd' in self.tags else []), *(['--cfg', 'new'] if v > 1 else []), '-o', out, os.path.join(self.s.folder, 'target.rs')], self.log)
         self.strip(out)
         self.subject = 'target'
         return out
