@@ -66,33 +66,52 @@ static bool stores_at(const Values *w, const Access *a, unsigned n, int64_t off)
                is_object(w, a->at.root);
 }
 
-/* Two words become a vector: not those of a pointer to a member function, which are an address and, as a
- * rule, zero. */
-static bool joins_words(const FnValues *f) {
-        for (uint32_t i = 0; i < f->n_ops; i++)
+/* The address that instruction `insn` loads becomes half of a vector. */
+static bool joins_words(const FnValues *f, uint64_t insn) {
+        enum { REACH = 24 };
+        uint32_t at = values_op_at(f, insn);
+        int8_t reg = at < f->n_ops ? f->ops[at].dst : -1;
+
+        for (uint32_t i = at + 1; reg >= 0 && i < f->n_ops && i < at + REACH; i++) {
                 switch (f->ops[i].mnemonic) {
-                case ZYDIS_MNEMONIC_PUNPCKLQDQ:
-                case ZYDIS_MNEMONIC_VPUNPCKLQDQ:
+                case ZYDIS_MNEMONIC_MOVQ:
+                case ZYDIS_MNEMONIC_VMOVQ:
                 case ZYDIS_MNEMONIC_PINSRQ:
                 case ZYDIS_MNEMONIC_VPINSRQ:
-                case ZYDIS_MNEMONIC_MOVHPS:
-                case ZYDIS_MNEMONIC_VMOVHPS:
-                        return true;
+                        if (f->ops[i].reads & (1u << reg))
+                                return true;
+                        break;
                 default:
                         break;
                 }
+                if (f->ops[i].writes & (1u << reg))
+                        break;
+        }
         return false;
 }
 
-/* The function puts `body` into one of the two first words of an object, and something that is no number into
- * the other. */
-static bool puts_in_pair(Values *w, const FnValues *f, uint32_t body) {
-        uint32_t root = values_function_root(w, SIDE_OLD, body);
+/* A function, or one of several. */
+static bool is_function(const Values *w, Value v) {
+        const Node *n = v.root < ROOT_FIRST || v.root == (uint32_t)VALUE_UNSET || v.off || v.stride
+                                ? NULL
+                                : values_node(w, v.root);
+        bool all = n && n->kind == NODE_JOIN;
+
+        for (unsigned i = 0; all && i < n->n_members; i++)
+                all = is_function(w, n->members[i]);
+        return all || (n && n->kind == NODE_FUNCTION);
+}
+
+/* The function puts the address that the reference takes into one of the two first words of an object, and
+ * another function's into the other. */
+static bool puts_in_pair(Values *w, const FnValues *f, const Ref *r) {
+        uint32_t root = values_function_root(w, SIDE_OLD, r->begins);
 
         for (size_t i = 0; i < f->n_accesses; i++) {
                 const Access *a = &f->accesses[i];
 
-                if (stores_at(w, a, 16, 0) && joins_words(f)) /* both at once, which values do not follow */
+                if (stores_at(w, a, 16, 0) &&
+                    joins_words(f, r->insn)) /* both at once, which values do not follow */
                         return true;
                 if (!(stores_at(w, a, 8, 0) || stores_at(w, a, 8, 8)) || f->op_value[a->op].root != root)
                         continue;
@@ -101,7 +120,7 @@ static bool puts_in_pair(Values *w, const FnValues *f, uint32_t body) {
 
                         /* Of two functions, perhaps: where the object need not be freed. */
                         if (stores_at(w, b, 8, 8 - a->at.off) && b->at.root == a->at.root &&
-                            !value_is_const(f->op_value[b->op]))
+                            is_function(w, f->op_value[b->op]))
                                 return true;
                 }
         }
@@ -123,7 +142,7 @@ static void mark_cxx_bodies(Diff *d, bool *out) {
 
                 if (body == NO_FUNCTION || body == maker || out[body] || !body_changed(d, body))
                         continue;
-                out[body] = puts_in_pair(w, values_of(w, SIDE_OLD, maker), body);
+                out[body] = puts_in_pair(w, values_of(w, SIDE_OLD, maker), r);
         }
         values_free(w);
 }

@@ -359,7 +359,7 @@ static void walk(Walk *w, uint32_t k, Held *held) {
                         break;
                 case OP_JMP:
                 case OP_JCC:
-                        to = x->target ? op_at(f, x->target) : (uint32_t)NO_OP;
+                        to = x->target ? values_op_at(f, x->target) : (uint32_t)NO_OP;
                         if (to == NO_OP) {
                                 take_registers(w, held, holding);
                         } else if (x->kind == OP_JCC) {
@@ -423,7 +423,7 @@ static void collect(Judge *j, const FnValues *f, Ranges *r) {
  * from what lies where it points to.) */
 static void collect_given(Judge *j, const FnValues *f, bool ask, Ranges *r) {
         static const int8_t registers[VALUES_MAX_ARGS] = { 7, 6, 2, 1, 8, 9 };
-        uint32_t first = op_at(f, f->code->functions[f->function].addr);
+        uint32_t first = values_op_at(f, f->code->functions[f->function].addr);
 
         for (unsigned i = 0; i < VALUES_MAX_ARGS && first != NO_OP; i++) {
                 Access word = { .at = { .root = values_param(j->w, i), .stride = UINT32_MAX }, .width = 8 };

@@ -184,7 +184,7 @@ static void to_callers(Taint *t) {
 }
 
 static uint32_t op_behind(const FnValues *f, uint64_t target) {
-        return target ? op_at(f, target) : NO_OP;
+        return target ? values_op_at(f, target) : NO_OP;
 }
 
 static void step(Taint *t, uint32_t i) {
@@ -210,7 +210,7 @@ static void step(Taint *t, uint32_t i) {
                                 uint64_t target = 0;
 
                                 if (table_entry(t->f, &t->f->tables[k], e, &target) &&
-                                    (to = op_at(t->f, target)) != NO_OP)
+                                    (to = values_op_at(t->f, target)) != NO_OP)
                                         reach(t, to, out);
                         }
         }

@@ -329,31 +329,6 @@ bool table_entry(const FnValues *f, const JumpTable *t, uint32_t i, uint64_t *ta
         return true;
 }
 
-uint32_t op_at(const FnValues *f, uint64_t addr) {
-        const Function *fn = &f->code->functions[f->function];
-        uint32_t first = 0;
-
-        for (uint32_t k = 0; k < fn->n_parts; k++) {
-                const CodePart *part = &f->code->parts[fn->parts[k]];
-                uint32_t lo = first, hi = MIN(first + part->n_insns, f->n_ops);
-
-                first = hi;
-                if (addr < part->addr || addr - part->addr >= part->size)
-                        continue;
-                while (lo < hi) {
-                        uint32_t mid = lo + (hi - lo) / 2;
-
-                        if (f->ops[mid].addr == addr)
-                                return mid;
-                        if (f->ops[mid].addr < addr)
-                                lo = mid + 1;
-                        else
-                                hi = mid;
-                }
-        }
-        return NO_OP;
-}
-
 /* A few straight instructions that do the same and end in the same place: those of small cases that
  * differ in a constant only, which the aligner may take for one another. */
 static bool same_case(Judge *j, const PairView *p, uint32_t old, uint32_t new) {
@@ -372,8 +347,8 @@ static bool same_case(Judge *j, const PairView *p, uint32_t old, uint32_t new) {
                 if (a->kind == OP_RET)
                         return true;
                 if (a->kind == OP_JMP) {
-                        uint32_t x = a->target ? op_at(p->old, a->target) : NO_OP,
-                                 y = b->target ? op_at(p->new, b->target) : NO_OP;
+                        uint32_t x = a->target ? values_op_at(p->old, a->target) : NO_OP,
+                                 y = b->target ? values_op_at(p->new, b->target) : NO_OP;
 
                         return n > 0 && x != NO_OP && y != NO_OP && p->partner[y] == x;
                 }
@@ -392,14 +367,14 @@ static void compare_tables(Judge *j, const PairView *p, const JumpTable *a, cons
                 abort();
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t target = 0;
-                uint32_t op = table_entry(p->old, a, i, &target) ? op_at(p->old, target) : NO_OP;
+                uint32_t op = table_entry(p->old, a, i, &target) ? values_op_at(p->old, target) : NO_OP;
 
                 from[i] = op;
                 to[i] = op == NO_OP ? NO_OP : p->old_partner[op];
         }
         for (uint32_t k = 0; k < m; k++) {
                 uint64_t target = 0;
-                uint32_t op = table_entry(p->new, b, k, &target) ? op_at(p->new, target) : NO_OP;
+                uint32_t op = table_entry(p->new, b, k, &target) ? values_op_at(p->new, target) : NO_OP;
 
                 if (op == NO_OP ||
                     (k < n && (to[k] == op || (from[k] != NO_OP && same_case(j, p, from[k], op))))) {

@@ -55,7 +55,7 @@ static bool begins_other(const Entry *all, uint32_t n, uint32_t op) {
 static uint32_t end_of(const FnValues *f, uint32_t from) {
         for (uint32_t i = from; i < f->n_ops && i < from + STRAIGHT; i++)
                 if (f->ops[i].kind == OP_JMP)
-                        return f->ops[i].target ? op_at(f, f->ops[i].target) : NO_OP;
+                        return f->ops[i].target ? values_op_at(f, f->ops[i].target) : NO_OP;
         return NO_OP;
 }
 
@@ -84,7 +84,7 @@ static uint32_t entries_of(const Code *code, const FnValues *f, const JumpTable 
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t target = 0;
 
-                out[i] = (Entry){ .op = table_entry(f, t, i, &target) ? op_at(f, target) : NO_OP,
+                out[i] = (Entry){ .op = table_entry(f, t, i, &target) ? values_op_at(f, target) : NO_OP,
                                   .end = NO_OP };
                 if (out[i].op != NO_OP)
                         out[i].end = end_of(f, out[i].op);

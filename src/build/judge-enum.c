@@ -147,7 +147,7 @@ static size_t cases(const FnValues *f, Case *out) {
                 if (op->kind != OP_CMP || op->mnemonic != ZYDIS_MNEMONIC_CMP || !op->has_imm)
                         continue;
                 if (jump->mnemonic == ZYDIS_MNEMONIC_JZ && jump->target)
-                        to = op_at(f, jump->target);
+                        to = values_op_at(f, jump->target);
                 else if (jump->mnemonic == ZYDIS_MNEMONIC_JNZ)
                         to = i + 2;
                 if (to < f->n_ops)
@@ -220,8 +220,8 @@ static void judge_exchanged_entries(Judge *j, const PairView *p, const JumpTable
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t x = 0, y = 0;
 
-                from[i] = table_entry(p->old, a, i, &x) ? op_at(p->old, x) : NO_OP;
-                to[i] = table_entry(p->new, b, i, &y) ? op_at(p->new, y) : NO_OP;
+                from[i] = table_entry(p->old, a, i, &x) ? values_op_at(p->old, x) : NO_OP;
+                to[i] = table_entry(p->new, b, i, &y) ? values_op_at(p->new, y) : NO_OP;
         }
         for (uint32_t k = 0; k < n; k++)
                 for (uint32_t i = 0; i < k; i++) {

@@ -51,7 +51,7 @@ typedef struct Judge {
         unsigned of_subject; /* findings for it */
 } Judge;
 
-enum { NO_OP = UINT32_MAX, JUDGE_ENOUGH = 24 };
+enum { JUDGE_ENOUGH = 24 };
 typedef enum PairHow { PAIR_NONE, PAIR_SAME, PAIR_SHAPE } PairHow;
 /* Whether the new code gives an object to a function that touches a place of it. */
 typedef enum MovedDown { MOVED_UNASKED, MOVED_NO, MOVED_YES } MovedDown;
@@ -164,9 +164,8 @@ void judge_numbered(Judge *j, const PairView *p);
 void judge_entries(Judge *j, const PairView *p, const JumpTable *a, const JumpTable *b);
 void judge_constants(Judge *j);
 void judge_tables(Judge *j, const PairView *p);
-/* Where entry i of a jump table leads; the op at an address, or NO_OP. */
+/* Where entry i of a jump table leads. */
 bool table_entry(const FnValues *f, const JumpTable *t, uint32_t i, uint64_t *target);
-uint32_t op_at(const FnValues *f, uint64_t addr);
 
 /* Places that hold something else now (judge-meaning.c). */
 void note_move(Judge *j, const PairView *p, const Access *a);

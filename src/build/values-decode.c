@@ -359,3 +359,28 @@ VariableUse variable_use(const Code *code, const Ref *r) {
                 return USE_READ;
         return op.flags & ACCESS_READ ? USE_COUNT : USE_SET;
 }
+
+uint32_t values_op_at(const FnValues *f, uint64_t addr) {
+        const Function *fn = &f->code->functions[f->function];
+        uint32_t first = 0;
+
+        for (uint32_t k = 0; k < fn->n_parts; k++) {
+                const CodePart *part = &f->code->parts[fn->parts[k]];
+                uint32_t lo = first, hi = MIN(first + part->n_insns, f->n_ops);
+
+                first = hi;
+                if (addr < part->addr || addr - part->addr >= part->size)
+                        continue;
+                while (lo < hi) {
+                        uint32_t mid = lo + (hi - lo) / 2;
+
+                        if (f->ops[mid].addr == addr)
+                                return mid;
+                        if (f->ops[mid].addr < addr)
+                                lo = mid + 1;
+                        else
+                                hi = mid;
+                }
+        }
+        return NO_OP;
+}

@@ -73,7 +73,7 @@ typedef struct Access {
         uint32_t op;
 } Access;
 
-enum { NO_TARGET = UINT32_MAX };
+enum { NO_TARGET = UINT32_MAX, NO_OP = UINT32_MAX };
 typedef struct CallSite {
         uint32_t insn, op;
         uint32_t callee; /* canonical root: a FUNCTION node, or where the pointer came from */
@@ -186,6 +186,8 @@ const FnValues *values_of(Values *w, Side side, uint32_t function);
 const Node *values_node(const Values *w, uint32_t root); /* invalid after the next call that makes nodes */
 const Diff *values_diff(const Values *w);
 size_t values_analysed(const Values *w); /* functions so far */
+/* Index of the op at an address, or NO_OP. */
+uint32_t values_op_at(const FnValues *f, uint64_t addr);
 
 uint32_t values_param(Values *w, unsigned i);
 /* The value with every occurrence of `from` in its root replaced by `to`; false when there is none. */

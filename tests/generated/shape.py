@@ -413,11 +413,8 @@ class Fields:
         f = [f for f in self.list[:-1] if f[2] > 1]
         if not f:
             return False
-        before, f = self.layout(), self.r.choice(f)
-        f[2] *= 2
-        if all(v[0] == before[n][0] for n, v in self.layout().items()):
-            f[2] //= 2  # into padding: nothing moved
-            return False
+        f = self.r.choice(f)
+        f[2] += max(f[2], 8)  # more than padding: what comes behind moves
         return True
 
 

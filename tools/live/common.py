@@ -50,6 +50,7 @@ class Live:
         self.offered = offered
         self.started = []        # Popen
         self.clients = set()     # pids of what `run` started
+        self.births = threading.Lock()  # held while one starts and is not among them yet
         self.errors = []
         self.ok = self.failed = 0
         self.longest = 0.0
@@ -179,9 +180,10 @@ class Live:
         timeout = kwargs.pop("timeout", None)
         if kwargs.pop("capture_output"):
             kwargs.update(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        child = subprocess.Popen([str(c) for c in command], env=self.environment(), cwd=self.root, text=True,
-                                 errors="replace", **kwargs)
-        self.clients.add(child.pid)
+        with self.births:
+            child = subprocess.Popen([str(c) for c in command], env=self.environment(), cwd=self.root, text=True,
+                                     errors="replace", **kwargs)
+            self.clients.add(child.pid)
         try:
             out, err = child.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -200,8 +202,9 @@ class Live:
         mine = []
         for child in self.started:
             mine += process.tree(child.pid)
-        others = {p for c in list(self.clients) for p in process.tree(c)} | {os.getpid()}
-        for pid in process.tree(os.getpid()):
+        with self.births:
+            all_, others = process.tree(os.getpid()), {p for c in list(self.clients) for p in process.tree(c)} | {os.getpid()}
+        for pid in all_:
             if pid not in mine and pid not in others:
                 mine.append(pid)
         return [p for p in mine if process.images(p, self.root)]
