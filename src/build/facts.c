@@ -612,7 +612,7 @@ static void forget(Reader *r) {
 
 /* Remembers for where the branch leads, if that lies ahead. */
 static void branch(Reader *r, const Op *op, uint32_t i) {
-        uint32_t to = op->target && r->n_ahead < MAX_AHEAD ? op_at(r->f, op->target) : NO_OP;
+        uint32_t to = op->target && r->n_ahead < MAX_AHEAD ? values_op_at(r->f, op->target) : NO_OP;
 
         if (to == NO_OP || to <= i)
                 return;

@@ -350,7 +350,7 @@ static uint32_t table_leads(const Way *w, uint32_t i) {
         for (size_t k = 0; k < f->n_tables; k++)
                 if (f->tables[k].op == i && entry.known && (uint64_t)entry.n < f->tables[k].n &&
                     table_entry(f, &f->tables[k], (uint32_t)entry.n, &to))
-                        return op_at(f, to);
+                        return values_op_at(f, to);
         return NO_OP;
 }
 
@@ -370,9 +370,9 @@ static uint32_t case_of_number(const FnValues *f, const Key *key, uint32_t from,
 
                         if (yes < 0 || (yes && !op->target))
                                 break;
-                        begin = i = yes ? op_at(f, op->target) : i + 1;
+                        begin = i = yes ? values_op_at(f, op->target) : i + 1;
                 } else if (op->kind == OP_JMP && op->target) {
-                        uint32_t to = op_at(f, op->target);
+                        uint32_t to = values_op_at(f, op->target);
 
                         if (to == NO_OP)
                                 break;
@@ -426,7 +426,7 @@ static size_t distinct(const uint32_t *of, uint32_t *out) {
 /* Where control goes on without doing anything. */
 static uint32_t past_jumps(const FnValues *f, uint32_t i) {
         for (unsigned n = 0; n < STEPS && i < f->n_ops && f->ops[i].kind == OP_JMP && f->ops[i].target; n++)
-                i = op_at(f, f->ops[i].target);
+                i = values_op_at(f, f->ops[i].target);
         return i;
 }
 
