@@ -33,6 +33,7 @@ typedef enum Condition { ASK_NOTHING, ASK_EQUAL, ASK_AT_MOST, ASK_BELOW, ASK_SIG
 
 typedef struct Vector {       /* a constant in a vector register */
         const uint8_t *bytes; /* NULL: zeros */
+        uint16_t size;        /* how many; zeros behind them */
         bool known;
 } Vector;
 
@@ -130,7 +131,7 @@ static void use(Reader *r, const Number *n, int64_t more) {
                 add_fact(r, (Fact){ .kind = FACT_USE,
                                     .place = n->from,
                                     .width = n->width,
-                                    .number = n->add + more,
+                                    .number = number_plus(n->add, more),
                                     .factor = n->factor,
                                     .done = n->done });
 }
@@ -240,11 +241,11 @@ static Number sum(Reader *r, Number a, Number b, bool minus) {
         Number out = a;
 
         if (b.kind == NUMBER_CONST) {
-                out.add += minus ? -b.add : b.add;
+                out.add = minus ? number_minus(out.add, b.add) : number_plus(out.add, b.add);
                 return out;
         }
         if (a.kind == NUMBER_CONST && !minus) {
-                b.add += a.add;
+                b.add = number_plus(b.add, a.add);
                 return b;
         }
         use(r, &a, 0);
@@ -252,7 +253,7 @@ static Number sum(Reader *r, Number a, Number b, bool minus) {
         if (a.kind == NUMBER_NONE || b.kind == NUMBER_NONE)
                 return number_none();
         out = number_other(minus ? mix(source_of(&a), ~source_of(&b)) : (source_of(&a) + source_of(&b)) | 4);
-        out.add = minus ? a.add - b.add : a.add + b.add;
+        out.add = minus ? number_minus(a.add, b.add) : number_plus(a.add, b.add);
         out.done = a.done | b.done;
         out.factor = a.factor != 1 ? a.factor : b.factor;
         return out;
@@ -362,17 +363,18 @@ static void ask(Reader *r, Condition c) {
                 int64_t first = n->kind == NUMBER_NONE ? 0 : n->add,
                         second = f->second.kind == NUMBER_NONE ? 0 : f->second.add;
 
-                use(r, n, below - second);
-                use(r, &f->second, -below - first);
+                use(r, n, number_minus(below, second));
+                use(r, &f->second, number_minus(-below, first));
                 return;
         }
         if (n->kind == NUMBER_PLACE)
                 add_fact(r, (Fact){ .kind = f->bits ? FACT_BITS : FACT_ASK,
                                     .place = n->from,
                                     .width = n->width,
-                                    .number = f->bits         ? f->number
-                                              : c == ASK_SIGN ? -1 - n->add
-                                                              : f->number - below - n->add,
+                                    .number = f->bits ? f->number
+                                              : c == ASK_SIGN
+                                                      ? number_minus(-1, n->add)
+                                                      : number_minus(number_minus(f->number, below), n->add),
                                     .factor = n->factor,
                                     .done = n->done,
                                     .equal = c == ASK_EQUAL && !f->bits });
@@ -392,7 +394,7 @@ static void compare(Reader *r, const Op *op, uint32_t i) {
                 return;
         f->bits = true;
         if (op->mnemonic == ZYDIS_MNEMONIC_BT && b.kind == NUMBER_CONST)
-                f->number = INT64_C(1) << (f->number & 63);
+                f->number = (int64_t)(UINT64_C(1) << (f->number & 63));
         if (op->mnemonic == ZYDIS_MNEMONIC_TEST && !op->has_mem && op->dst == op->src) {
                 f->bits = false;
                 f->second = number_const(0);
@@ -417,14 +419,14 @@ static void arithmetic(Reader *r, const Op *op, uint32_t i) {
 
                 use(r, &c, 0);
                 out = op->has_imm ? c : number_none();
-                out.factor = op->has_imm && out.factor < (INT64_C(1) << 31) ? out.factor * op->imm : 1;
+                out.factor = op->has_imm ? (int64_t)((uint64_t)out.factor * (uint64_t)op->imm) : 1;
         } else {
                 if (deed_of(op) == DID_SHIFT_DOWN && a.kind == NUMBER_PLACE && b.kind == NUMBER_CONST &&
                     b.add == op->size * 8 - 1) /* whether it is below 0 */
                         add_fact(r, (Fact){ .kind = FACT_ASK,
                                             .place = a.from,
                                             .width = a.width,
-                                            .number = -1 - a.add,
+                                            .number = number_minus(-1, a.add),
                                             .factor = a.factor,
                                             .done = a.done & (uint16_t)~DID_NOT });
                 out = formed(r, a, b, deed_of(op));
@@ -483,7 +485,7 @@ static void lea(Reader *r, const Op *op) {
                 set(r, op->dst, n);
                 return;
         }
-        n.add += op->disp;
+        n.add = number_plus(n.add, op->disp);
         if (op->index >= 0) {
                 index = r->reg[op->index];
                 if (op->scale > 1) {
@@ -497,23 +499,25 @@ static void lea(Reader *r, const Op *op) {
 }
 
 /* What is put together in a vector register are the numbers of several members. */
-static void store_vector(Reader *r, const Op *op, uint32_t i, const uint8_t *bytes) {
+static void store_vector(Reader *r, const Op *op, uint32_t i, const Vector *v) {
         const Access *a;
         Fact fact = { .kind = FACT_STORE, .factor = 1, .from = FROM_NUMBER };
 
         if (!place_at(r, i, &a) || a->at.stride)
                 return;
+        fact.root = a->at.root;
         fact.made = a->at.root >= ROOT_FIRST && values_node(r->w, a->at.root)->kind == NODE_FRESH;
         for (uint16_t width = 4; width <= 8; width = (uint16_t)(width * 2))
                 for (uint16_t at = 0; at + width <= op->width; at = (uint16_t)(at + width)) {
                         Value part = a->at;
+                        bool there = v->bytes && at + width <= v->size;
                         int32_t word = 0;
 
                         fact.number = 0;
-                        if (bytes && width == 8)
-                                memcpy(&fact.number, bytes + at, 8);
-                        else if (bytes)
-                                memcpy(&word, bytes + at, 4);
+                        if (there && width == 8)
+                                memcpy(&fact.number, v->bytes + at, 8);
+                        else if (there)
+                                memcpy(&word, v->bytes + at, 4);
                         if (width == 4)
                                 fact.number = word;
                         part.off += at;
@@ -558,14 +562,15 @@ static bool vector(Reader *r, const Op *op, uint32_t i) {
         if (op->has_mem && op->mem_first && (op->flags & ACCESS_WRITE)) {
                 if (!moves_vector(op->mnemonic) || !v->known)
                         return false;
-                store_vector(r, op, i, v->bytes);
+                store_vector(r, op, i, v);
                 return true;
         }
         *v = (Vector){ 0 };
         if ((op->mnemonic == ZYDIS_MNEMONIC_PXOR || op->mnemonic == ZYDIS_MNEMONIC_XORPS) && !op->has_mem) {
                 v->known = true;
         } else if (constant && moves_vector(op->mnemonic)) {
-                v->bytes = image_bytes(r->f->code->image, (uint64_t)op->disp, op->width);
+                v->size = op->width;
+                v->bytes = image_bytes(r->f->code->image, (uint64_t)op->disp, v->size);
                 v->known = v->bytes != NULL;
         }
         return constant;

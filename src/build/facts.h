@@ -46,6 +46,14 @@ typedef struct Fact {
 
 typedef VEC(Fact) FactList;
 
+/* As processors count: code may hold any number. */
+static inline int64_t number_plus(int64_t a, int64_t b) {
+        return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+static inline int64_t number_minus(int64_t a, int64_t b) {
+        return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
 /* Places of objects are one another's by their displacement, those of variables by their address. */
 uint64_t fact_place(Value at);
 /* `from` of a number that the function (a root) returned. */

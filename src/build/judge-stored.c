@@ -83,12 +83,20 @@ static bool writes_otherwise(const Judge *j, const FnValues *f, const Fact *like
         return false;
 }
 
-/* A number other than 0 that the function newly puts into memory that it made. */
+/* The function makes such memory, by the same allocator and of the same size. */
+static bool makes(const FnValues *f, uint32_t root) {
+        for (size_t i = 0; i < f->n_calls; i++)
+                if (f->calls[i].result.root == root)
+                        return true;
+        return false;
+}
+
+/* A number other than 0 that the function newly puts into memory that it made, as the old one did. */
 static void note_beginning(Facts *all, const FnValues *old, const FactList *before, const Fact *is) {
         Beginning b = { .is = *is };
 
         if (is->kind != FACT_STORE || !is->made || is->done || is->factor != 1 ||
-            (is->from != FROM_NUMBER && is->from != FROM_ADDRESS))
+            (is->from != FROM_NUMBER && is->from != FROM_ADDRESS) || !makes(old, is->root))
                 return;
         for (size_t i = 0; i < before->n; i++) {
                 const Fact *was = &before->items[i];
@@ -201,8 +209,8 @@ static bool shifted(const Fact *was, const Fact *is, int64_t by) {
         if (was->done != is->done || was->factor != is->factor)
                 return false;
         if (is->kind == FACT_ASK)
-                return is->number - was->number == by;
-        return is->kind == FACT_USE && was->number - is->number == by;
+                return number_minus(is->number, was->number) == by;
+        return is->kind == FACT_USE && number_minus(was->number, is->number) == by;
 }
 
 /* The deeds that come to, or go from, what one function does with a number. */
@@ -266,7 +274,7 @@ static int64_t unit_stored(const Fact *was, const Fact *is) {
 
 /* Goes through pairs of facts about the place that one function lost and gained. */
 static bool judge_pair(const Facts *all, const Fact *was, const Fact *is) {
-        int64_t by = is->number - was->number;
+        int64_t by = number_minus(is->number, was->number);
         int64_t up = unit_stored(was, is), down = unit_stored(is, was);
         bool same_source = was->from == is->from && was->done == is->done && was->factor == is->factor &&
                            is->from != FROM_UNKNOWN && is->from != FROM_ADDRESS;
