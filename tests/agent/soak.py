@@ -179,21 +179,27 @@ timeout = "5s"
         base = m.processes()  # a round was under way
     first = last = settled(m, base)
     say(m, begun, number, first)
-    told = time.monotonic()
-    while time.monotonic() < begun + args.minutes * 60 if args.minutes else number < WARM + SHORT:
-        number += 1
-        one_round(m, m.server, number)
-        if time.monotonic() > told + 60:
-            told = time.monotonic()
-            last = m.measure(base)
-            say(m, begun, number, last)
-    last = settled(m, base)
-    say(m, begun, number, last)
-    equal({pid: x[2] for pid, x in last.items()}, {pid: x[2] for pid, x in first.items()}, "open files")
-    grown = sum(x[1] for x in last.values()) - sum(x[1] for x in first.values())
-    print(f"grown by {grown} KiB in {number - WARM} rounds")
+    told, grown = time.monotonic(), 0
+    # What the allocator takes once, on a busy machine after the warm-up, it does not take again: a leak goes on.
+    for again in range(2):
+        since = number
+        while time.monotonic() < begun + args.minutes * 60 if args.minutes and not again else number < since + SHORT:
+            number += 1
+            one_round(m, m.server, number)
+            if time.monotonic() > told + 60:
+                told = time.monotonic()
+                last = m.measure(base)
+                say(m, begun, number, last)
+        last = settled(m, base)
+        say(m, begun, number, last)
+        equal({pid: x[2] for pid, x in last.items()}, {pid: x[2] for pid, x in first.items()}, "open files")
+        grown = sum(x[1] for x in last.values()) - sum(x[1] for x in first.values())
+        print(f"grown by {grown} KiB in {number - since} rounds")
+        if grown <= GROWTH_KIB:
+            break
+        first = last
     if grown > GROWTH_KIB:
-        raise AssertionError(f"its memory has grown by {grown} KiB in {number - WARM} rounds")
+        raise AssertionError(f"its memory goes on growing: by {grown} KiB in the last {SHORT} rounds")
     equal(m.storm.poll(), None, "the storm")
 
 
