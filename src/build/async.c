@@ -59,17 +59,6 @@ static void mark_importers(const Code *code, bool *out) {
         }
 }
 
-/* The address that a word of a constant holds; 0: none. */
-static uint64_t word_at(const Image *image, uint64_t addr) {
-        const ImageReloc *r = image_reloc_at(image, addr);
-        const uint8_t *b = r || image->type != ET_EXEC ? NULL : image_bytes(image, addr, 8);
-        uint64_t v = r && r->type == R_X86_64_RELATIVE ? (uint64_t)r->addend : 0;
-
-        if (b)
-                memcpy(&v, b, 8);
-        return v;
-}
-
 /* A body finds out where it waits; the function that only says so branches nowhere. */
 static bool branches(const Code *code, const Function *f) {
         for (uint32_t k = 0; k < f->n_parts; k++) {
@@ -103,7 +92,7 @@ void mark_async_bodies(Diff *d, const Code *code, bool *out) {
                 const Ref *r = &code->refs[i];
 
                 if (takes_address(r) && (is_text(code->image, r->target) ||
-                                         is_text(code->image, word_at(code->image, r->target))))
+                                         is_text(code->image, address_at(code->image, r->target))))
                         says[r->function] = true;
         }
         for (uint32_t i = 0; i < code->n_functions; i++) {

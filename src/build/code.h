@@ -37,6 +37,11 @@ static inline bool takes_address(const Ref *ref) {
         return ref->lea || ref->kind >= REF_ABS32;
 }
 
+/* The function whose entry a reference of another function leads to; NO_FUNCTION: none. */
+static inline uint32_t leads_to(const Ref *ref) {
+        return ref->begins == ref->function ? NO_FUNCTION : ref->begins;
+}
+
 typedef struct Insn {
         uint32_t offset; /* from Code.text_base */
         uint8_t length;

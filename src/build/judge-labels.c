@@ -32,15 +32,7 @@ static bool takes_label(const Code *code, uint32_t function) {
 
 /* A word of data holds one. */
 static bool holds_label(const Code *code, uint32_t function, uint64_t at) {
-        const ImageReloc *r = image_reloc_at(code->image, at);
-        const uint8_t *b = r || code->image->type != ET_EXEC ? NULL : image_bytes(code->image, at, 8);
-        uint64_t word;
-
-        if (b) { /* a program at a fixed address has the address itself */
-                memcpy(&word, b, sizeof(word));
-                return inside(code, function, word);
-        }
-        return r && r->symbol == 0 && inside(code, function, (uint64_t)r->addend);
+        return inside(code, function, address_at(code->image, at));
 }
 
 /* It puts a word of such a table into memory, or the table's own address, or returns either. */

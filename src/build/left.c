@@ -3,7 +3,6 @@
 #include "build/passes.h"
 #include "build/values.h"
 
-#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,12 +23,6 @@ static bool *addressed(const Code *code, Arena *arena) {
                         out[code->refs[i].begins] = true;
         mark_named(code, out);
         return out;
-}
-
-static uint32_t callee(const Code *code, const Ref *r) {
-        uint32_t f = r->begins;
-
-        return f != r->function ? f : NO_FUNCTION;
 }
 
 static bool stays(const Diff *d, uint32_t old) {
@@ -124,7 +117,7 @@ void judge_left(Diff *d) {
         while (more) {
                 more = false;
                 for (size_t i = 0; i < code->n_refs; i++) {
-                        uint32_t to = callee(code, &code->refs[i]);
+                        uint32_t to = leads_to(&code->refs[i]);
 
                         if (to == NO_FUNCTION || !runs[code->refs[i].function] || runs[to] || !stays(d, to))
                                 continue;
@@ -132,14 +125,14 @@ void judge_left(Diff *d) {
                 }
         }
         for (size_t i = 0; i < code->n_refs; i++) {
-                uint32_t to = callee(code, &code->refs[i]);
+                uint32_t to = leads_to(&code->refs[i]);
                 MatchKind kind = d->matches[d->old_match[code->refs[i].function]].kind;
 
                 if (to != NO_FUNCTION && (kind == MATCH_IDENTICAL || kind == MATCH_CARRIED))
                         called[to] = true;
         }
         for (size_t i = 0; i < code->n_refs; i++) {
-                uint32_t from = code->refs[i].function, to = callee(code, &code->refs[i]);
+                uint32_t from = code->refs[i].function, to = leads_to(&code->refs[i]);
 
                 if (to == NO_FUNCTION || !runs[from] || called[to] || said[to] || !has_changed(d, to) ||
                     code->functions[to].exported)

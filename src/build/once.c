@@ -4,7 +4,6 @@
 #include "build/values.h"
 
 #include <Zydis/Zydis.h>
-#include <elf.h>
 #include <string.h>
 
 /*

@@ -111,6 +111,8 @@ uint32_t jump_table(const Code *code, const Function *function, uint64_t addr, u
 /* Target of entry `i`. */
 uint64_t jump_table_entry(const Code *code, uint64_t addr, unsigned entry_size, uint32_t i);
 
+/* The address that a word of data holds, by its relocation or, at a fixed address, as it stands; 0: none. */
+uint64_t address_at(const Image *image, uint64_t addr);
 /* True when nothing of the image's relocations lies in [addr, addr + size). */
 bool unrelocated(const Image *image, uint64_t addr, uint64_t size);
 

@@ -140,6 +140,16 @@ uint64_t const_extent(const Code *code, uint64_t addr) {
         return MIN(next, s->addr + s->size) - addr;
 }
 
+uint64_t address_at(const Image *image, uint64_t addr) {
+        const ImageReloc *r = image_reloc_at(image, addr);
+        const uint8_t *b = r || image->type != ET_EXEC ? NULL : image_bytes(image, addr, 8);
+        uint64_t v = r && r->type == R_X86_64_RELATIVE ? (uint64_t)r->addend : 0;
+
+        if (b)
+                memcpy(&v, b, 8);
+        return v;
+}
+
 bool unrelocated(const Image *image, uint64_t addr, uint64_t size) {
         size_t i = image_reloc_from(image, addr > 7 ? addr - 7 : 0);
 

@@ -195,11 +195,6 @@ const Function *main_function(const Code *code) {
         return NULL;
 }
 
-/* The function whose entry a reference of another function leads to; NO_FUNCTION: none. */
-static uint32_t leads_to(const Ref *r) {
-        return r->begins == r->function ? NO_FUNCTION : r->begins;
-}
-
 enum { CALL_WAITS = 1, CALL_ENDS = 2 };
 
 typedef struct Walk {

@@ -130,7 +130,7 @@ static void same_for(unsigned nth) {
         outcome_free(&one);
 }
 
-/* A few findings: both halves of the judgement count; and too little to judge it in halves. */
+/* A few findings: those of both threads count; and too little to share it. */
 static void test_few(void **state) {
         static const unsigned nth[] = { 3, 4, 5, 16 };
 
@@ -139,7 +139,7 @@ static void test_few(void **state) {
                 same_for(nth[i]);
 }
 
-/* So many that the second half is forgotten. */
+/* So many that what the other thread found is forgotten. */
 static void test_many(void **state) {
         (void)state;
         same_for(1);
